@@ -1,0 +1,1 @@
+//! Floor 1: x86_64 mechanism without policy.

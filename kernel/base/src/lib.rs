@@ -1,0 +1,1 @@
+//! Floor 2: log, panic, backtrace, locks, per-CPU data, tests.

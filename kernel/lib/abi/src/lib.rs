@@ -1,0 +1,1 @@
+//! Floor 0: the Linux ABI: errno, constants, structs, initial stack.

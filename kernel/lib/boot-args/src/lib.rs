@@ -1,0 +1,1 @@
+//! Floor 0: the kernel command line: settings, then shell commands.

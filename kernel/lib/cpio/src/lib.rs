@@ -1,0 +1,1 @@
+//! Floor 0: newc cpio archives as a file tree.

@@ -1,0 +1,1 @@
+//! Floor 0: checks a static ELF and plans how to load it.

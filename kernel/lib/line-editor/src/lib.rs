@@ -1,0 +1,1 @@
+//! Floor 0: terminal input, line editing, history, completion.

@@ -1,0 +1,1 @@
+//! Floor 0: the kernel's symbol and line table.

@@ -1,0 +1,1 @@
+//! Floor 3: frames, heap, kernel address space, user slices.

@@ -1,0 +1,1 @@
+//! Floor 11: number to name to handler.

@@ -1,0 +1,1 @@
+//! Floor 4: threads, run queues and everything that sleeps.

@@ -1,0 +1,1 @@
+//! Floor 5: address spaces, VMAs, page faults.

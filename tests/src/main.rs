@@ -1,0 +1,2 @@
+//! Host tool: boots the kernel in QEMU and checks it from outside.
+fn main() {}

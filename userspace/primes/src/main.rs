@@ -1,0 +1,2 @@
+//! A user program: counts primes, in ordinary Rust std.
+fn main() {}
