@@ -1,0 +1,27 @@
+// From the first 64-bit instruction to Rust.
+//
+// edi still holds the physical address of the Multiboot2 information. Loads the
+// segment registers, clears GS (per-CPU data then means the template in the image),
+// moves to the higher half and calls `kernel_entry(information: u64) -> !`.
+
+.section .boot.text, "ax"
+.code64
+.global long_mode_start
+long_mode_start:
+    mov ax, 16
+    mov ds, ax
+    mov es, ax
+    mov ss, ax
+    xor eax, eax
+    mov fs, ax
+    mov gs, ax
+    mov edi, edi                            // clear the upper half
+    movabs rax, offset higher_half
+    jmp rax
+
+.section .text
+higher_half:
+    mov rsp, offset __boot_stack_top
+    xor ebp, ebp                            // the end of every backtrace
+    call kernel_entry
+    ud2

@@ -1,0 +1,137 @@
+//! The user's x87, SSE and AVX state. The kernel itself is built without them, so the
+//! state stays in the registers until another user thread needs them.
+//!
+//! [`FpuState`] is a thread's saved state in the CPU's own format: XSAVE where there is
+//! one (Intel SDM volume 1, chapter 13), else FXSAVE.
+
+use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use core::arch::asm;
+use core::arch::x86_64::__cpuid_count;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::features::Features;
+
+const METHOD_FXSAVE: u8 = 0;
+const METHOD_XSAVE: u8 = 1;
+const METHOD_XSAVEOPT: u8 = 2;
+
+static METHOD: AtomicU8 = AtomicU8::new(METHOD_FXSAVE);
+static AREA_BYTES: AtomicU32 = AtomicU32::new(512);
+static COMPONENTS: AtomicU64 = AtomicU64::new(0);
+
+/// Initial MXCSR: all exceptions masked, round to nearest (psABI, section 3.4.1).
+const MXCSR_INITIAL: u32 = 0x1f80;
+/// Initial x87 control word: all exceptions masked, 64-bit mantissa.
+const FCW_INITIAL: u16 = 0x037f;
+
+const COMPONENT_X87_SSE: u64 = 0b11;
+const COMPONENT_AVX: u64 = 1 << 2;
+const COMPONENTS_AVX512: u64 = 0b111 << 5;
+
+/// Enables the state components on this CPU and chooses the way to save them.
+pub(super) fn init(features: &Features) {
+    if !features.xsave {
+        return;
+    }
+    let leaf = __cpuid_count(0xd, 0);
+    let supported = u64::from(leaf.edx) << 32 | u64::from(leaf.eax);
+    let mut wanted = COMPONENT_X87_SSE | (supported & COMPONENT_AVX);
+    if supported & COMPONENTS_AVX512 == COMPONENTS_AVX512 && wanted & COMPONENT_AVX != 0 {
+        wanted |= COMPONENTS_AVX512;
+    }
+    // SAFETY: CR4.OSXSAVE is set, `wanted` is a valid subset of what the CPU supports.
+    unsafe {
+        asm!("xsetbv", in("ecx") 0, in("eax") wanted as u32, in("edx") (wanted >> 32) as u32,
+            options(nomem, nostack, preserves_flags));
+    }
+    // EBX: bytes that the components enabled in XCR0 need.
+    AREA_BYTES.store(__cpuid_count(0xd, 0).ebx, Ordering::Relaxed);
+    COMPONENTS.store(wanted, Ordering::Relaxed);
+    let method = if features.xsaveopt { METHOD_XSAVEOPT } else { METHOD_XSAVE };
+    METHOD.store(method, Ordering::Relaxed);
+}
+
+/// Bytes of one saved state.
+pub fn state_bytes() -> usize {
+    AREA_BYTES.load(Ordering::Relaxed) as usize
+}
+
+/// A saved FPU state.
+pub struct FpuState {
+    area: NonNull<u8>,
+}
+
+// SAFETY: the area is plain memory owned by the value.
+unsafe impl Send for FpuState {}
+// SAFETY: shared references only copy nothing and write nothing (`save` and `restore`
+// take `&mut`).
+unsafe impl Sync for FpuState {}
+
+impl FpuState {
+    fn layout() -> Option<Layout> {
+        Layout::from_size_align(state_bytes(), 64).ok()
+    }
+
+    /// The state in which a program starts. `None` when memory is out.
+    pub fn try_new() -> Option<Self> {
+        let layout = Self::layout()?;
+        // SAFETY: the layout's size is at least 512.
+        let area = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        // SAFETY: offsets 0 (FCW) and 24 (MXCSR) of the legacy area, which is 512
+        // bytes of our own. The XSAVE header behind it stays zero: all components in
+        // their initial state.
+        unsafe {
+            area.as_ptr().cast::<u16>().write(FCW_INITIAL);
+            area.as_ptr().add(24).cast::<u32>().write(MXCSR_INITIAL);
+        }
+        Some(Self { area })
+    }
+
+    /// Saves this CPU's registers here.
+    pub fn save(&mut self) {
+        let components = COMPONENTS.load(Ordering::Relaxed);
+        let (low, high) = (components as u32, (components >> 32) as u32);
+        let area = self.area.as_ptr();
+        // SAFETY: the area is 64-byte aligned, as large as the enabled components need,
+        // and ours; the instruction is one that the CPU has.
+        unsafe {
+            match METHOD.load(Ordering::Relaxed) {
+                METHOD_FXSAVE => asm!("fxsave64 [{}]", in(reg) area, options(nostack)),
+                METHOD_XSAVE => {
+                    asm!("xsave64 [{}]", in(reg) area, in("eax") low, in("edx") high, options(nostack));
+                }
+                _ => {
+                    asm!("xsaveopt64 [{}]", in(reg) area, in("eax") low, in("edx") high, options(nostack));
+                }
+            }
+        }
+    }
+
+    /// Loads this CPU's registers from here.
+    pub fn restore(&self) {
+        let components = COMPONENTS.load(Ordering::Relaxed);
+        let (low, high) = (components as u32, (components >> 32) as u32);
+        let area = self.area.as_ptr();
+        // SAFETY: the area holds what `try_new` or `save` wrote, a valid image; the
+        // kernel uses no FPU register, so none of its values is lost.
+        unsafe {
+            match METHOD.load(Ordering::Relaxed) {
+                METHOD_FXSAVE => asm!("fxrstor64 [{}]", in(reg) area, options(nostack)),
+                _ => {
+                    asm!("xrstor64 [{}]", in(reg) area, in("eax") low, in("edx") high, options(nostack));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for FpuState {
+    fn drop(&mut self) {
+        if let Some(layout) = Self::layout() {
+            // SAFETY: allocated in `try_new` with the same layout: the size is fixed
+            // once, before the first state is made.
+            unsafe { dealloc(self.area.as_ptr(), layout) };
+        }
+    }
+}

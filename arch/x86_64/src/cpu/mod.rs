@@ -1,0 +1,44 @@
+//! One CPU: its registers, tables and state.
+//!
+//! [`features`] reads CPUID; [`local`] is the per-CPU area behind GS; [`tables`] GDT
+//! and TSS; [`context`] the switch from thread to thread; [`fpu`] the user's FPU
+//! state; [`control`] and [`msr`] the registers; [`interrupts`] the interrupt flag.
+
+pub mod context;
+pub mod control;
+pub mod features;
+pub mod fpu;
+pub mod interrupts;
+pub mod local;
+pub mod msr;
+pub mod tables;
+
+use control::{Cr0, Cr4};
+
+pub use features::{Features, features};
+
+/// Switches on what protects and speeds up the kernel where the CPU has it: write
+/// protection, global pages, SMEP, SMAP, UMIP, FPU and SSE with exceptions, XSAVE. Call
+/// once per CPU, early, with interrupts off. On the boot CPU this comes before the
+/// kernel's text is mapped read-only: it patches the SMAP sites.
+pub fn init(features: &Features) {
+    let mut cr0 = control::read_cr0();
+    cr0 |= Cr0::WRITE_PROTECT | Cr0::MONITOR_COPROCESSOR | Cr0::NUMERIC_ERROR;
+    cr0 -= Cr0::EMULATION | Cr0::TASK_SWITCHED;
+    let mut cr4 = control::read_cr4();
+    cr4 |= Cr4::GLOBAL_PAGES | Cr4::OS_FXSAVE | Cr4::OS_SIMD_EXCEPTIONS;
+    cr4.set(Cr4::SMEP, features.smep);
+    cr4.set(Cr4::SMAP, features.smap);
+    cr4.set(Cr4::UMIP, features.umip);
+    cr4.set(Cr4::OS_XSAVE, features.xsave);
+    if !features.smap {
+        crate::user_copy::patch_out_smap_instructions();
+    }
+    // SAFETY: only features that CPUID lists are switched on; the kernel executes no
+    // user page and touches user pages only through `user_copy`; paging stays as it is.
+    unsafe {
+        control::write_cr0(cr0);
+        control::write_cr4(cr4);
+    }
+    fpu::init(features);
+}

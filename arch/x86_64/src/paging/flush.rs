@@ -1,0 +1,38 @@
+//! Proof that the TLB has been thought of: every change of a live mapping returns a
+//! [`Flush`], and dropping it unread is a compiler warning (an error in CI).
+
+use core::arch::asm;
+
+use super::addr::VirtAddr;
+
+/// One page whose old translation may still be in a TLB.
+#[must_use = "the TLB may still hold the old translation: call flush() or ignore()"]
+#[derive(Debug)]
+pub struct Flush(VirtAddr);
+
+impl Flush {
+    pub(super) fn new(page: VirtAddr) -> Self {
+        Self(page)
+    }
+
+    /// Drops the translation from this CPU's TLB.
+    pub fn flush(self) {
+        invalidate_page(self.0);
+    }
+
+    /// The address whose translation changed.
+    pub fn page(&self) -> VirtAddr {
+        self.0
+    }
+
+    /// No flush is needed: the entry had not been present, or the tables are not
+    /// loaded on any CPU.
+    pub fn ignore(self) {}
+}
+
+/// Drops one page's translation, global or not, from this CPU's TLB.
+pub fn invalidate_page(page: VirtAddr) {
+    // SAFETY: invlpg never faults and changes no memory; forgetting a cached
+    // translation can only make the CPU read the tables again.
+    unsafe { asm!("invlpg [{}]", in(reg) page.as_u64(), options(nostack, preserves_flags)) };
+}

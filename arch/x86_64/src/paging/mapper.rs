@@ -1,0 +1,323 @@
+//! [`PageTable`]: walks, maps, unmaps and frees a tree of four-level tables.
+//!
+//! Tables are reached through the physical map. Intermediate entries are made by one
+//! rule: present, writable, executable, and user-accessible exactly below
+//! [`USER_END`](super::USER_END); the leaf alone restricts.
+
+use super::addr::{IMAGE_BASE, PAGE_SIZE, PhysAddr, TOP_LEVEL_SLOT, VirtAddr};
+use super::entry::{Entry, EntryFlags, EntrySlot};
+use super::flush::Flush;
+
+/// Sizes of page that the CPU can map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageSize {
+    /// 4 KiB.
+    Small,
+    /// 2 MiB.
+    Large,
+    /// 1 GiB; only where CPUID says so (see `cpu::features`).
+    Giant,
+}
+
+impl PageSize {
+    /// Bytes.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::Small => PAGE_SIZE,
+            Self::Large => PAGE_SIZE << 9,
+            Self::Giant => PAGE_SIZE << 18,
+        }
+    }
+
+    const fn level(self) -> u8 {
+        match self {
+            Self::Small => 1,
+            Self::Large => 2,
+            Self::Giant => 3,
+        }
+    }
+
+    const fn of_level(level: u8) -> Self {
+        match level {
+            1 => Self::Small,
+            2 => Self::Large,
+            _ => Self::Giant,
+        }
+    }
+}
+
+/// Why a page could not be mapped or unmapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// No frame for a table.
+    OutOfFrames,
+    /// Something is mapped there already.
+    AlreadyMapped,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// The address lies inside a larger page than the request is for.
+    InsideHugePage,
+    /// An address is not a multiple of the page size, or not canonical.
+    Misaligned,
+}
+
+/// Where page tables get their frames from.
+pub trait FrameSource {
+    /// A frame that is the caller's alone, every byte zero; `None` when memory is out.
+    fn allocate_table(&mut self) -> Option<PhysAddr>;
+    /// Takes a frame back that `allocate_table` gave.
+    fn free_table(&mut self, frame: PhysAddr);
+}
+
+/// What an address is mapped to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// First byte of the page in physical memory.
+    pub address: PhysAddr,
+    /// Size of the page.
+    pub size: PageSize,
+    /// Flags of the leaf entry.
+    pub flags: EntryFlags,
+}
+
+type Table = [EntrySlot; 512];
+
+/// A tree of page tables, named by its root. It does not own the tree: the owner
+/// (kernel space, user address space) calls [`PageTable::free_user_half`] at its end.
+#[derive(Debug)]
+pub struct PageTable {
+    root: PhysAddr,
+}
+
+impl PageTable {
+    /// The tree under the level-4 table in frame `root`.
+    ///
+    /// # Safety
+    /// `root` and every table below it must be page tables, mapped in the physical
+    /// map, and changed through this value only while it lives.
+    pub unsafe fn from_root(root: PhysAddr) -> Self {
+        Self { root }
+    }
+
+    /// The frame of the top table, as CR3 takes it.
+    pub fn root(&self) -> PhysAddr {
+        self.root
+    }
+
+    fn table(&self, frame: PhysAddr) -> &Table {
+        // SAFETY: `from_root`'s caller promised that every present intermediate entry
+        // names a page table inside the physical map. The slots are atomics, so a
+        // shared reference stands beside the CPU's own writes.
+        unsafe { &*frame.to_physmap().as_ptr::<Table>() }
+    }
+
+    fn slot(&self, table: PhysAddr, page: VirtAddr, level: u8) -> &EntrySlot {
+        &self.table(table)[page.table_index(level)]
+    }
+
+    /// Copies the entries of the kernel half of the top level from `kernel`.
+    pub fn share_kernel_half(&mut self, kernel: &PageTable) {
+        let (to, from) = (self.table(self.root), kernel.table(kernel.root));
+        for (to, from) in to[256..].iter().zip(&from[256..]) {
+            to.store(from.load());
+        }
+    }
+
+    /// Makes the next-level table of every top-level slot that `[start, end)` touches,
+    /// so that trees which share the slot see later mappings in it.
+    pub fn prepare_top_level(
+        &mut self,
+        start: VirtAddr,
+        end: VirtAddr,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), MapError> {
+        let mut slot_start = start.align_down(TOP_LEVEL_SLOT).as_u64();
+        loop {
+            self.next_table(self.root, VirtAddr::new(slot_start), 4, frames)?;
+            match slot_start.checked_add(TOP_LEVEL_SLOT) {
+                Some(next) if next < end.as_u64() => slot_start = next,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn next_table(
+        &self,
+        table: PhysAddr,
+        page: VirtAddr,
+        level: u8,
+        frames: &mut dyn FrameSource,
+    ) -> Result<PhysAddr, MapError> {
+        let slot = self.slot(table, page, level);
+        let entry = slot.load();
+        if entry.is_present() {
+            return if entry.is_leaf(level) { Err(MapError::InsideHugePage) } else { Ok(entry.address()) };
+        }
+        let frame = frames.allocate_table().ok_or(MapError::OutOfFrames)?;
+        let mut flags = EntryFlags::PRESENT | EntryFlags::WRITABLE;
+        if page.is_user() {
+            flags |= EntryFlags::USER;
+        }
+        slot.store(Entry::new(frame, flags));
+        Ok(frame)
+    }
+
+    /// Maps one page. `flags` are those of the leaf without `PRESENT` and `HUGE`,
+    /// which this adds.
+    ///
+    /// # Errors
+    /// As [`MapError`] says; on an error nothing is mapped (a fresh empty table may
+    /// stay for the next call).
+    pub fn map(
+        &mut self,
+        page: VirtAddr,
+        to: PhysAddr,
+        size: PageSize,
+        flags: EntryFlags,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), MapError> {
+        if !page.is_aligned(size.bytes()) || !to.is_aligned(size.bytes()) || !page.is_canonical() {
+            return Err(MapError::Misaligned);
+        }
+        let mut table = self.root;
+        let mut level = 4;
+        while level > size.level() {
+            table = self.next_table(table, page, level, frames)?;
+            level -= 1;
+        }
+        let slot = self.slot(table, page, level);
+        if slot.load().is_present() {
+            return Err(MapError::AlreadyMapped);
+        }
+        let mut flags = flags | EntryFlags::PRESENT;
+        if size != PageSize::Small {
+            flags |= EntryFlags::HUGE;
+        }
+        slot.store(Entry::new(to, flags));
+        Ok(())
+    }
+
+    fn leaf(&self, page: VirtAddr) -> Option<(&EntrySlot, u8)> {
+        if !page.is_canonical() {
+            return None;
+        }
+        let mut table = self.root;
+        let mut level = 4;
+        loop {
+            let slot = self.slot(table, page, level);
+            let entry = slot.load();
+            if !entry.is_present() {
+                return None;
+            }
+            if entry.is_leaf(level) {
+                return Some((slot, level));
+            }
+            table = entry.address();
+            level -= 1;
+        }
+    }
+
+    /// What `address` is mapped to.
+    pub fn lookup(&self, address: VirtAddr) -> Option<Mapping> {
+        let (slot, level) = self.leaf(address)?;
+        let entry = slot.load();
+        let size = PageSize::of_level(level);
+        Some(Mapping {
+            address: entry.address().align_down(size.bytes()),
+            size,
+            flags: entry.flags(),
+        })
+    }
+
+    /// Takes the mapping of `page` away and returns what it was; the caller decides
+    /// about the frame after the flush. Tables stay.
+    ///
+    /// # Errors
+    /// `NotMapped`; `InsideHugePage` if `page` is not the first byte of its page.
+    pub fn unmap(&mut self, page: VirtAddr) -> Result<(Mapping, Flush), MapError> {
+        let (slot, level) = self.leaf(page).ok_or(MapError::NotMapped)?;
+        let size = PageSize::of_level(level);
+        if !page.is_aligned(size.bytes()) {
+            return Err(MapError::InsideHugePage);
+        }
+        let entry = slot.swap(Entry::EMPTY);
+        let mapping =
+            Mapping { address: entry.address().align_down(size.bytes()), size, flags: entry.flags() };
+        Ok((mapping, Flush::new(page)))
+    }
+
+    /// Changes the flags of a mapped page; `PRESENT` and `HUGE` are kept.
+    ///
+    /// # Errors
+    /// `NotMapped`.
+    pub fn protect(&mut self, page: VirtAddr, flags: EntryFlags) -> Result<Flush, MapError> {
+        let (slot, level) = self.leaf(page).ok_or(MapError::NotMapped)?;
+        let mut flags = flags | EntryFlags::PRESENT;
+        if level != 1 {
+            flags |= EntryFlags::HUGE;
+        }
+        slot.store(Entry::new(slot.load().address(), flags));
+        Ok(Flush::new(page))
+    }
+
+    /// Calls `visit` with every entry on the way to `address`, from the top (level 4),
+    /// until one is not present or is a leaf.
+    pub fn walk(&self, address: VirtAddr, mut visit: impl FnMut(u8, usize, Entry)) {
+        let mut table = self.root;
+        for level in (1..=4).rev() {
+            let entry = self.slot(table, address, level).load();
+            visit(level, address.table_index(level), entry);
+            if !entry.is_present() || entry.is_leaf(level) {
+                return;
+            }
+            table = entry.address();
+        }
+    }
+
+    /// Frees every table of the user half and the top table itself. `leaf` gets every
+    /// mapping that is still there, in ascending order, and frees its frame or not.
+    ///
+    /// # Safety
+    /// No CPU has this tree loaded, or will load it again.
+    pub unsafe fn free_user_half(
+        self,
+        frames: &mut dyn FrameSource,
+        leaf: &mut dyn FnMut(Mapping),
+    ) {
+        for slot in &self.table(self.root)[..256] {
+            let entry = slot.load();
+            if entry.is_present() {
+                self.free_level(entry.address(), 3, frames, leaf);
+            }
+        }
+        frames.free_table(self.root);
+    }
+
+    fn free_level(
+        &self,
+        table: PhysAddr,
+        level: u8,
+        frames: &mut dyn FrameSource,
+        leaf: &mut dyn FnMut(Mapping),
+    ) {
+        for slot in self.table(table) {
+            let entry = slot.load();
+            if !entry.is_present() {
+                continue;
+            }
+            if entry.is_leaf(level) {
+                let size = PageSize::of_level(level);
+                let address = entry.address().align_down(size.bytes());
+                leaf(Mapping { address, size, flags: entry.flags() });
+            } else {
+                self.free_level(entry.address(), level - 1, frames, leaf);
+            }
+        }
+        frames.free_table(table);
+    }
+}
+
+/// The address of the kernel image's byte that lies at physical address `address`.
+pub const fn image_address(address: PhysAddr) -> VirtAddr {
+    VirtAddr::new(IMAGE_BASE + address.as_u64())
+}

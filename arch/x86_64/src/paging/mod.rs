@@ -1,0 +1,16 @@
+//! Four-level paging with our own types: addresses ([`addr`]), entries ([`entry`]),
+//! tables and walks ([`mapper`]), and the TLB ([`flush`]).
+//!
+//! This module knows how tables work, not what they are for: which frames they are
+//! made of comes from a [`FrameSource`], what they map is decided on floors 3
+//! (kernel) and 5 (user).
+
+pub mod addr;
+pub mod entry;
+pub mod flush;
+pub mod mapper;
+
+pub use addr::*;
+pub use entry::{Entry, EntryFlags};
+pub use flush::{Flush, invalidate_page};
+pub use mapper::{FrameSource, MapError, Mapping, PageSize, PageTable};
