@@ -1,1 +1,28 @@
-//! Floor 2: log, panic, backtrace, locks, per-CPU data, tests.
+//! Floor 2: what every kernel crate stands on.
+//!
+//! Locks whose type names the IRQ discipline ([`sync`]), per-CPU data ([`percpu`]) and
+//! the preemption count ([`preempt`]); the log ([`log_sink`]) and the console
+//! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
+//! ([`panic`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
+//! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]).
+#![no_std]
+
+extern crate alloc;
+// `#[kernel_test]` names this crate by its path from outside.
+extern crate self as base;
+
+pub mod backtrace;
+pub mod console;
+pub mod exit;
+pub mod irq;
+pub mod ktest;
+pub mod log_sink;
+pub mod panic;
+pub mod percpu;
+pub mod preempt;
+pub mod symbols;
+pub mod sync;
+pub mod time;
+pub mod trap;
+
+pub use macros::kernel_test;

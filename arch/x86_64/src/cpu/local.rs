@@ -172,3 +172,13 @@ pub unsafe fn install_area(area: *mut u8, cpu: u32) {
     store!(offset, "", distance);
     store!(cpu, ":e", cpu);
 }
+
+/// The current thread's word of pending work.
+#[inline(always)]
+pub fn pending() -> u32 {
+    let word: *const AtomicU32 = load!(pending, "", *const AtomicU32);
+    // SAFETY: `set_current`'s caller keeps the word alive until the next call on this
+    // CPU. If the caller is moved to another CPU between the two loads, the word is
+    // still that of a live thread: its own.
+    unsafe { (*word).load(core::sync::atomic::Ordering::Relaxed) }
+}

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::frame::TrapFrame;
-use crate::cpu::control;
+use crate::paging::VirtAddr;
 
 /// Vectors below this are the CPU's own.
 pub const FIRST_INTERRUPT: u64 = 32;
@@ -74,11 +74,16 @@ pub mod page_fault {
 }
 
 /// An exception in words: name, error code decoded, and for a page fault the address.
-pub struct Describe<'a>(pub &'a TrapFrame);
+pub struct Describe<'a> {
+    /// The frame of the exception.
+    pub frame: &'a TrapFrame,
+    /// CR2 as it was when the exception came; only read for a page fault.
+    pub address: VirtAddr,
+}
 
 impl fmt::Display for Describe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let frame = self.0;
+        let frame = self.frame;
         let (name, mnemonic) = exception_name(frame.vector);
         write!(f, "{name} ({mnemonic}, vector {})", frame.vector)?;
         match frame.vector {
@@ -97,7 +102,7 @@ impl fmt::Display for Describe<'_> {
                 } else {
                     "not mapped"
                 };
-                let address = control::page_fault_address();
+                let address = self.address;
                 write!(f, ": {mode} {kind} {address}: {why} (error code {error:#x})")
             }
             8 | 17 => write!(f, " (error code {:#x})", frame.error),

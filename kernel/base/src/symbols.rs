@@ -1,0 +1,61 @@
+//! Kernel addresses in words: the symbol table that the build put into the image, and
+//! [`Address`], which prints one.
+
+use core::fmt;
+
+use spin::Once;
+use symbols::{FormatError, SymbolTable};
+
+static TABLE: Once<SymbolTable<'static>> = Once::new();
+
+/// Takes the table that was found in memory.
+///
+/// # Errors
+/// If the bytes are not a symbol table; addresses then print as numbers.
+pub fn install(bytes: &'static [u8]) -> Result<(), FormatError> {
+    let table = SymbolTable::parse(bytes)?;
+    TABLE.call_once(|| table);
+    Ok(())
+}
+
+/// The table, once installed.
+pub fn table() -> Option<&'static SymbolTable<'static>> {
+    TABLE.get()
+}
+
+/// An address of code: prints the function, file and line, one line for each inlined
+/// function around it, each indented and ended by a new line.
+#[derive(Clone, Copy, Debug)]
+pub struct Address {
+    /// The address as found.
+    pub address: u64,
+    /// Whether it is that of an instruction; otherwise a return address.
+    pub exact: bool,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let look_up = if self.exact { self.address } else { self.address.wrapping_sub(1) };
+        let mut known = false;
+        for frame in TABLE.get().into_iter().flat_map(|table| table.frames(look_up)) {
+            if known {
+                write!(f, "                      ")?;
+            } else {
+                write!(f, "  {:#018x}  ", self.address)?;
+            }
+            known = true;
+            write!(f, "{}", frame.function)?;
+            if frame.inlined {
+                write!(f, " (inlined)")?;
+            } else {
+                let back = u64::from(!self.exact);
+                write!(f, "+{:#x}", frame.offset + back)?;
+            }
+            match frame.file {
+                Some(file) => writeln!(f, "\n                        at {file}:{}", frame.line)?,
+                None => writeln!(f)?,
+            }
+        }
+        if known { Ok(()) } else { writeln!(f, "  {:#018x}  (no symbol)", self.address) }
+    }
+}

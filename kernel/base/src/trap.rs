@@ -1,0 +1,182 @@
+//! What happens on a trap: sorts exceptions and interrupts, and asks the floors above
+//! about those of user programs.
+//!
+//! The order of things on the way out to user mode matters: interrupts are off when the
+//! pending word is read for the last time.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch::cpu::{control, interrupts, local};
+use arch::paging::{STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
+use arch::trap::TrapFrame;
+use arch::trap::vector::{Describe, FIRST_INTERRUPT, number, page_fault};
+use arch::user_copy;
+use spin::Once;
+
+use crate::{irq, panic, preempt};
+
+/// What a page fault in user memory was about.
+#[derive(Clone, Copy, Debug)]
+pub struct UserPageFault {
+    /// The address.
+    pub address: VirtAddr,
+    /// A write.
+    pub write: bool,
+    /// An instruction fetch.
+    pub fetch: bool,
+    /// From user mode; otherwise from a copy by the kernel.
+    pub from_user: bool,
+}
+
+/// What the floors above do about traps.
+pub struct TrapHooks {
+    /// Resolves a fault on a user address, or says that it cannot. Called with
+    /// interrupts on; may sleep.
+    pub page_fault: fn(UserPageFault) -> bool,
+    /// A fault of a user program that is not resolved. Called with interrupts on; ends
+    /// the thread or makes it handle a signal.
+    pub user_fault: fn(&mut TrapFrame, VirtAddr),
+    /// Called before a thread goes back to user mode, interrupts off (and again off on
+    /// return), while its pending word is not zero.
+    pub return_to_user: fn(&mut TrapFrame),
+}
+
+static HOOKS: Once<TrapHooks> = Once::new();
+
+static NMI_COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// Non-maskable interrupts so far.
+pub fn nmi_count() -> u64 {
+    NMI_COUNT.load(Ordering::Relaxed)
+}
+
+/// Registers the hooks, before the first user program.
+pub fn set_hooks(hooks: TrapHooks) {
+    HOOKS.call_once(|| hooks);
+}
+
+/// Takes over traps and interrupts. Call once, before the IDT is loaded.
+pub fn init() {
+    arch::hooks::set_trap(on_trap);
+}
+
+/// A kernel exception, in words, with a hint where the address gives one.
+struct KernelException<'a> {
+    frame: &'a TrapFrame,
+    address: VirtAddr,
+}
+
+impl KernelException<'_> {
+    fn stack_overflow(&self) -> bool {
+        let guard = arch::boot::image_layout().boot_stack_guard;
+        let address = self.address.as_u64();
+        self.frame.vector == number::DOUBLE_FAULT
+            && ((STACKS_BASE..STACKS_BASE + TOP_LEVEL_SLOT).contains(&address)
+                || self.address.align_down(arch::paging::PAGE_SIZE) == guard)
+    }
+}
+
+impl fmt::Display for KernelException<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let describe = Describe { frame: self.frame, address: self.address };
+        if self.stack_overflow() {
+            return write!(
+                f,
+                "kernel stack overflow in task {}: {describe}, stack pointer {:#x}, guard page hit at {}",
+                panic::CurrentTask, self.frame.rsp, self.address
+            );
+        }
+        write!(f, "{describe}")?;
+        if self.frame.vector != number::PAGE_FAULT {
+            return Ok(());
+        }
+        let hint = if self.address.as_u64() < arch::paging::PAGE_SIZE {
+            "; a null pointer?"
+        } else if self.address.is_user() && self.frame.error & page_fault::FETCH != 0 {
+            "; the kernel jumped into user memory"
+        } else if self.address.is_user() {
+            "; the kernel touched user memory outside a user copy"
+        } else {
+            ""
+        };
+        f.write_str(hint)
+    }
+}
+
+fn kernel_exception(frame: &TrapFrame, address: VirtAddr) -> ! {
+    panic::kernel_exception(&KernelException { frame, address }, frame)
+}
+
+/// A page fault; returns when the interrupted code may go on.
+fn on_page_fault(frame: &mut TrapFrame) {
+    let address = control::page_fault_address();
+    let error = frame.error;
+    let in_copy = user_copy::is_user_access(frame.rip);
+    if !address.is_user() || !(frame.from_user() || in_copy) {
+        if frame.from_user() {
+            return user_fault(frame, address);
+        }
+        // Non-canonical addresses raise #GP; a kernel address in a copy is the kernel's.
+        kernel_exception(frame, address);
+    }
+    let resolvable = frame.interrupts_enabled()
+        && local::preempt_count() == 0
+        && error & page_fault::RESERVED == 0;
+    if resolvable && let Some(hooks) = HOOKS.get() {
+        let fault = UserPageFault {
+            address,
+            write: error & page_fault::WRITE != 0,
+            fetch: error & page_fault::FETCH != 0,
+            from_user: frame.from_user(),
+        };
+        interrupts::enable();
+        let resolved = (hooks.page_fault)(fault);
+        interrupts::disable();
+        if resolved {
+            return;
+        }
+    }
+    if frame.from_user() {
+        user_fault(frame, address);
+    } else if !user_copy::fault_fixup(frame) {
+        kernel_exception(frame, address);
+    }
+}
+
+fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
+    let Some(hooks) = HOOKS.get() else { kernel_exception(frame, address) };
+    interrupts::enable();
+    (hooks.user_fault)(frame, address);
+    interrupts::disable();
+}
+
+extern "C" fn on_trap(frame: &mut TrapFrame) {
+    match frame.vector {
+        number::PAGE_FAULT => on_page_fault(frame),
+        // Nothing of ours sends one yet. No log line: the CPU may hold the console.
+        number::NMI => {
+            NMI_COUNT.fetch_add(1, Ordering::Relaxed);
+        }
+        vector @ FIRST_INTERRUPT..=255 => irq::dispatch(vector as u8),
+        number::DOUBLE_FAULT | number::MACHINE_CHECK => {
+            kernel_exception(frame, control::page_fault_address());
+        }
+        _ if frame.from_user() => user_fault(frame, VirtAddr::new(0)),
+        _ => kernel_exception(frame, VirtAddr::new(0)),
+    }
+    if frame.from_user() {
+        leave_to_user(frame);
+    } else if frame.interrupts_enabled() && frame.vector != number::NMI {
+        preempt::schedule_if_wanted();
+    }
+}
+
+/// The last look before user mode: runs the pending work until there is none.
+/// Interrupts must be off, and are on return.
+pub fn leave_to_user(frame: &mut TrapFrame) {
+    while local::pending() != 0 {
+        let Some(hooks) = HOOKS.get() else { return };
+        (hooks.return_to_user)(frame);
+    }
+}
