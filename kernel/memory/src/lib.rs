@@ -1,1 +1,56 @@
-//! Floor 3: frames, heap, kernel address space, user slices.
+//! Floor 3: memory.
+//!
+//! Physical frames ([`frames`]), the kernel heap ([`heap`]), the kernel's address space
+//! with device memory and kernel stacks ([`kernel_space`]), and safe doors to user
+//! memory ([`user`]). Start-up, in order, all from the boot CPU with interrupts off:
+//!
+//! 1. [`frames::init`] takes the memory map and starts the allocator (and with it the
+//!    heap).
+//! 2. [`kernel_space::init`] builds the kernel's page tables and leaves the boot ones.
+//! 3. [`install_cpu_area`] gives the CPU its copy of the per-CPU variables.
+#![no_std]
+
+extern crate alloc;
+
+pub mod frames;
+pub mod heap;
+pub mod kernel_space;
+pub mod user;
+
+use core::fmt;
+
+use arch::cpu::local;
+use arch::paging::PAGE_SIZE;
+
+/// No memory left, or not for this purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("out of memory")
+    }
+}
+
+impl core::error::Error for OutOfMemory {}
+
+impl From<OutOfMemory> for abi::Errno {
+    fn from(_: OutOfMemory) -> Self {
+        Self::ENOMEM
+    }
+}
+
+/// Gives this CPU its own copy of the per-CPU variables. Interrupts must be off, and
+/// GDT and TSS loaded again afterwards, since they are among the variables.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn install_cpu_area(cpu: u32) -> Result<(), OutOfMemory> {
+    let pages = local::area_bytes().div_ceil(PAGE_SIZE as usize);
+    let area = frames::FrameRun::allocate(pages, 1)?.leak();
+    // SAFETY: the frames are ours for good, page-aligned, in the physical map (kernel
+    // half), and as many as the area needs; the caller keeps interrupts off and per-CPU
+    // references do not outlive a guard.
+    unsafe { local::install_area(area.to_physmap().as_mut_ptr(), cpu) };
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The kernel's own address space: one set of page tables, whose top-level entries every
+//! user address space shares.
+//!
+//! [`init`] builds it; [`device`] maps device memory; [`stack`] makes kernel stacks.
+
+pub mod device;
+mod init;
+pub mod stack;
+
+pub use device::{DeviceMapError, IoMem};
+pub use init::init;
+pub use stack::KernelStack;
+
+use arch::paging::{FrameSource, MapError, PageTable, PhysAddr};
+use base::sync::IrqSpinLock;
+
+use crate::OutOfMemory;
+use crate::frames::{Frame, Purpose};
+
+/// The kernel's tables, once built.
+pub(crate) static TABLES: IrqSpinLock<Option<PageTable>> =
+    IrqSpinLock::new("kernel page tables", None);
+
+/// Page tables made of the kernel's or a user program's frames.
+pub(crate) struct TableFrames(pub(crate) Purpose);
+
+impl FrameSource for TableFrames {
+    fn allocate_table(&mut self) -> Option<PhysAddr> {
+        Frame::zeroed(self.0).ok().map(Frame::into_address)
+    }
+
+    fn free_table(&mut self, frame: PhysAddr) {
+        // SAFETY: tables come from `allocate_table`, and the mapper frees each once.
+        drop(unsafe { Frame::from_address(frame) });
+    }
+}
+
+impl From<MapError> for OutOfMemory {
+    /// For callers that have made sure of everything else: their only way to fail is
+    /// memory.
+    fn from(error: MapError) -> Self {
+        assert!(error == MapError::OutOfFrames, "kernel mapping failed: {error:?}");
+        Self
+    }
+}
+
+/// Calls `visit` with the page-table entries on the way to `address`, as the CPU walks
+/// them now: level (4 to 1), index, entry.
+pub fn walk(address: arch::paging::VirtAddr, visit: impl FnMut(u8, usize, arch::paging::Entry)) {
+    // SAFETY: the tree that this CPU runs on; nothing is changed through it. Preemption
+    // is off, so it stays loaded and alive.
+    let _stay = base::preempt::disable();
+    let tables = unsafe { PageTable::from_root(arch::cpu::control::page_table_root()) };
+    tables.walk(address, visit);
+}
