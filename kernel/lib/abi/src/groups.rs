@@ -13,6 +13,11 @@ pub mod auxv {
     };
 }
 
+/// Types and flags of ELF program headers that Linux gives a meaning (elf(5)).
+pub mod elf {
+    pub use linux_raw_sys::elf::{PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_PHDR};
+}
+
 /// Open files: `O_*`, `F_*`, `AT_*`, `SEEK_*`, `LOCK_*`, access modes, paths' limits.
 pub mod fcntl {
     pub use linux_raw_sys::general::{
