@@ -185,10 +185,10 @@ impl fmt::Display for ElfError {
                 "segment {index} at {start:#x}..{end:#x} is outside \
                  the user's addresses {lowest:#x}..{highest:#x}"
             ),
-            Self::TooWide { span, room } => {
+            Self::TooWide { needed, room } => {
                 write!(
                     f,
-                    "the segments span {span:#x} bytes of {room:#x} for user programs"
+                    "the segments span {needed:#x} bytes, more than the user's {room:#x}"
                 )
             }
             Self::Overlap {

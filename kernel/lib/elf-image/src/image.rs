@@ -311,11 +311,10 @@ fn check_together(
         Kind::PositionIndependent => {
             let Range { start, end } = span(Some(first), Some(last));
             let room = highest.saturating_sub(lowest);
-            if end - start > room {
-                return Err(ElfError::TooWide {
-                    span: end - start,
-                    room,
-                });
+            // A page above the lowest address is aligned within one alignment.
+            let needed = (end - start).saturating_add(alignment);
+            if needed > room {
+                return Err(ElfError::TooWide { needed, room });
             }
         }
     }
