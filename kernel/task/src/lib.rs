@@ -1,1 +1,27 @@
-//! Floor 4: threads, run queues and everything that sleeps.
+//! Floor 4: threads of the kernel and everything that sleeps.
+//!
+//! [`Task`] is a kernel thread, [`spawn`] starts one; [`sched`] decides which runs;
+//! [`WaitQueue`] is where one sleeps until a condition holds, [`sleep`] until a time;
+//! [`Mutex`] is a lock that sleeps. [`ktest`] runs the kernel tests, each in a task of
+//! its own. A user program's thread is a task with [`ThreadData`] (see
+//! `kernel/process`).
+//!
+//! Start-up: [`init`] makes the boot code a task (the idle task, later), then
+//! [`timer::init`] starts the clock interrupt.
+#![no_std]
+
+extern crate alloc;
+
+pub mod ktest;
+mod mutex;
+mod sched;
+mod spawn;
+mod task;
+pub mod timer;
+mod wait;
+
+pub use mutex::{Mutex, MutexGuard};
+pub use sched::{become_idle, init, schedule, yield_now};
+pub use spawn::{adopt_user_side, exit, spawn};
+pub use task::{State, Task, TaskInfo, ThreadData, current, tasks, with_current};
+pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};

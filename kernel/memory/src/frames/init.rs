@@ -10,9 +10,9 @@ use super::allocator::{ALLOCATOR, Allocator};
 use crate::OutOfMemory;
 
 /// Most regions of a memory map that are looked at; further ones are left alone.
-pub const MAX_REGIONS: usize = 128;
+const MAX_REGIONS: usize = 128;
 /// Most ranges that can be kept out of the allocator.
-pub const MAX_RESERVED: usize = 64;
+const MAX_RESERVED: usize = 64;
 /// Memory below this is left alone: firmware data, and room for the start code of
 /// further CPUs.
 const LOW_MEMORY: u64 = 1 << 20;

@@ -1,6 +1,6 @@
 //! [`UserValue`]: types that may be copied to and from user memory byte by byte.
 
-use abi::{poll, resource, stat, time, uio, utsname};
+use abi::{fcntl, poll, resource, stat, time, utsname};
 
 /// A type without padding and for which every bit pattern is a value.
 ///
@@ -28,7 +28,7 @@ user_value!(
     stat::stat,
     time::__kernel_timespec,
     time::__kernel_old_timeval,
-    uio::iovec,
+    fcntl::iovec,
     poll::pollfd,
     resource::rlimit64,
     utsname::new_utsname,
@@ -40,10 +40,10 @@ unsafe impl<T: UserValue, const N: usize> UserValue for [T; N] {
 }
 
 const _: () = {
-    assert!(size_of::<stat::stat>() == 3 * 8 + 4 * 4 + 14 * 8);
+    assert!(size_of::<stat::stat>() == 3 * 8 + 4 * 4 + 13 * 8);
     assert!(size_of::<time::__kernel_timespec>() == 16);
     assert!(size_of::<time::__kernel_old_timeval>() == 16);
-    assert!(size_of::<uio::iovec>() == 16);
+    assert!(size_of::<fcntl::iovec>() == 16);
     assert!(size_of::<poll::pollfd>() == 8);
     assert!(size_of::<resource::rlimit64>() == 16);
     assert!(size_of::<utsname::new_utsname>() == 6 * 65);

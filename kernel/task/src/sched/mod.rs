@@ -1,0 +1,9 @@
+//! The scheduler: one run queue per CPU ([`queue`]), round robin with a time slice, and
+//! the switch from task to task ([`switch`]).
+
+pub(crate) mod queue;
+mod switch;
+
+pub(crate) use queue::{block_current, unblock_current, wake};
+pub use switch::{become_idle, init, schedule, yield_now};
+pub(crate) use switch::{end_current, finish_switch};

@@ -1,0 +1,240 @@
+//! [`Task`]: one thread of the kernel, and the list of all.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use arch::cpu::fpu::FpuState;
+use arch::cpu::local;
+use arch::paging::VirtAddr;
+use arrayvec::ArrayString;
+use base::sync::IrqSpinLock;
+use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
+use memory::kernel_space::KernelStack;
+use spin::Once;
+
+use crate::wait::WaitQueue;
+
+/// Longest name of a task, in bytes; longer ones are cut.
+pub(crate) const NAME_BYTES: usize = 32;
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Running or waiting for a CPU.
+    Runnable = 0,
+    /// Asleep until woken.
+    Blocked = 1,
+    /// Ended; its stack goes with the last reference.
+    Dead = 2,
+}
+
+/// What a user program's thread has beside a kernel thread's.
+pub trait ThreadData: Any + Send + Sync {
+    /// Makes this CPU use the thread's address space. Called with interrupts off; must
+    /// not sleep.
+    fn enter_address_space(&self);
+}
+
+/// A thread of the kernel.
+pub struct Task {
+    pub(crate) id: u64,
+    name: IrqSpinLock<ArrayString<NAME_BYTES>>,
+    /// `None` for the boot task, whose stack is the image's.
+    pub(crate) stack: Option<KernelStack>,
+    /// Where the stack pointer was when the task was switched out.
+    pub(crate) saved_sp: AtomicU64,
+    /// The word of pending work (`base::preempt`): the entry code looks at it.
+    pub(crate) pending: AtomicU32,
+    state: AtomicU8,
+    /// Set once the task's function has ended.
+    pub(crate) ended: AtomicBool,
+    /// Where [`Task::join`] waits.
+    pub(crate) joiners: WaitQueue,
+    /// What a blocked task waits for.
+    pub(crate) waits_for: IrqSpinLock<&'static str>,
+    /// In a run queue.
+    pub(crate) run_link: LinkedListAtomicLink,
+    /// In a wait queue.
+    pub(crate) wait_link: LinkedListAtomicLink,
+    /// In a CPU's timers, ordered by `deadline` and `id`.
+    pub(crate) timer_link: RBTreeAtomicLink,
+    /// When to wake the task, in nanoseconds of the clock, while `timer_link` is linked.
+    pub(crate) deadline: AtomicU64,
+    /// Nanoseconds on a CPU until the last switch.
+    pub(crate) cpu_ns: AtomicU64,
+    /// Saved FPU registers; `None` for threads that never enter user mode.
+    pub(crate) fpu: IrqSpinLock<Option<FpuState>>,
+    /// Set once, before the thread first enters user mode.
+    pub(crate) data: Once<Arc<dyn ThreadData>>,
+}
+
+static ALL: IrqSpinLock<BTreeMap<u64, Weak<Task>>> = IrqSpinLock::new("tasks", BTreeMap::new());
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Task {
+    pub(crate) fn new(name: &str, stack: Option<KernelStack>) -> Arc<Self> {
+        let task = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: IrqSpinLock::new("task name", cut(name)),
+            stack,
+            saved_sp: AtomicU64::new(0),
+            pending: AtomicU32::new(0),
+            state: AtomicU8::new(State::Runnable as u8),
+            ended: AtomicBool::new(false),
+            joiners: WaitQueue::new("task exit"),
+            waits_for: IrqSpinLock::new("task wait reason", ""),
+            run_link: LinkedListAtomicLink::new(),
+            wait_link: LinkedListAtomicLink::new(),
+            timer_link: RBTreeAtomicLink::new(),
+            deadline: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
+            fpu: IrqSpinLock::new("fpu state", None),
+            data: Once::new(),
+        });
+        ALL.lock().insert(task.id, Arc::downgrade(&task));
+        task
+    }
+
+    /// A number that no other task has or had.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> ArrayString<NAME_BYTES> {
+        *self.name.lock()
+    }
+
+    /// Gives the task another name, cut to [`NAME_BYTES`].
+    pub fn set_name(&self, name: &str) {
+        *self.name.lock() = cut(name);
+    }
+
+    /// What the task is doing.
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Runnable,
+            1 => State::Blocked,
+            _ => State::Dead,
+        }
+    }
+
+    /// Under the lock of the task's run queue only.
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Whether the task's function has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until the task has ended.
+    pub fn join(&self) {
+        self.joiners.wait(|| self.has_ended().then_some(()));
+    }
+
+    /// What makes it a user program's thread, if it is one of type `T`.
+    pub fn data<T: ThreadData>(&self) -> Option<&T> {
+        let data: &dyn Any = self.data.get()?.as_ref();
+        data.downcast_ref()
+    }
+
+    /// Sets bits of the word of pending work.
+    pub fn set_pending(&self, bits: u32) {
+        self.pending.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    /// Clears bits of the word of pending work.
+    pub fn clear_pending(&self, bits: u32) {
+        self.pending.fetch_and(!bits, Ordering::AcqRel);
+    }
+
+    /// The bits of pending work.
+    pub fn pending(&self) -> u32 {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// The top of the task's kernel stack; `None` for the boot task.
+    pub fn stack_top(&self) -> Option<VirtAddr> {
+        self.stack.as_ref().map(KernelStack::top)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        ALL.lock().remove(&self.id);
+    }
+}
+
+fn cut(name: &str) -> ArrayString<NAME_BYTES> {
+    let mut text = ArrayString::new();
+    for character in name.chars() {
+        if text.try_push(character).is_err() {
+            break;
+        }
+    }
+    text
+}
+
+/// The task that runs the caller; `None` before [`crate::init`].
+pub fn current() -> Option<Arc<Task>> {
+    with_current(|task| {
+        let pointer = core::ptr::from_ref(task);
+        // SAFETY: the current task was made by `Arc::new`, and the run queue holds a
+        // reference to it as long as it is current.
+        unsafe {
+            Arc::increment_strong_count(pointer);
+            Arc::from_raw(pointer)
+        }
+    })
+}
+
+/// Calls `look` with the task that runs the caller, without counting a reference;
+/// `None` before [`crate::init`].
+pub fn with_current<R>(look: impl FnOnce(&Task) -> R) -> Option<R> {
+    let task = local::current().cast::<Task>();
+    // SAFETY: null, or the pointer that the switch to this task stored. The task is
+    // alive while it runs, and the caller is what it runs, wherever it is moved.
+    unsafe { task.as_ref() }.map(look)
+}
+
+/// A task as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct TaskInfo {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: ArrayString<NAME_BYTES>,
+    /// What it was doing.
+    pub state: State,
+    /// Whether it was the one that ran.
+    pub is_current: bool,
+    /// What it waited for, if blocked.
+    pub waits_for: &'static str,
+    /// Nanoseconds on a CPU until its last switch.
+    pub cpu_ns: u64,
+    /// Whether it is a user program's thread.
+    pub is_user: bool,
+}
+
+/// All tasks, by number.
+pub fn tasks() -> Vec<TaskInfo> {
+    let all: Vec<Arc<Task>> = ALL.lock().values().filter_map(Weak::upgrade).collect();
+    let me = with_current(Task::id);
+    all.iter()
+        .map(|task| TaskInfo {
+            id: task.id,
+            name: task.name(),
+            state: task.state(),
+            is_current: Some(task.id) == me,
+            waits_for: *task.waits_for.lock(),
+            cpu_ns: task.cpu_ns.load(Ordering::Relaxed),
+            is_user: task.data.get().is_some(),
+        })
+        .collect()
+}

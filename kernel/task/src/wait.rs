@@ -1,0 +1,165 @@
+//! Sleeping: [`WaitQueue`], where tasks wait for a condition, and [`sleep`].
+//!
+//! A waiter looks at its condition itself, before and after every wake-up, so a wake-up
+//! too many does no harm, and one between looking and sleeping is not lost.
+
+use alloc::sync::Arc;
+
+use base::preempt::SIGNAL;
+use base::sync::IrqSpinLock;
+use base::time;
+use intrusive_collections::{LinkedList, intrusive_adapter};
+
+use crate::sched;
+use crate::task::{Task, current, with_current};
+
+intrusive_adapter!(WaitAdapter = Arc<Task>: Task { wait_link: intrusive_collections::LinkedListAtomicLink });
+
+/// Why a wait ended without its condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitError {
+    /// The deadline came.
+    TimedOut,
+    /// The task has a signal to look at.
+    Interrupted,
+}
+
+/// What may end a wait beside its condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitOptions {
+    /// Nanoseconds of the clock at which to give up.
+    pub deadline: Option<u64>,
+    /// A signal ends the wait.
+    pub interruptible: bool,
+}
+
+/// Tasks that wait for the same thing.
+pub struct WaitQueue {
+    /// What they wait for, in a word or two.
+    name: &'static str,
+    /// `None` until the first waiter: a list cannot be made in a constant.
+    waiters: IrqSpinLock<Option<LinkedList<WaitAdapter>>>,
+}
+
+impl WaitQueue {
+    /// A queue with nobody in it. `name` says what is waited for.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, waiters: IrqSpinLock::new("wait queue", None) }
+    }
+
+    /// Sleeps until `ready` gives a value.
+    pub fn wait<T>(&self, ready: impl FnMut() -> Option<T>) -> T {
+        loop_until(self.wait_with(WaitOptions::default(), ready))
+    }
+
+    /// Sleeps until `ready` gives a value or the options end the wait.
+    ///
+    /// # Errors
+    /// As [`WaitError`] says; a condition that holds wins.
+    pub fn wait_with<T>(
+        &self,
+        options: WaitOptions,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, WaitError> {
+        if let Some(value) = ready() {
+            return Ok(value);
+        }
+        // Before there are tasks nothing else can make the condition true.
+        let task = current().ok_or(WaitError::Interrupted)?;
+        *task.waits_for.lock() = self.name;
+        loop {
+            self.waiters
+                .lock()
+                .get_or_insert_with(|| LinkedList::new(WaitAdapter::NEW))
+                .push_back(task.clone());
+            sched::block_current(&task, options.deadline);
+            let outcome = if let Some(value) = ready() {
+                Some(Ok(value))
+            } else if options.interruptible && task.pending() & SIGNAL != 0 {
+                Some(Err(WaitError::Interrupted))
+            } else if options.deadline.is_some_and(|deadline| time::now_ns() >= deadline) {
+                Some(Err(WaitError::TimedOut))
+            } else {
+                sched::schedule();
+                None
+            };
+            sched::unblock_current(&task);
+            self.remove(&task);
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
+    }
+
+    fn remove(&self, task: &Task) {
+        let mut waiters = self.waiters.lock();
+        let Some(waiters) = waiters.as_mut().filter(|_| task.wait_link.is_linked()) else {
+            return;
+        };
+        let mut cursor = waiters.front_mut();
+        while let Some(waiter) = cursor.get() {
+            if core::ptr::eq(waiter, task) {
+                cursor.remove();
+                return;
+            }
+            cursor.move_next();
+        }
+    }
+
+    /// Wakes the task that has waited longest. May be called from interrupt handlers.
+    pub fn wake_one(&self) {
+        let task = self.waiters.lock().as_mut().and_then(LinkedList::pop_front);
+        if let Some(task) = task {
+            sched::wake(&task);
+        }
+    }
+
+    /// Wakes all. May be called from interrupt handlers.
+    pub fn wake_all(&self) {
+        // Under the lock throughout: a woken task may queue again only after.
+        let mut waiters = self.waiters.lock();
+        while let Some(task) = waiters.as_mut().and_then(LinkedList::pop_front) {
+            sched::wake(&task);
+        }
+    }
+}
+
+/// A wait that nothing but its condition ends.
+fn loop_until<T>(outcome: Result<T, WaitError>) -> T {
+    match outcome {
+        Ok(value) => value,
+        Err(error) => panic!("a wait without a bound ended: {error:?}"),
+    }
+}
+
+impl Task {
+    /// Wakes the task if it sleeps interruptibly: sets [`SIGNAL`] first.
+    pub fn interrupt(self: &Arc<Self>) {
+        self.set_pending(SIGNAL);
+        sched::wake(self);
+    }
+}
+
+/// Sleeps for `ns` nanoseconds.
+pub fn sleep(ns: u64) {
+    let deadline = time::now_ns().saturating_add(ns);
+    // Not interruptible: it can only time out.
+    let _ = sleep_until(WaitOptions { deadline: Some(deadline), interruptible: false });
+}
+
+/// Sleeps until the options end it.
+///
+/// # Errors
+/// `Interrupted`; the deadline is success.
+pub fn sleep_until(options: WaitOptions) -> Result<(), WaitError> {
+    let queue = WaitQueue::new("time");
+    match queue.wait_with(options, || None::<()>) {
+        Ok(()) | Err(WaitError::TimedOut) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the current task has a signal to look at.
+pub fn signal_pending() -> bool {
+    with_current(|task| task.pending() & SIGNAL != 0).unwrap_or(false)
+}
