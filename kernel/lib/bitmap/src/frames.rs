@@ -1,0 +1,278 @@
+//! The bitmap: [`FrameBitmap`].
+
+use core::ops::Range;
+
+use crate::bits::{WORD_BITS, aligned_block, bits_between, bits_from, next_clear, next_set, spans};
+use crate::error::FrameError;
+
+/// How many words a bitmap of `frames` frames needs.
+#[must_use]
+pub const fn words_for(frames: usize) -> usize {
+    frames.div_ceil(WORD_BITS)
+}
+
+/// How many words the summary of `frames` frames needs.
+#[must_use]
+pub const fn summary_for(frames: usize) -> usize {
+    words_for(frames).div_ceil(WORD_BITS)
+}
+
+/// Which of the frames 0, 1, … are free.
+///
+/// A search begins where the last one ended (next fit) and comes round, so
+/// that filled memory is not searched again and again. Allocating and releasing
+/// one frame touch one word and one summary word unless the words near are used
+/// up.
+#[derive(Debug)]
+pub struct FrameBitmap<'a> {
+    /// Bit `f % 64` of word `f / 64` is set if frame `f` is free.
+    words: &'a mut [u64],
+    /// Bit `w % 64` of word `w / 64` is set if `words[w]` is not 0.
+    summary: &'a mut [u64],
+    frames: usize,
+    free: usize,
+    /// Where the next search begins.
+    hint: usize,
+}
+
+impl<'a> FrameBitmap<'a> {
+    /// A bitmap of `frames` frames, all used. The words need not be cleared.
+    ///
+    /// # Panics
+    /// If there are less words than [`words_for`] and [`summary_for`] say.
+    #[must_use]
+    pub fn new(words: &'a mut [u64], summary: &'a mut [u64], frames: usize) -> Self {
+        let words = &mut words[..words_for(frames)];
+        let summary = &mut summary[..summary_for(frames)];
+        words.fill(0);
+        summary.fill(0);
+        Self {
+            words,
+            summary,
+            frames,
+            free: 0,
+            hint: 0,
+        }
+    }
+
+    /// How many frames there are, free and used.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// How many frames are free.
+    #[must_use]
+    pub fn free_frames(&self) -> usize {
+        self.free
+    }
+
+    /// Whether a frame is free; a frame that is not there is not.
+    #[must_use]
+    pub fn is_free(&self, frame: usize) -> bool {
+        frame < self.frames && self.words[frame / WORD_BITS] >> (frame % WORD_BITS) & 1 != 0
+    }
+
+    /// Frees `count` frames from `start` on.
+    ///
+    /// # Errors
+    /// If one of them is free already or not there; then nothing is changed.
+    pub fn release(&mut self, start: usize, count: usize) -> Result<(), FrameError> {
+        let frames = self.frames;
+        let end = start
+            .checked_add(count)
+            .filter(|end| *end <= frames)
+            .ok_or(FrameError::OutOfRange {
+                start,
+                count,
+                frames,
+            })?;
+        for (word, bits) in spans(start, end) {
+            let already = self.words[word] & bits;
+            if already != 0 {
+                let frame = word * WORD_BITS + already.trailing_zeros() as usize;
+                return Err(FrameError::AlreadyFree { frame });
+            }
+        }
+        for (word, bits) in spans(start, end) {
+            self.words[word] |= bits;
+            self.summary[word / WORD_BITS] |= 1 << (word % WORD_BITS);
+        }
+        self.free += count;
+        Ok(())
+    }
+
+    /// Marks `count` frames from `start` on as used, those of them that are
+    /// there. Returns how many of them were free.
+    pub fn reserve(&mut self, start: usize, count: usize) -> usize {
+        let end = start.saturating_add(count).min(self.frames);
+        if start >= end {
+            return 0;
+        }
+        let before = self.free;
+        self.mark_used(start, end);
+        before - self.free
+    }
+
+    /// Takes one free frame within a range.
+    pub fn allocate_one(&mut self, within: Range<usize>) -> Option<usize> {
+        let frame = self.search(within, 1, Self::find_one)?;
+        let word = frame / WORD_BITS;
+        self.words[word] &= !(1 << (frame % WORD_BITS));
+        if self.words[word] == 0 {
+            self.summary[word / WORD_BITS] &= !(1 << (word % WORD_BITS));
+        }
+        self.free -= 1;
+        self.hint = frame + 1;
+        Some(frame)
+    }
+
+    /// Takes `2^order` frames within a range, the first a multiple of their
+    /// number. Returns the first.
+    pub fn allocate(&mut self, order: u32, within: Range<usize>) -> Option<usize> {
+        if order == 0 {
+            return self.allocate_one(within);
+        }
+        let count = 1usize.checked_shl(order)?;
+        if count >= WORD_BITS {
+            return self.allocate_range(count, count, within);
+        }
+        let start = self.search(within, count, |frames, from, to| {
+            frames.find_in_word(order, from, to)
+        })?;
+        self.take(start, count)
+    }
+
+    /// Takes `count` frames that lie one behind the other within a range, the
+    /// first a multiple of `align_frames` (0 is as good as 1). Returns the
+    /// first; `None` also if `count` is 0.
+    pub fn allocate_range(
+        &mut self,
+        count: usize,
+        align_frames: usize,
+        within: Range<usize>,
+    ) -> Option<usize> {
+        if count == 0 || count > self.free {
+            return None;
+        }
+        let start = self.search(within, count, |frames, from, to| {
+            frames.find_run(count, align_frames.max(1), from, to)
+        })?;
+        self.take(start, count)
+    }
+
+    /// Every run of free frames, from the lowest on.
+    #[must_use]
+    pub fn free_runs(&self) -> FreeRuns<'_> {
+        FreeRuns {
+            words: self.words,
+            frames: self.frames,
+            next: 0,
+        }
+    }
+
+    /// Looks with `find` from the hint to the end of `within`, then from its
+    /// start to the hint, and as far past it as `count` frames can reach that
+    /// begin before it.
+    #[inline]
+    fn search(
+        &self,
+        within: Range<usize>,
+        count: usize,
+        find: impl Fn(&Self, usize, usize) -> Option<usize>,
+    ) -> Option<usize> {
+        let end = within.end.min(self.frames);
+        let start = within.start;
+        if self.hint <= start || self.hint >= end {
+            return find(self, start, end);
+        }
+        let around = self.hint.saturating_add(count - 1).min(end);
+        find(self, self.hint, end).or_else(|| find(self, start, around))
+    }
+
+    /// The first free frame in `from..to`.
+    fn find_one(&self, from: usize, to: usize) -> Option<usize> {
+        if from >= to {
+            return None;
+        }
+        let mut word = from / WORD_BITS;
+        let mut bits = self.words[word] & bits_from(from % WORD_BITS);
+        if bits == 0 {
+            word = next_set(self.summary, word + 1, words_for(to))?;
+            bits = self.words[word];
+        }
+        let frame = word * WORD_BITS + bits.trailing_zeros() as usize;
+        (frame < to).then_some(frame)
+    }
+
+    /// The first `2^order` free frames in `from..to` that begin at a multiple of
+    /// their number; `order` is less than 6, so they are in one word.
+    fn find_in_word(&self, order: u32, from: usize, to: usize) -> Option<usize> {
+        let words = words_for(to);
+        let mut word = next_set(self.summary, from / WORD_BITS, words)?;
+        loop {
+            let first = word * WORD_BITS;
+            let lowest = from.saturating_sub(first).min(WORD_BITS);
+            let highest = to.saturating_sub(first).min(WORD_BITS);
+            let bits = self.words[word] & bits_between(lowest, highest);
+            if let Some(bit) = aligned_block(bits, order) {
+                return Some(first + bit as usize);
+            }
+            word = next_set(self.summary, word + 1, words)?;
+        }
+    }
+
+    /// The first `count` free frames in `from..to` that lie one behind the other
+    /// and begin at a multiple of `align`.
+    fn find_run(&self, count: usize, align: usize, from: usize, to: usize) -> Option<usize> {
+        let mut from = from;
+        // Each round begins past a frame that is used.
+        loop {
+            let start = self.find_one(from, to)?.checked_next_multiple_of(align)?;
+            let end = start.checked_add(count).filter(|end| *end <= to)?;
+            match next_clear(self.words, start, end) {
+                None => return Some(start),
+                Some(used) => from = used + 1,
+            }
+        }
+    }
+
+    /// Marks free frames as used and remembers where to search on.
+    fn take(&mut self, start: usize, count: usize) -> Option<usize> {
+        self.mark_used(start, start + count);
+        self.hint = start + count;
+        Some(start)
+    }
+
+    fn mark_used(&mut self, start: usize, end: usize) {
+        for (word, bits) in spans(start, end) {
+            self.free -= (self.words[word] & bits).count_ones() as usize;
+            self.words[word] &= !bits;
+            if self.words[word] == 0 {
+                self.summary[word / WORD_BITS] &= !(1 << (word % WORD_BITS));
+            }
+        }
+    }
+}
+
+/// The iterator that [`FrameBitmap::free_runs`] returns.
+#[derive(Clone, Debug)]
+pub struct FreeRuns<'a> {
+    words: &'a [u64],
+    frames: usize,
+    next: usize,
+}
+
+impl Iterator for FreeRuns<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = next_set(self.words, self.next, self.frames)?;
+        let end = next_clear(self.words, start, self.frames).unwrap_or(self.frames);
+        self.next = end;
+        Some(start..end)
+    }
+}
+
+#[cfg(test)]
+mod tests;
