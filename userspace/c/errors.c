@@ -2,7 +2,8 @@
 //
 // What it proves: wrong file descriptors, pointers, lengths and flags are refused
 // with the error that Linux gives, for every call that the other programs here make.
-// hostile tries the pointers into the kernel.
+// hostile tries the pointers into the kernel. Standard output must be a terminal, a pipe
+// or a file: /dev/null takes any pointer.
 
 #define _GNU_SOURCE
 #include <errno.h>
