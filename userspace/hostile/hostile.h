@@ -24,6 +24,8 @@ enum { PAGE_SIZE = 4096 };
 #define KERNEL_HALF 0xffff800000000000UL
 #define NON_CANONICAL 0x0000800000000000UL
 #define USER_END 0x00007ffffffff000UL
+// Non-canonical with five-level page tables too, where Linux uses them.
+#define NON_CANONICAL_57 0x0100000000000000UL
 
 // A page that has not been touched; exits if there is none.
 unsigned char *fresh_page(void);

@@ -1,6 +1,6 @@
 // Addresses that a program has no right to: page 0, the kernel's half, pages whose
-// protection forbids the access, and pages that it has given back. Except for the
-// stack pointer outside the canonical range (SIGBUS), all end with SIGSEGV.
+// protection forbids the access, and pages that it has given back. All end with
+// SIGSEGV; a stack pointer outside the canonical range may end with SIGBUS.
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -45,7 +45,7 @@ static int read_non_canonical(void) { return load(NON_CANONICAL); }
 static int write_non_canonical(void) { return store(NON_CANONICAL); }
 static int jump_non_canonical(void) { return call(NON_CANONICAL); }
 
-// #SS, not #GP.
+// #SS, not #GP, on most processors.
 static int push_non_canonical(void)
 {
     __asm__ volatile("mov %%rsp, %%r12\n\t"

@@ -2,6 +2,7 @@
 // (EFAULT) and go on. A system call in the last bytes of user space must not return
 // to an address beyond it (SIGSEGV).
 
+#include <cpuid.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -76,11 +77,14 @@ static int map_over_kernel(void)
     return result != -ENOMEM;
 }
 
+// A kernel with five-level page tables, as Linux has where the CPU can, may do it.
 static int map_user_end(void)
 {
+    unsigned a, b, c = 0, d;
+    int five_levels = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & 1 << 16);
     long result = SYS(SYS_mmap, USER_END, PAGE_SIZE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    return result != -ENOMEM;
+    return result != -ENOMEM && !(five_levels && result == (long)USER_END);
 }
 
 static int unmap_kernel(void)

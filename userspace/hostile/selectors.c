@@ -96,7 +96,7 @@ static int fs_base_kernel(void)
 
 static int gs_base_non_canonical(void)
 {
-    return SYS(SYS_arch_prctl, ARCH_SET_GS, NON_CANONICAL) != -EPERM || !calls_work();
+    return SYS(SYS_arch_prctl, ARCH_SET_GS, NON_CANONICAL_57) != -EPERM || !calls_work();
 }
 
 // Where the CPU has the instruction, the kernel may keep it from programs (SIGILL)
