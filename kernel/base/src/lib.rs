@@ -13,7 +13,9 @@ extern crate self as base;
 
 pub mod backtrace;
 pub mod console;
+pub mod entry;
 pub mod exit;
+pub mod io_ports;
 pub mod irq;
 pub mod ktest;
 pub mod log_sink;

@@ -4,14 +4,15 @@
 //! with device memory and kernel stacks ([`kernel_space`]), and safe doors to user
 //! memory ([`user`]). Start-up, in order, all from the boot CPU with interrupts off:
 //!
-//! 1. [`frames::init`] takes the memory map and starts the allocator (and with it the
-//!    heap).
+//! 1. [`boot_data::start`] reads the loader's information and starts the frame allocator
+//!    (and with it the heap) with its memory map.
 //! 2. [`kernel_space::init`] builds the kernel's page tables and leaves the boot ones.
 //! 3. [`install_cpu_area`] gives the CPU its copy of the per-CPU variables.
 #![no_std]
 
 extern crate alloc;
 
+pub mod boot_data;
 pub mod frames;
 pub mod heap;
 pub mod kernel_space;

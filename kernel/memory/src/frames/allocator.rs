@@ -124,7 +124,7 @@ pub(super) fn give_back(start: PhysAddr, count: usize) {
                 None => panic!("double free of the frame at {address}, at {caller}"),
             }
         }
-        Err(FrameError::OutOfRange) => {
+        Err(FrameError::OutOfRange { .. }) => {
             drop(guard);
             panic!("free of {count} frames at {start}, which is not RAM, at {caller}");
         }

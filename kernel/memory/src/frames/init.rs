@@ -92,7 +92,7 @@ fn without_holes(
 /// # Safety
 /// `map` and `reserved` must tell the truth: nothing that is in use lies in a usable
 /// region outside the reserved ranges.
-pub unsafe fn init(
+pub(crate) unsafe fn init(
     map: impl Iterator<Item = Region>,
     reserved: impl Iterator<Item = (u64, u64)>,
 ) -> Result<(), OutOfMemory> {

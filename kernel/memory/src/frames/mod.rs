@@ -11,5 +11,6 @@ mod init;
 mod owner;
 
 pub use allocator::{Purpose, Statistics, free_unowned, statistics};
-pub use init::{Region, RegionKind, init, regions, top_of_ram};
+pub(crate) use init::init;
+pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use owner::{Frame, FrameRun};

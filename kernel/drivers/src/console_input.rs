@@ -1,0 +1,130 @@
+//! Bytes typed on the console, whichever device they come from: filled by interrupt
+//! handlers, read by whoever is in front (the kernel shell, or a user program's terminal).
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrayvec::ArrayVec;
+use base::sync::IrqSpinLock;
+use task::{WaitError, WaitOptions, WaitQueue};
+
+/// Bytes kept for a reader; later ones are lost, and counted.
+pub const CAPACITY: usize = 1024;
+
+/// ^C.
+const INTERRUPT: u8 = 0x03;
+
+struct Ring {
+    bytes: [u8; CAPACITY],
+    /// Number of bytes ever read and written; their difference is what is there.
+    read: usize,
+    written: usize,
+}
+
+static RING: IrqSpinLock<Ring> =
+    IrqSpinLock::new("console input", Ring { bytes: [0; CAPACITY], read: 0, written: 0 });
+static READERS: WaitQueue = WaitQueue::new("console input");
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Whether ^C is an interrupt rather than a byte.
+static CATCH_INTERRUPT: AtomicBool = AtomicBool::new(false);
+static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
+static INTERRUPT_WAITERS: WaitQueue = WaitQueue::new("console interrupt");
+
+/// Takes bytes from a device. For interrupt handlers.
+pub fn push(bytes: &[u8]) {
+    let mut interrupted = false;
+    {
+        let mut ring = RING.lock();
+        for &byte in bytes {
+            if byte == INTERRUPT && CATCH_INTERRUPT.load(Ordering::Relaxed) {
+                // What was typed before it is of no use any more.
+                ring.read = ring.written;
+                INTERRUPTS.fetch_add(1, Ordering::Release);
+                interrupted = true;
+            } else if ring.written - ring.read == CAPACITY {
+                LOST.fetch_add(1, Ordering::Relaxed);
+            } else {
+                let at = ring.written % CAPACITY;
+                ring.bytes[at] = byte;
+                ring.written += 1;
+            }
+        }
+    }
+    READERS.wake_all();
+    if interrupted {
+        INTERRUPT_WAITERS.wake_all();
+    }
+}
+
+fn pop() -> Option<u8> {
+    let mut ring = RING.lock();
+    if ring.read == ring.written {
+        return None;
+    }
+    let byte = ring.bytes[ring.read % CAPACITY];
+    ring.read += 1;
+    Some(byte)
+}
+
+/// Whether a byte is there.
+pub fn is_ready() -> bool {
+    let ring = RING.lock();
+    ring.read != ring.written
+}
+
+/// The next byte, when there is one.
+///
+/// # Errors
+/// As the options say.
+pub fn read_byte(options: WaitOptions) -> Result<u8, WaitError> {
+    READERS.wait_with(options, pop)
+}
+
+/// Bytes lost because nobody read.
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// While this exists, ^C is not read as a byte but counted, and wakes the waiter.
+#[derive(Debug)]
+pub struct InterruptWatch {
+    seen: u64,
+}
+
+impl InterruptWatch {
+    /// Starts to watch. One at a time.
+    pub fn start() -> Self {
+        let seen = INTERRUPTS.load(Ordering::Acquire);
+        CATCH_INTERRUPT.store(true, Ordering::Release);
+        Self { seen }
+    }
+
+    /// Whether ^C has been typed since the last call that said so.
+    pub fn take(&mut self) -> bool {
+        let now = INTERRUPTS.load(Ordering::Acquire);
+        let typed = now != self.seen;
+        self.seen = now;
+        typed
+    }
+
+    /// Sleeps until ^C is typed or the deadline (nanoseconds of the clock) comes; true
+    /// for ^C.
+    pub fn wait(&mut self, deadline: u64) -> bool {
+        let options = WaitOptions { deadline: Some(deadline), interruptible: false };
+        INTERRUPT_WAITERS.wait_with(options, || self.take().then_some(())).is_ok()
+    }
+
+    /// The queue that ^C wakes, for waits that look for more than it.
+    pub fn queue() -> &'static WaitQueue {
+        &INTERRUPT_WAITERS
+    }
+}
+
+impl Drop for InterruptWatch {
+    fn drop(&mut self) {
+        CATCH_INTERRUPT.store(false, Ordering::Release);
+    }
+}
+
+/// What an interrupt handler gathers before it calls [`push`].
+pub type Batch = ArrayVec<u8, 64>;
