@@ -136,6 +136,7 @@ done
 words extra "${QEMU_EXTRA:-}"
 args+=("${extra[@]}" "$@")
 
+{ : <&0; } 2>/dev/null || exec </dev/null       # a closed stdin
 [ ! -t 0 ] || terminal=$(stty -g)
 status=0
 if [ "$RUN_QEMU_GDB" = yes ]; then
