@@ -52,9 +52,11 @@ quoted=${cmdline:+" ${cmdline//\'/"'\''"}"}
     cat "$top/grub/grub.cfg"
 } >"$tmp/tree/boot/grub/grub.cfg"
 
-# Only the modules that grub.cfg uses: all of GRUB would be six times as large.
-modules="normal configfile test echo sleep reboot serial terminal
-    multiboot2 boot all_video part_msdos part_gpt iso9660"
+# Only the modules that grub.cfg uses, and those that grub-mkrescue's own start-up loads
+# (part_*): with all of them GRUB would be the largest part of the ISO.
+modules="normal configfile test echo sleep reboot serial terminal multiboot2 boot all_video
+    iso9660 part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos
+    part_plan part_sun part_sunpc"
 
 # The same contents give the same ISO: one time for all files and for the volume.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}

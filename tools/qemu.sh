@@ -20,6 +20,7 @@
 # having given a status is 125, and so is QEMU ended by ^A x if that was not typed at a
 # terminal.
 set -eu
+[ -e /proc/self/fd/0 ] || exec </dev/null           # stdin was closed
 
 die() {
     echo "qemu: $1" >&2
@@ -136,7 +137,6 @@ done
 words extra "${QEMU_EXTRA:-}"
 args+=("${extra[@]}" "$@")
 
-{ : <&0; } 2>/dev/null || exec </dev/null       # a closed stdin
 [ ! -t 0 ] || terminal=$(stty -g)
 status=0
 if [ "$RUN_QEMU_GDB" = yes ]; then
