@@ -5,20 +5,14 @@
 #   ISO=… [NAME=VALUE …] tools/qemu.sh [QEMU ARGUMENT …]
 #
 #   ISO        the ISO to boot; without it nothing is, but what the arguments say
-#   MEDIUM     cd or usb: what the ISO is put into                      (cd)
-#   UEFI       on or off: firmware OVMF or SeaBIOS                      (on)
-#   GRAPHICS   on opens a window for the screen                         (off)
-#   SMP, MEM   CPUs, memory                                             (4, 2G)
-#   ACCEL      tcg or kvm                                               (tcg)
-#   DISK       raw images, one or more, each a virtio disk
-#   QEMU_EXTRA further QEMU arguments, as words in shell quoting
-#   RUN_QEMU_GDB  yes runs QEMU itself under GDB                        (no)
+#   MEDIUM     cd or usb: what the ISO is put into; cd by default
+#   UEFI, GRAPHICS, SMP, MEM, ACCEL, DISK, QEMU_EXTRA, RUN_QEMU_GDB: see `make help`
 #
 # The exit status is the one that the kernel gave (kernel/base/src/exit.rs): a line on
 # the debug console, confirmed by isa-debug-exit. If QEMU ends otherwise it is QEMU's:
 # 1 if it could not start, 128 and more if a signal killed it. A guest that reset without
 # having given a status is 125, and so is QEMU ended by ^A x if that was not typed at a
-# terminal.
+# terminal. With STATUS_FILE the status is written there, and the script ends with 0.
 set -eu
 [ -e /proc/self/fd/0 ] || exec </dev/null           # stdin was closed
 
@@ -27,24 +21,11 @@ die() {
     exit 2
 }
 
-# choice NAME DEFAULT GOOD…: gives the variable its default and refuses other values.
-choice() {
-    local name=$1 value=${!1:-$2} good
-    shift 2
-    for good; do
-        if [ "$value" = "$good" ]; then
-            printf -v "$name" %s "$value"
-            return
-        fi
-    done
-    die "$name=$value is not known; good values: $*"
-}
-
-# words ARRAY TEXT: splits TEXT as a shell would, quotes honoured, nothing expanded.
-words() {
-    local -n array=$1
-    printf %s "$2" | xargs -r printf '%s\0' >"$tmp/words" || die "a quote is not closed: $2"
-    mapfile -d '' -t array <"$tmp/words"
+# finish STATUS: the end of a run.
+finish() {
+    [ -n "${STATUS_FILE:-}" ] || exit "$1"
+    echo "$1" >"$STATUS_FILE"
+    exit 0
 }
 
 # first FILE…: the first of them that exists.
@@ -59,11 +40,8 @@ first() {
     return 1
 }
 
+. "$(dirname "$0")/variables.sh"
 choice MEDIUM cd cd usb
-choice UEFI on on off
-choice GRAPHICS off on off
-choice ACCEL tcg tcg kvm
-choice RUN_QEMU_GDB no yes no
 qemu=${QEMU:-qemu-system-x86_64}
 command -v "$qemu" >/dev/null || die "$qemu is missing: make setup"
 
@@ -84,7 +62,7 @@ trap 'exit 129' HUP
 
 args=(
     -name Basalt -nodefaults -no-user-config
-    -machine q35 -accel "$ACCEL" -cpu max -smp "${SMP:-4}" -m "${MEM:-2G}"
+    -machine q35 -accel "$ACCEL" -cpu max -smp "$SMP" -m "$MEM"
     -vga std -nic none
     -serial mon:stdio
     -no-reboot
@@ -127,15 +105,12 @@ if [ -n "${ISO:-}" ]; then
     esac
 fi
 
-words disks "${DISK:-}"
 for i in "${!disks[@]}"; do
-    [ -f "${disks[i]}" ] || die "no such disk image: ${disks[i]}"
     args+=(-drive "if=none,id=disk$i,format=raw,file=${disks[i]//,/,,}"
         -device "virtio-blk-pci,drive=disk$i")
 done
 
-words extra "${QEMU_EXTRA:-}"
-args+=("${extra[@]}" "$@")
+args+=("${qemu_extra[@]}" "$@")
 
 [ ! -t 0 ] || terminal=$(stty -g)
 status=0
@@ -161,14 +136,14 @@ fi
 said=$(tail -n 1 "$tmp/status" 2>/dev/null || true)
 if [[ $said =~ ^[0-9]{1,3}$ ]] && [ $((10#$said)) -le 255 ] &&
     [ "$status" -eq $(((10#$said & 127) * 2 + 1)) ]; then
-    exit $((10#$said))
+    finish $((10#$said))
 fi
 if grep -q 'Triple fault' "$tmp/log" 2>/dev/null; then
     echo "qemu: the guest triple-faulted" >&2
-    exit 125
+    finish 125
 fi
 if [ "$status" -eq 0 ] && ! { [ -t 0 ] && [ -t 1 ]; }; then
     echo "qemu: QEMU ended, and the kernel had given no exit status" >&2
-    exit 125
+    finish 125
 fi
-exit "$status"
+finish "$status"
