@@ -63,7 +63,8 @@ pub fn push(bytes: &[u8]) {
     }
 }
 
-fn pop() -> Option<u8> {
+/// The next byte, if one is there.
+pub fn try_read_byte() -> Option<u8> {
     let mut ring = RING.lock();
     if ring.read == ring.written {
         return None;
@@ -101,7 +102,7 @@ pub fn is_ready() -> bool {
 /// # Errors
 /// As the options say.
 pub fn read_byte(options: WaitOptions) -> Result<u8, WaitError> {
-    READERS.wait_with(options, pop)
+    READERS.wait_with(options, try_read_byte)
 }
 
 /// Bytes lost because nobody read.

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt::Debug;
 
-use abi::fcntl::{O_ACCMODE, O_RDONLY, O_WRONLY};
+use abi::fcntl::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
 use abi::{Errno, Result};
 use memory::user::UserSlice;
 use task::{Mutex, WaitQueue};
@@ -127,12 +127,12 @@ impl OpenFile {
 
     /// Whether it was opened for reading.
     pub fn is_readable(&self) -> bool {
-        self.flags & O_ACCMODE != O_WRONLY
+        self.flags & O_PATH == 0 && self.flags & O_ACCMODE != O_WRONLY
     }
 
     /// Whether it was opened for writing.
     pub fn is_writable(&self) -> bool {
-        self.flags & O_ACCMODE != O_RDONLY
+        self.flags & O_PATH == 0 && self.flags & O_ACCMODE != O_RDONLY
     }
 
     /// Calls `transfer` with the position and moves it on by what that transferred. Files
