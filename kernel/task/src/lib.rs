@@ -23,5 +23,5 @@ mod wait;
 pub use mutex::{Mutex, MutexGuard};
 pub use sched::{become_idle, init, schedule, yield_now};
 pub use spawn::{adopt_user_side, exit, spawn};
-pub use task::{State, Task, TaskInfo, ThreadData, current, tasks, with_current};
+pub use task::{State, Task, TaskInfo, ThreadData, current, find, tasks, with_current};
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};
