@@ -1,9 +1,9 @@
 //! The console: where text goes, whoever writes it.
 //!
 //! Devices register as [`Sink`]s. Text is written under one lock, a call's bytes
-//! together; a panic takes the lock by force. While somebody edits a line on the
-//! console (between [`begin_edit`] and [`end_edit`]), log lines appear above it; at other
-//! times they begin in a line of their own, whatever was written before.
+//! together; a panic takes the lock by force. While somebody edits a line on the console
+//! ([`edit`]), log lines appear above it; at other times they begin in a line of their own,
+//! whatever was written before.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -118,20 +118,14 @@ pub fn set_overlay(overlay: Overlay) {
     OVERLAY.call_once(|| overlay);
 }
 
-/// Says that a line is being edited from now on, and writes what draws it, in a line of its
-/// own; no log line comes between.
-pub fn begin_edit(draw: fmt::Arguments<'_>) {
+/// Calls `draw` to write something about the line being edited, in one step between log
+/// lines; from then on a line is being edited, or not. Editing begins in a line of its own.
+pub fn edit(editing: bool, draw: impl FnOnce(&mut dyn fmt::Write)) {
     let mut console = CONSOLE.lock();
-    console.start_line();
-    EDITING.store(true, Ordering::Release);
-    console.put_fmt(draw);
-}
-
-/// Says that no line is being edited any more, and writes how it ends.
-pub fn end_edit(last: fmt::Arguments<'_>) {
-    let mut console = CONSOLE.lock();
-    EDITING.store(false, Ordering::Release);
-    console.put_fmt(last);
+    if !EDITING.swap(editing, Ordering::AcqRel) && editing {
+        console.start_line();
+    }
+    draw(&mut *console);
 }
 
 /// Adds a device. More than [`MAX_SINKS`] are ignored, with a log line.

@@ -144,10 +144,35 @@ impl View {
             "\r{}{}{reset}{}\x1b[K",
             self.style, self.prompt, self.text
         )?;
-        match self.cursor {
-            cursor if cursor == self.width => Ok(()),
-            0 => out.write_str("\r"),
-            cursor => write!(out, "\r\x1b[{cursor}C"),
+        self.place_cursor(self.width, out)
+    }
+
+    /// Writes what makes a row that shows `shown` show this. Typing at the end of a line
+    /// writes what was typed and nothing else.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn draw_over(&self, shown: &Self, out: &mut dyn Write) -> fmt::Result {
+        if (self.style, &self.prompt) != (shown.style, &shown.prompt) {
+            return self.draw(out);
+        }
+        match self.text.strip_prefix(&*shown.text) {
+            Some("") => return self.place_cursor(shown.cursor, out),
+            Some(added) if shown.cursor == shown.width => out.write_str(added)?,
+            _ => {
+                place(width(&self.prompt), out)?;
+                write!(out, "{}\x1b[K", self.text)?;
+            }
+        }
+        self.place_cursor(self.width, out)
+    }
+
+    /// Moves the cursor from column `from` to its place.
+    fn place_cursor(&self, from: usize, out: &mut dyn Write) -> fmt::Result {
+        if self.cursor == from {
+            Ok(())
+        } else {
+            place(self.cursor, out)
         }
     }
 
@@ -177,6 +202,14 @@ fn keep_in_sight(line: &str, cursor: usize, room: usize, scroll: &mut usize) {
         columns <= room / 2
     });
     *scroll = first.last().map_or(cursor, |(at, _)| at);
+}
+
+/// Moves the cursor to a column of its row.
+fn place(column: usize, out: &mut dyn Write) -> fmt::Result {
+    match column {
+        0 => out.write_str("\r"),
+        column => write!(out, "\r\x1b[{column}C"),
+    }
 }
 
 impl fmt::Display for View {

@@ -2,13 +2,12 @@
 //!
 //! The editor's state belongs to the shell's task. What the screen shows of it is copied
 //! to [`SHOWN`], from where whoever logs can draw it again, on any CPU and without
-//! sleeping; the copy is changed before the screen is, so that both agree in the end.
+//! sleeping. The copy and the screen change together, under the console's lock.
 
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write};
 
 use base::console::{self, Overlay};
-use base::print;
 use base::sync::IrqSpinLock;
 use drivers::console_input;
 use line_editor::{Columns, Editor, Prompt, Reaction, View};
@@ -18,24 +17,44 @@ use super::completion::complete;
 
 /// Longest line, in bytes.
 const LINE_BYTES: usize = 1000;
+/// Clears the screen, the cursor at its top.
+pub(super) const CLEAR: &str = "\x1b[H\x1b[2J";
 /// Lines in the history.
 const HISTORY: usize = 100;
 /// What stands before the line.
 const PROMPT: &str = "basalt> ";
 
-/// What the screen shows of the line being edited.
+/// What the screen shows of the line being edited. Taken under the console's lock only.
 static SHOWN: IrqSpinLock<View> = IrqSpinLock::new("edited line", View::empty());
 
-fn hide(out: &mut dyn fmt::Write) {
-    // The console cannot fail.
+// The console cannot fail, so the results of drawing say nothing.
+
+fn hide(out: &mut dyn Write) {
     let _ = View::hide(out);
 }
 
-fn show(out: &mut dyn fmt::Write) {
-    // Taken: the shell is about to draw, after changing it.
-    if let Some(view) = SHOWN.try_lock() {
+fn show(out: &mut dyn Write) {
+    let _ = SHOWN.lock().draw(out);
+}
+
+/// Makes the line on the screen `view`, then writes `then`; editing goes on or not.
+fn update(editing: bool, view: &View, then: &str) {
+    console::edit(editing, |out| {
+        let mut shown = SHOWN.lock();
+        let _ = view.draw_over(&shown, out);
+        let _ = out.write_str(then);
+        shown.clone_from(view);
+    });
+}
+
+/// Writes `text`, then the whole of `view`.
+fn draw_after(text: fmt::Arguments<'_>, view: &View) {
+    console::edit(true, |out| {
+        let mut shown = SHOWN.lock();
+        let _ = out.write_fmt(text);
         let _ = view.draw(out);
-    }
+        shown.clone_from(view);
+    });
 }
 
 /// The console as the shell's terminal.
@@ -50,46 +69,36 @@ impl Terminal {
         Self { editor: Editor::new(LINE_BYTES, HISTORY) }
     }
 
-    /// What the screen should show now; remembered for whoever logs.
-    fn view(&mut self) -> View {
-        let view = self.editor.view();
-        SHOWN.lock().clone_from(&view);
-        view
-    }
-
     /// Reads a line, with a prompt in the given style. A line given up with ^C comes back
     /// empty.
     pub(super) fn read_line(&mut self, style: &'static str) -> String {
         self.editor.start(Prompt { style, text: PROMPT });
-        let view = self.view();
-        console::begin_edit(format_args!("{view}"));
-        // What changed since the screen was drawn.
+        draw_after(format_args!(""), &self.editor.view());
+        // What has happened since the screen was drawn.
         let mut changed = false;
+        let mut bell = "";
         loop {
             if changed && !console_input::is_ready() {
-                print!("{}", self.view());
-                changed = false;
+                update(true, &self.editor.view(), bell);
+                (changed, bell) = (false, "");
             }
             let Ok(byte) = console_input::read_byte(WaitOptions::default()) else { continue };
-            match self.editor.feed(byte, &mut complete) {
-                Reaction::None => {}
-                Reaction::Redraw => changed = true,
-                Reaction::Bell | Reaction::EndOfInput => {
-                    print!("\x07");
-                    changed = true;
-                }
-                Reaction::ClearScreen => print!("\x1b[H\x1b[2J{}", self.view()),
+            let reaction = self.editor.feed(byte, &mut complete);
+            changed |= reaction != Reaction::None;
+            match reaction {
+                Reaction::None | Reaction::Redraw => {}
+                Reaction::Bell | Reaction::EndOfInput => bell = "\x07",
+                Reaction::ClearScreen => draw_after(format_args!("{CLEAR}"), &self.editor.view()),
                 Reaction::List(candidates) => {
                     let list = Columns { candidates: &candidates, width: self.editor.columns() };
-                    let view = self.view();
-                    print!("{view}\n{list}{view}");
+                    draw_after(format_args!("\n{list}"), &self.editor.view());
                 }
                 Reaction::Line(line) => {
-                    console::end_edit(format_args!("{}\n", self.view()));
+                    update(false, &self.editor.view(), "\n");
                     return line;
                 }
                 Reaction::Interrupted => {
-                    console::end_edit(format_args!("{}^C\n", self.view()));
+                    update(false, &self.editor.view(), "^C\n");
                     return String::new();
                 }
             }

@@ -83,6 +83,9 @@ const PROMPT: Prompt = Prompt {
 struct Session {
     editor: Editor,
     screen: Screen,
+    shown: View,
+    /// What was written last.
+    written: String,
 }
 
 impl Session {
@@ -93,6 +96,8 @@ impl Session {
         let mut session = Self {
             editor,
             screen: Screen::new(columns),
+            shown: View::empty(),
+            written: String::new(),
         };
         session.draw();
         session
@@ -100,7 +105,10 @@ impl Session {
 
     fn draw(&mut self) {
         let view = self.editor.view();
-        self.screen.write(&view.to_string());
+        self.written.clear();
+        view.draw_over(&self.shown, &mut self.written).unwrap();
+        self.screen.write(&self.written);
+        self.shown = view;
     }
 
     fn keys(&mut self, bytes: &[u8]) -> Reaction {
@@ -114,6 +122,7 @@ impl Session {
             self.draw();
             if let Reaction::Line(_) = reaction {
                 self.screen.write("\n");
+                self.shown = View::empty();
                 self.editor.start(PROMPT);
                 self.draw();
             }
@@ -137,6 +146,22 @@ fn typing_and_moving() {
     assert_eq!(session.keys(b"\r"), Reaction::Line("helo!".into()));
     assert_eq!(session.screen.line(0), "> helo!");
     assert_eq!(session.line(), ">");
+}
+
+#[test]
+fn what_is_written_is_short() {
+    let mut session = Session::new(80);
+    for (keys, written) in [
+        ("a", "a"),
+        ("b", "b"),
+        ("\x02", "\r\x1b[3C"),
+        ("\x06", "\r\x1b[4C"),
+        ("\x7f", "\r\x1b[2Ca\x1b[K"),
+        ("\x05", ""),
+    ] {
+        session.keys(keys.as_bytes());
+        assert_eq!(session.written, written, "{keys:?}");
+    }
 }
 
 #[test]
@@ -276,7 +301,7 @@ fn a_log_line_goes_above() {
     View::hide(&mut hide).unwrap();
     session.screen.write(&hide);
     session.screen.write("[1.0] a log line\n");
-    session.draw();
+    session.screen.write(&session.shown.to_string());
     assert_eq!(session.screen.line(0), "[1.0] a log line");
     assert_eq!(session.line(), "> half a com");
     assert_eq!(session.screen.column, 10);

@@ -20,7 +20,7 @@ pub(in crate::shell) fn exit(context: &mut Context<'_>, arguments: &[String]) ->
 /// Clears the screen.
 pub(in crate::shell) fn clear(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
-    print!("\x1b[H\x1b[2J");
+    print!("{}", crate::shell::input::CLEAR);
     Ok(())
 }
 
