@@ -25,5 +25,5 @@ pub use fpu::{load_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard};
 pub use sched::{become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use spawn::{exit, spawn, spawn_user};
-pub use task::{State, Task, TaskInfo, ThreadData, current, tasks, with_current};
+pub use task::{State, Task, TaskInfo, ThreadData, current, find, tasks, with_current};
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};
