@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use abi::Signal;
 use base::sync::IrqSpinLock;
-use drivers::console_input::{self, InterruptWatch};
+use drivers::console_input;
+use memory::OutOfMemory;
 
 use crate::process::Process;
 
@@ -20,17 +21,41 @@ struct Group {
 static GROUP: IrqSpinLock<Group> =
     IrqSpinLock::new("foreground", Group { processes: Vec::new(), interrupts: 0 });
 
-/// While this exists, ^C sends SIGINT to its processes; the third one, SIGKILL.
+/// While this exists, ^C sends SIGINT to its processes; the third one, SIGKILL. Whoever
+/// makes one also watches ^C (`console_input::InterruptWatch`), or it is a byte like others.
 #[derive(Debug)]
 pub struct Foreground {
-    _watch: InterruptWatch,
+    _one_at_a_time: (),
 }
 
 impl Foreground {
-    /// Puts `processes` in front. One at a time.
-    pub fn new(processes: Vec<Arc<Process>>) -> Self {
-        *GROUP.lock() = Group { processes, interrupts: 0 };
-        Self { _watch: InterruptWatch::start() }
+    /// A group without processes. One at a time.
+    pub fn new() -> Self {
+        *GROUP.lock() = Group { processes: Vec::new(), interrupts: 0 };
+        Self { _one_at_a_time: () }
+    }
+
+    /// Adds a process. It is sent the ^C that came before, too.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; it is not in front then.
+    pub fn add(&self, process: &Arc<Process>) -> Result<(), OutOfMemory> {
+        let interrupted = {
+            let mut group = GROUP.lock();
+            group.processes.try_reserve(1).map_err(|_| OutOfMemory)?;
+            group.processes.push(process.clone());
+            group.interrupts > 0
+        };
+        if interrupted {
+            process.send(Signal::SIGINT);
+        }
+        Ok(())
+    }
+}
+
+impl Default for Foreground {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
