@@ -14,6 +14,7 @@ mod settings;
 mod shell;
 
 use base::entry::LoaderInformation;
+use drivers::random::SeedSource;
 use memory::boot_data::BootData;
 use settings::Settings;
 
@@ -101,8 +102,34 @@ fn start(data: BootData, settings: Settings) {
         log::error!("no input from the serial line: {error}");
     }
 
-    // Here the floors above get going, each before the next: the file tree from the
-    // initramfs (fs), system calls and faults of user programs (syscall, process).
+    match drivers::rtc::init() {
+        Ok(seconds) => log::info!("rtc: {seconds} s since 1970"),
+        Err(error) => log::warn!("no real-time clock: {error}; it is 1970"),
+    }
+    if drivers::random::init() == SeedSource::Jitter {
+        log::warn!("random: no RDRAND, seeded from the clock's jitter alone");
+    }
+
+    // The file tree, from the first module that the loader brought.
+    mount_initramfs(&data);
+
+    // User programs: their system calls, faults and signals.
+    syscall::init();
+    process::init();
 
     shell::run(data, settings.commands())
+}
+
+fn mount_initramfs(data: &BootData) {
+    let Some(module) = data.modules.first() else {
+        return log::warn!("the loader brought no initramfs: there are no files");
+    };
+    match fs::mount(module.memory.bytes()) {
+        Ok(contents) => log::info!(
+            "initramfs: {} inodes, {} bytes of contents",
+            contents.inodes,
+            contents.bytes
+        ),
+        Err(error) => log::error!("initramfs: {error}; there are no files"),
+    }
 }

@@ -32,7 +32,6 @@ pub(super) enum Arguments {
     /// The first one, from a list.
     First(fn() -> Vec<String>),
     /// All of them, by a function of what is typed of the word: for paths.
-    #[expect(dead_code, reason = "the commands that take paths come with the file tree")]
     Each(fn(&str) -> Vec<Candidate>),
 }
 

@@ -2,7 +2,7 @@
 //! family under `commands/`.
 
 use super::command::{Arguments, Command};
-use super::commands::{boot_info, crash, help, irqs, log, memory, page_table, tasks, test, timer, tools};
+use super::commands::{boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools};
 
 /// The commands, as `help` lists them.
 pub(super) static COMMANDS: &[Command] = &[
@@ -65,6 +65,32 @@ pub(super) static COMMANDS: &[Command] = &[
         help: "The time is what a task has had on a CPU until its last switch.",
         arguments: Arguments::None,
         run: tasks::tasks,
+    },
+    Command {
+        name: "ls",
+        usage: "[PATH]…",
+        summary: "list directories",
+        help: "Without PATH the root. Mode, bytes and name; the target of a symbolic link.",
+        arguments: Arguments::Each(files::complete),
+        run: files::ls,
+    },
+    Command {
+        name: "cat",
+        usage: "PATH…",
+        summary: "print files",
+        help: "Bytes that are no text are shown as <hex>.",
+        arguments: Arguments::Each(files::complete),
+        run: files::cat,
+    },
+    Command {
+        name: "exec",
+        usage: "[N] PATH [ARGUMENT]…",
+        summary: "run a program, or N of it at once",
+        help: "A PATH without a slash is looked for in /bin. Each process has its own memory; \
+               their input is what is typed, ^D ends it. ^C sends SIGINT, the third time \
+               SIGKILL. Succeeds if all exit with status 0.",
+        arguments: Arguments::Each(files::complete),
+        run: exec::exec,
     },
     Command {
         name: "sleep",

@@ -2,6 +2,8 @@
 
 pub(super) mod boot_info;
 pub(super) mod crash;
+pub(super) mod exec;
+pub(super) mod files;
 pub(super) mod help;
 pub(super) mod irqs;
 pub(super) mod log;
