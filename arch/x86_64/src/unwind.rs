@@ -5,8 +5,9 @@ use core::arch::asm;
 
 use crate::trap;
 
-/// Frames that a walk returns at most: a broken chain that circles must end.
-pub const MAX_FRAMES: usize = 64;
+/// Frames that a walk returns at most: a broken chain that circles must end. More than fit
+/// on a kernel stack, so that a walk from an overflow gets to its beginning.
+pub const MAX_FRAMES: usize = 4096;
 
 /// One step of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +19,18 @@ pub struct CodeAddress {
     pub exact: bool,
 }
 
-/// The frame pointer of the caller's caller, where a walk of the present stack begins.
-#[inline(never)]
-pub fn frame_pointer() -> u64 {
-    let rbp: u64;
+/// Where the function that this stands in goes on when it returns: the return address, and
+/// the frame pointer of its caller, from which a walk goes on. Both stay valid after it
+/// has returned.
+#[inline(always)]
+pub fn caller() -> (u64, u64) {
+    let frame: *const [u64; 2];
     // SAFETY: reads a register.
-    unsafe { asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack, preserves_flags)) };
-    rbp
+    unsafe { asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: the kernel is compiled with frame pointers: rbp leads to the caller's, next to
+    // the return address.
+    let [next, address] = unsafe { *frame };
+    (address, next)
 }
 
 /// A walk from a frame pointer outwards.

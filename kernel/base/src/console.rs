@@ -1,8 +1,9 @@
 //! The console: where text goes, whoever writes it.
 //!
 //! Devices register as [`Sink`]s. Text is written under one lock, a call's bytes
-//! together; a panic takes the lock by force. While somebody edits a line on the
-//! console, [`set_overlay`] lets log lines appear above it.
+//! together; a panic takes the lock by force. While somebody edits a line on the console
+//! ([`edit`]), log lines appear above it; at other times they begin in a line of their own,
+//! whatever was written before.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -22,20 +23,94 @@ pub trait Sink: Sync {
     fn write(&self, bytes: &[u8]);
 }
 
-static SINKS: IrqSpinLock<ArrayVec<&'static dyn Sink, MAX_SINKS>> =
-    IrqSpinLock::new("console", ArrayVec::new_const());
+/// Where in an escape sequence the text written so far ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sequence {
+    /// In none.
+    None,
+    /// After ESC.
+    Begun,
+    /// After ESC and `[`.
+    Parameters,
+}
+
+/// Follows the text, to know whether something stands in the last line.
+struct Line {
+    sequence: Sequence,
+    is_empty: bool,
+}
+
+impl Line {
+    fn follow(&mut self, byte: u8) {
+        self.sequence = match (self.sequence, byte) {
+            (_, 0x1b) => Sequence::Begun,
+            (Sequence::Begun, b'[') => Sequence::Parameters,
+            (Sequence::Parameters, 0x20..=0x3f) => Sequence::Parameters,
+            (Sequence::Begun | Sequence::Parameters, _) => Sequence::None,
+            (Sequence::None, b'\n') => {
+                self.is_empty = true;
+                Sequence::None
+            }
+            (Sequence::None, byte) => {
+                self.is_empty &= byte < b' ';
+                Sequence::None
+            }
+        };
+    }
+}
+
+/// What the lock protects: the devices, and what was written to them.
+struct Console {
+    sinks: ArrayVec<&'static dyn Sink, MAX_SINKS>,
+    line: Line,
+}
+
+impl Console {
+    fn put(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.line.follow(byte));
+        for sink in &self.sinks {
+            sink.write(bytes);
+        }
+    }
+
+    fn put_fmt(&mut self, arguments: fmt::Arguments<'_>) {
+        // The console cannot fail; an error comes from a `Display` of the arguments.
+        let _ = fmt::Write::write_fmt(self, arguments);
+    }
+
+    fn start_line(&mut self) {
+        if !self.line.is_empty {
+            self.put(b"\n");
+        }
+    }
+}
+
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
+}
+
+static CONSOLE: IrqSpinLock<Console> = IrqSpinLock::new(
+    "console",
+    Console {
+        sinks: ArrayVec::new_const(),
+        line: Line { sequence: Sequence::None, is_empty: true },
+    },
+);
 
 /// What is being edited on the console.
 #[derive(Clone, Copy)]
 pub struct Overlay {
-    /// Writes what removes the edited line from the screen.
+    /// Writes what removes the edited line from the screen, the cursor in column 0.
     pub hide: fn(&mut dyn fmt::Write),
     /// Writes the edited line again.
     pub show: fn(&mut dyn fmt::Write),
 }
 
 static OVERLAY: Once<Overlay> = Once::new();
-static OVERLAY_SHOWN: AtomicBool = AtomicBool::new(false);
+static EDITING: AtomicBool = AtomicBool::new(false);
 
 /// Registers the line editor's drawing functions. They run under the console's lock
 /// with interrupts off.
@@ -43,64 +118,59 @@ pub fn set_overlay(overlay: Overlay) {
     OVERLAY.call_once(|| overlay);
 }
 
-/// Says whether a line is being edited.
-pub fn show_overlay(shown: bool) {
-    OVERLAY_SHOWN.store(shown, Ordering::Release);
+/// Calls `draw` to write something about the line being edited, in one step between log
+/// lines; from then on a line is being edited, or not. Editing begins in a line of its own.
+pub fn edit(editing: bool, draw: impl FnOnce(&mut dyn fmt::Write)) {
+    let mut console = CONSOLE.lock();
+    if !EDITING.swap(editing, Ordering::AcqRel) && editing {
+        console.start_line();
+    }
+    draw(&mut *console);
 }
 
 /// Adds a device. More than [`MAX_SINKS`] are ignored, with a log line.
 pub fn add_sink(sink: &'static dyn Sink) {
-    if SINKS.lock().try_push(sink).is_err() {
+    if CONSOLE.lock().sinks.try_push(sink).is_err() {
         log::warn!("no room for another console device");
-    }
-}
-
-struct Writer<'a>(&'a [&'static dyn Sink]);
-
-impl fmt::Write for Writer<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for sink in self.0 {
-            sink.write(text.as_bytes());
-        }
-        Ok(())
     }
 }
 
 /// Writes bytes to every device.
 pub fn write(bytes: &[u8]) {
-    for sink in SINKS.lock().iter() {
-        sink.write(bytes);
-    }
+    CONSOLE.lock().put(bytes);
 }
 
 /// Writes formatted text; see [`print!`](crate::print!).
 pub fn write_fmt(arguments: fmt::Arguments<'_>) {
-    let sinks = SINKS.lock();
-    let _ = fmt::Write::write_fmt(&mut Writer(&sinks), arguments); // the writer cannot fail
+    CONSOLE.lock().put_fmt(arguments);
 }
 
-/// Writes a line that nobody on the console asked for, above the line being edited.
+/// Writes a line that nobody on the console asked for: above the line being edited, or in
+/// a line of its own.
 pub fn write_line_above(arguments: fmt::Arguments<'_>) {
-    let sinks = SINKS.lock();
-    let mut writer = Writer(&sinks);
-    let overlay = OVERLAY.get().filter(|_| OVERLAY_SHOWN.load(Ordering::Acquire));
-    if let Some(overlay) = overlay {
-        (overlay.hide)(&mut writer);
+    let mut console = CONSOLE.lock();
+    let overlay = OVERLAY.get().filter(|_| EDITING.load(Ordering::Acquire));
+    match overlay {
+        Some(overlay) => {
+            (overlay.hide)(&mut *console);
+            console.line.is_empty = true;
+        }
+        None => console.start_line(),
     }
-    let _ = fmt::Write::write_fmt(&mut writer, arguments); // the writer cannot fail
+    console.put_fmt(arguments);
     if let Some(overlay) = overlay {
-        (overlay.show)(&mut writer);
+        (overlay.show)(&mut *console);
     }
 }
 
 /// Takes the console for a panic: whoever holds its lock never runs again, or waits.
 pub(crate) fn break_lock() {
-    show_overlay(false);
-    if SINKS.is_locked() {
+    EDITING.store(false, Ordering::Release);
+    if CONSOLE.is_locked() {
         // SAFETY: called by a panic with interrupts off. The list of sinks changes only
         // at boot; a writer that was interrupted in the middle of a line loses its
         // rest. On another CPU it may go on and mix its bytes in: better than silence.
-        unsafe { SINKS.force_unlock() };
+        unsafe { CONSOLE.force_unlock() };
     }
 }
 
@@ -115,4 +185,15 @@ macro_rules! print {
 macro_rules! println {
     () => { $crate::print!("\n") };
     ($($argument:tt)*) => { $crate::print!("{}\n", format_args!($($argument)*)) };
+}
+
+#[macros::kernel_test]
+fn the_console_knows_whether_its_line_is_empty() {
+    let mut line = Line { sequence: Sequence::None, is_empty: true };
+    for (text, is_empty) in
+        [("\x1b[1;31m", true), ("a", false), ("\x1b[0m\r", false), ("\n\x1b[0m", true), ("\x1bcx", false)]
+    {
+        text.bytes().for_each(|byte| line.follow(byte));
+        assert_eq!(line.is_empty, is_empty, "{text:?}");
+    }
 }

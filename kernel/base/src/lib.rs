@@ -4,7 +4,8 @@
 //! the preemption count ([`preempt`]); the log ([`log_sink`]) and the console
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
 //! ([`panic`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
-//! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]).
+//! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
+//! purpose ([`crash`]).
 #![no_std]
 
 extern crate alloc;
@@ -13,6 +14,7 @@ extern crate self as base;
 
 pub mod backtrace;
 pub mod console;
+pub mod crash;
 pub mod entry;
 pub mod exit;
 pub mod io_ports;

@@ -14,6 +14,8 @@ use spin::Once;
 pub const RESCHEDULE: u32 = 1 << 0;
 /// Bit of a thread's pending word: its process wants it to look at a signal or to end.
 pub const SIGNAL: u32 = 1 << 1;
+/// Bit of a thread's pending word: it lost its CPU for a while in the middle of user code.
+pub const SWITCHED: u32 = 1 << 2;
 
 static SCHEDULE: Once<fn()> = Once::new();
 

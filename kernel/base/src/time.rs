@@ -1,6 +1,7 @@
 //! The clock: nanoseconds since the kernel started to count, from the TSC.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::fmt;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use arch::timer::{pit, tsc};
 
@@ -13,11 +14,22 @@ pub enum RateSource {
     Cpuid,
 }
 
+impl fmt::Display for RateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pit => "measured against the 8254",
+            Self::Cpuid => "stated by CPUID",
+        })
+    }
+}
+
 /// TSC value at boot.
 static START: AtomicU64 = AtomicU64::new(0);
 /// Nanoseconds per tick times 2^32; 0 until [`init`].
 static SCALE: AtomicU64 = AtomicU64::new(0);
 static RATE: AtomicU64 = AtomicU64::new(0);
+/// A [`RateSource`] plus one; 0 until [`init`].
+static SOURCE: AtomicU8 = AtomicU8::new(0);
 
 /// No way to learn the TSC's rate: neither the 8254 nor CPUID answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +51,19 @@ pub fn init() -> Result<RateSource, NoClock> {
         (None, None) => return Err(NoClock),
     };
     RATE.store(rate, Ordering::Relaxed);
+    SOURCE.store(source as u8 + 1, Ordering::Relaxed);
     let scale = (u128::from(1_000_000_000u64) << 32) / u128::from(rate.max(1));
     SCALE.store(u64::try_from(scale).unwrap_or(u64::MAX), Ordering::Relaxed);
     Ok(source)
+}
+
+/// Where the TSC's rate came from; `None` before [`init`].
+pub fn source() -> Option<RateSource> {
+    match SOURCE.load(Ordering::Relaxed) {
+        0 => None,
+        1 => Some(RateSource::Pit),
+        _ => Some(RateSource::Cpuid),
+    }
 }
 
 /// TSC ticks a second; 0 before [`init`].

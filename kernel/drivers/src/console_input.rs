@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrayvec::ArrayVec;
 use base::sync::IrqSpinLock;
+use spin::Once;
 use task::{WaitError, WaitOptions, WaitQueue};
 
 /// Bytes kept for a reader; later ones are lost, and counted.
@@ -24,6 +25,9 @@ static RING: IrqSpinLock<Ring> =
     IrqSpinLock::new("console input", Ring { bytes: [0; CAPACITY], read: 0, written: 0 });
 static READERS: WaitQueue = WaitQueue::new("console input");
 static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Called from the interrupt handler when ^C interrupts.
+static HOOK: Once<fn()> = Once::new();
 
 /// Whether ^C is an interrupt rather than a byte.
 static CATCH_INTERRUPT: AtomicBool = AtomicBool::new(false);
@@ -53,10 +57,14 @@ pub fn push(bytes: &[u8]) {
     READERS.wake_all();
     if interrupted {
         INTERRUPT_WAITERS.wake_all();
+        if let Some(hook) = HOOK.get() {
+            hook();
+        }
     }
 }
 
-fn pop() -> Option<u8> {
+/// The next byte, if one is there.
+pub fn try_read_byte() -> Option<u8> {
     let mut ring = RING.lock();
     if ring.read == ring.written {
         return None;
@@ -64,6 +72,23 @@ fn pop() -> Option<u8> {
     let byte = ring.bytes[ring.read % CAPACITY];
     ring.read += 1;
     Some(byte)
+}
+
+/// Registers who is told of every ^C while an [`InterruptWatch`] exists: the terminal's
+/// foreground programs. Called from an interrupt handler.
+pub fn set_interrupt_hook(hook: fn()) {
+    HOOK.call_once(|| hook);
+}
+
+/// Forgets what was typed and not read.
+pub fn flush() {
+    let mut ring = RING.lock();
+    ring.read = ring.written;
+}
+
+/// Where readers wait.
+pub fn readers() -> &'static WaitQueue {
+    &READERS
 }
 
 /// Whether a byte is there.
@@ -77,7 +102,7 @@ pub fn is_ready() -> bool {
 /// # Errors
 /// As the options say.
 pub fn read_byte(options: WaitOptions) -> Result<u8, WaitError> {
-    READERS.wait_with(options, pop)
+    READERS.wait_with(options, try_read_byte)
 }
 
 /// Bytes lost because nobody read.

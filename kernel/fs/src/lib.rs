@@ -1,1 +1,23 @@
 //! Floor 8: the file tree and open files.
+//!
+//! The tree is the initramfs: a newc cpio archive that the boot loader left in memory,
+//! read-only ([`initramfs`]). A path leads to an [`Inode`] ([`lookup`]); opening one makes an
+//! [`OpenFile`] around a [`File`], which is what a file descriptor holds. Other kinds of
+//! file (the console) implement [`File`] on the floors above.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+extern crate alloc;
+
+mod file;
+mod initramfs;
+mod inode;
+mod path;
+mod regular;
+
+pub use file::{File, OpenFile, Readiness, Seek, Status};
+pub use initramfs::{Contents, mount, root};
+pub use inode::{Inode, Kind};
+pub use path::{LastLink, lookup};
+pub use regular::{DirectoryFile, RegularFile};

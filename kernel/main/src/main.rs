@@ -1,44 +1,135 @@
-//! tmp
+//! Floor 12: the kernel binary.
+//!
+//! The boot story, from the first Rust function to the shell, in order: [`boot`] on the
+//! boot stack with interrupts off, then [`start`] in a task of its own. The shell is in
+//! `shell/`, the kernel command line in `settings.rs`, what is said at boot in `banner.rs`.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
+
+mod banner;
+mod settings;
+mod shell;
+
 use base::entry::LoaderInformation;
-base::entry!(main);
-fn main(l: LoaderInformation) -> ! {
+use drivers::random::SeedSource;
+use memory::boot_data::BootData;
+use settings::Settings;
+
+base::entry!(boot);
+
+/// The boot CPU comes here from `long_mode.S`: on the boot stack, interrupts off, with the
+/// boot code's page tables, which show the image and the first 4 GiB. It becomes the idle
+/// task.
+fn boot(loader: LoaderInformation) -> ! {
+    // Time zero, and a log that can be read: all it needs is the serial port.
     base::time::start();
     base::log_sink::init();
-    let _ = drivers::serial::init_output();
+    let serial = drivers::serial::init_output();
+
+    // From here on a fault is a report and not a reset: our own descriptor tables, and
+    // handlers for all 256 vectors.
     arch::trap::build_idt();
     base::trap::init();
     arch::cpu::tables::load();
     arch::trap::load();
-    let f = arch::cpu::features();
-    arch::cpu::init(&f);
-    let r = base::time::init();
-    log::info!("hello {r:?} {}", base::time::tsc_rate());
-    base::exit::set_exit_on_panic(true);
-    let data = memory::boot_data::start(l).unwrap();
-    log::info!("{data:#?}");
-    memory::kernel_space::init(&f).unwrap();
-    log::info!("own tables");
-    memory::install_cpu_area(0).unwrap();
+
+    // What the CPU has to protect the kernel with. Before the kernel's own page tables,
+    // since it may have to patch the text.
+    let features = arch::cpu::features();
+    arch::cpu::init(&features);
+
+    // The clock, first of what can be missing in a machine.
+    if base::time::init().is_err() {
+        panic!("no clock: neither the 8254 nor CPUID tells how fast the TSC runs");
+    }
+
+    // What the loader says: the memory map starts the frame allocator and the heap; the
+    // symbol table makes backtraces readable; the command line sets the log's level.
+    let data = match memory::boot_data::start(loader) {
+        Ok(data) => data,
+        Err(error) => panic!("{error}"),
+    };
+    let symbols = data.symbols.map(|symbols| base::symbols::install(symbols.bytes()));
+    let settings = Settings::parse(data.command_line);
+    base::exit::set_exit_on_panic(settings.has_commands());
+    settings.apply();
+    banner::log_machine(&data, &features);
+    match symbols {
+        Some(Ok(())) => {}
+        Some(Err(error)) => log::warn!("the symbol table cannot be used: {error}"),
+        None => log::warn!("the image has no symbol table; backtraces are numbers"),
+    }
+    if let Err(error) = serial {
+        log::warn!("no serial console: {error}");
+    }
+
+    // The kernel's own page tables: text r-x, rodata r--, data rw-, no identity map.
+    if let Err(error) = memory::kernel_space::init(&features) {
+        panic!("no memory for the kernel's page tables: {error}");
+    }
+    banner::log_protections();
+
+    // This CPU's copy of the per-CPU variables; GDT and TSS are among them.
+    if let Err(error) = memory::install_cpu_area(0) {
+        panic!("no memory for the per-CPU variables: {error}");
+    }
     arch::cpu::tables::load();
-    log::info!("cpu area");
+
+    // Interrupts: all lines masked until a driver claims one. Tasks; this code is the
+    // first. The timer interrupts when something is due.
     base::irq::init();
     task::ktest::init();
     task::init();
-    task::timer::init().unwrap();
-    drivers::serial::init_input().unwrap();
-    task::spawn("init", move || init(data)).unwrap();
+    if let Err(error) = task::timer::init() {
+        panic!("no timer: {error:?}");
+    }
+    log::info!("timer: local APIC at {} Hz", task::timer::rate());
+
+    // The rest of the story may sleep. From the first switch on interrupts are on.
+    if let Err(error) = task::spawn("shell", move || start(data, settings)) {
+        panic!("no memory for the first task: {error}");
+    }
     task::become_idle()
 }
-fn init(_d: memory::boot_data::BootData) {
-    log::info!("init");
-    let mut failed = 0;
-    for t in base::ktest::all() {
-        match task::ktest::run(t) { Ok(()) => log::info!("ok {}", t.name), Err(e) => { failed += 1; log::error!("FAIL {}: {e}", t.name) } }
+
+/// The second half of the story, in the task that becomes the shell.
+fn start(data: BootData, settings: Settings) {
+    // Devices.
+    if let Err(error) = drivers::serial::init_input() {
+        log::error!("no input from the serial line: {error}");
     }
-    log::info!("stats {:?}", memory::frames::statistics());
-    base::exit::exit(failed);
+
+    match drivers::rtc::init() {
+        Ok(seconds) => log::info!("rtc: {seconds} s since 1970"),
+        Err(error) => log::warn!("no real-time clock: {error}; it is 1970"),
+    }
+    if drivers::random::init() == SeedSource::Jitter {
+        log::warn!("random: no RDRAND, seeded from the clock's jitter alone");
+    }
+
+    // The file tree, from the first module that the loader brought.
+    mount_initramfs(&data);
+
+    // User programs: their system calls, faults and signals.
+    syscall::init();
+    process::init();
+
+    shell::run(data, settings.commands())
+}
+
+fn mount_initramfs(data: &BootData) {
+    let Some(module) = data.modules.first() else {
+        return log::warn!("the loader brought no initramfs: there are no files");
+    };
+    match fs::mount(module.memory.bytes()) {
+        Ok(contents) => log::info!(
+            "initramfs: {} inodes, {} bytes of contents",
+            contents.inodes,
+            contents.bytes
+        ),
+        Err(error) => log::error!("initramfs: {error}; there are no files"),
+    }
 }

@@ -13,6 +13,7 @@
 extern crate alloc;
 
 pub mod boot_data;
+pub mod crash;
 pub mod frames;
 pub mod heap;
 pub mod kernel_space;

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod fpu;
 pub mod ktest;
 mod mutex;
 mod sched;
@@ -20,8 +21,9 @@ mod task;
 pub mod timer;
 mod wait;
 
+pub use fpu::{load_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard};
-pub use sched::{become_idle, init, schedule, yield_now};
-pub use spawn::{adopt_user_side, exit, spawn};
-pub use task::{State, Task, TaskInfo, ThreadData, current, tasks, with_current};
+pub use sched::{become_idle, cpu_time_ns, init, schedule, yield_now};
+pub use spawn::{exit, spawn, spawn_user};
+pub use task::{State, Task, TaskInfo, ThreadData, current, find, tasks, with_current};
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};

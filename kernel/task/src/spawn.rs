@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 
 use arch::cpu::fpu::FpuState;
 use arch::cpu::{context, interrupts};
+use arch::trap::{TrapFrame, return_to_user};
 use memory::OutOfMemory;
 use memory::kernel_space::KernelStack;
 
@@ -13,6 +14,15 @@ use crate::sched::{self, finish_switch};
 use crate::task::{State, Task, ThreadData, current};
 
 type Body = Box<dyn FnOnce() + Send>;
+
+/// Starts `task`, whose stack is fresh, with a call of `entry(argument)`.
+fn start(task: &Arc<Task>, top: u64, entry: extern "C" fn(usize) -> !, argument: usize) {
+    // SAFETY: the stack that ends at `top` is fresh and the task's own.
+    let sp = unsafe { context::prepare_stack(top, entry, argument) };
+    task.saved_sp.store(sp, Ordering::Relaxed);
+    task.set_state(State::Blocked);
+    sched::wake(task);
+}
 
 /// Starts a task that runs `body`.
 ///
@@ -27,12 +37,31 @@ pub fn spawn(
     let task = Task::new(name, Some(stack));
     let body: Body = Box::new(body);
     // A thin pointer, so that it fits into one register.
-    let argument = Box::into_raw(Box::new(body)) as usize;
-    // SAFETY: the stack is fresh and the task's own.
-    let sp = unsafe { context::prepare_stack(top, run, argument) };
-    task.saved_sp.store(sp, Ordering::Relaxed);
-    task.set_state(State::Blocked);
-    sched::wake(&task);
+    start(&task, top, run, Box::into_raw(Box::new(body)) as usize);
+    Ok(task)
+}
+
+/// Starts the thread of a user program: a task with `data` that enters user mode with the
+/// registers of `frame` (see [`return_to_user`]) and FPU registers in their initial state.
+/// `before_start` sees the task before it can run.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn spawn_user(
+    name: &str,
+    data: Arc<dyn ThreadData>,
+    frame: TrapFrame,
+    before_start: impl FnOnce(&Arc<Task>),
+) -> Result<Arc<Task>, OutOfMemory> {
+    let stack = KernelStack::allocate()?;
+    let fpu = FpuState::try_new().ok_or(OutOfMemory)?;
+    let top = stack.top().as_u64();
+    let task = Task::new(name, Some(stack));
+    // The first switch to the task loads both.
+    *task.fpu.lock() = Some(fpu);
+    task.data.call_once(|| data);
+    before_start(&task);
+    start(&task, top, run_user, Box::into_raw(Box::new(frame)) as usize);
     Ok(task)
 }
 
@@ -46,6 +75,15 @@ extern "C" fn run(argument: usize) -> ! {
     exit()
 }
 
+/// First Rust code of a user program's thread.
+extern "C" fn run_user(argument: usize) -> ! {
+    finish_switch();
+    // SAFETY: `spawn_user` made the pointer from a box and this is its one use.
+    let frame = *unsafe { Box::from_raw(argument as *mut TrapFrame) };
+    // From here on the stack owns nothing, for it is left for good.
+    return_to_user(frame)
+}
+
 /// Ends the current task. What its stack owns is not dropped.
 pub fn exit() -> ! {
     if let Some(task) = current() {
@@ -53,20 +91,4 @@ pub fn exit() -> ! {
         task.joiners.wake_all();
     }
     sched::end_current()
-}
-
-/// Makes the current task a user program's thread: gives it `data` and FPU registers in
-/// their initial state, and enters its address space. Once per task.
-///
-/// # Errors
-/// [`OutOfMemory`].
-pub fn adopt_user_side(data: Arc<dyn ThreadData>) -> Result<(), OutOfMemory> {
-    let task = current().ok_or(OutOfMemory)?;
-    let fpu = FpuState::try_new().ok_or(OutOfMemory)?;
-    // No switch between the three: it would save registers that are not ours.
-    let _off = base::sync::discipline::irq_off();
-    fpu.restore();
-    *task.fpu.lock() = Some(fpu);
-    task.data.call_once(|| data).enter_address_space();
-    Ok(())
 }

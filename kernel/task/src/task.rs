@@ -10,6 +10,7 @@ use arch::cpu::fpu::FpuState;
 use arch::cpu::local;
 use arch::paging::VirtAddr;
 use arrayvec::ArrayString;
+use base::backtrace::Backtrace;
 use base::sync::IrqSpinLock;
 use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
 use memory::kernel_space::KernelStack;
@@ -163,6 +164,15 @@ impl Task {
     pub fn stack_top(&self) -> Option<VirtAddr> {
         self.stack.as_ref().map(KernelStack::top)
     }
+
+    /// Where the task is, as a backtrace to print while `self` is held; `None` if it runs
+    /// now or has ended. A task that goes on meanwhile prints an old or broken list, which
+    /// does no harm.
+    pub fn backtrace(&self) -> Option<Backtrace> {
+        let runs = with_current(|current| core::ptr::eq(current, self)).unwrap_or(false);
+        let sp = self.saved_sp.load(Ordering::Relaxed);
+        (!runs && self.state() != State::Dead && sp != 0).then(|| Backtrace::of_switched_out(sp))
+    }
 }
 
 impl Drop for Task {
@@ -220,6 +230,11 @@ pub struct TaskInfo {
     pub cpu_ns: u64,
     /// Whether it is a user program's thread.
     pub is_user: bool,
+}
+
+/// The task with a number, if there is one.
+pub fn find(id: u64) -> Option<Arc<Task>> {
+    ALL.lock().get(&id).and_then(Weak::upgrade)
 }
 
 /// All tasks, by number.

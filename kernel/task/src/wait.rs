@@ -41,6 +41,12 @@ pub struct WaitQueue {
     waiters: IrqSpinLock<Option<LinkedList<WaitAdapter>>>,
 }
 
+impl core::fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "WaitQueue({})", self.name)
+    }
+}
+
 impl WaitQueue {
     /// A queue with nobody in it. `name` says what is waited for.
     pub const fn new(name: &'static str) -> Self {

@@ -25,6 +25,13 @@ const MXCSR_INITIAL: u32 = 0x1f80;
 /// Initial x87 control word: all exceptions masked, 64-bit mantissa.
 const FCW_INITIAL: u16 = 0x037f;
 
+/// Bytes of the FXSAVE area, the start of every state.
+pub const LEGACY_BYTES: usize = 512;
+/// Where MXCSR lies in it.
+const MXCSR: core::ops::Range<usize> = 24..28;
+/// Bits of MXCSR that every CPU with SSE2 takes; another one would be a #GP.
+const MXCSR_ALLOWED: u32 = 0xffbf;
+
 const COMPONENT_X87_SSE: u64 = 0b11;
 const COMPONENT_AVX: u64 = 1 << 2;
 const COMPONENTS_AVX512: u64 = 0b111 << 5;
@@ -57,6 +64,11 @@ pub fn state_bytes() -> usize {
     AREA_BYTES.load(Ordering::Relaxed) as usize
 }
 
+/// The state components that are saved beyond FXSAVE's, as XCR0 has them; 0 without XSAVE.
+pub fn components() -> u64 {
+    COMPONENTS.load(Ordering::Relaxed)
+}
+
 /// A saved FPU state.
 pub struct FpuState {
     area: NonNull<u8>,
@@ -86,6 +98,44 @@ impl FpuState {
             area.as_ptr().add(24).cast::<u32>().write(MXCSR_INITIAL);
         }
         Some(Self { area })
+    }
+
+    /// The saved state in the CPU's format: the 512 bytes of FXSAVE, with XSAVE its header
+    /// and the extended components behind them.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the area is that long, initialised by `try_new`, and borrowed with self.
+        unsafe { core::slice::from_raw_parts(self.area.as_ptr(), state_bytes()) }
+    }
+
+    /// Takes a state over from bytes that anybody may have written. What the CPU would
+    /// refuse to load is cleared; components that are not there get their initial state.
+    /// False, and nothing changed, if they are fewer than the 512 of FXSAVE.
+    #[must_use]
+    pub fn set_bytes(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() < LEGACY_BYTES {
+            return false;
+        }
+        // SAFETY: as in `bytes`, and `&mut self` makes it the only reference.
+        let area = unsafe { core::slice::from_raw_parts_mut(self.area.as_ptr(), state_bytes()) };
+        let len = bytes.len().min(area.len());
+        area.fill(0);
+        area[..len].copy_from_slice(&bytes[..len]);
+        let mut word = [0; 4];
+        word.copy_from_slice(&area[MXCSR]);
+        let mxcsr = u32::from_le_bytes(word) & MXCSR_ALLOWED;
+        area[MXCSR].copy_from_slice(&mxcsr.to_le_bytes());
+        if METHOD.load(Ordering::Relaxed) == METHOD_FXSAVE {
+            return true;
+        }
+        // The header: XSTATE_BV, XCOMP_BV, 48 reserved bytes (SDM volume 1, 13.4.2).
+        let whole = bytes.len() >= area.len();
+        let mut present = [0; 8];
+        present.copy_from_slice(&area[LEGACY_BYTES..LEGACY_BYTES + 8]);
+        let present = if whole { u64::from_le_bytes(present) } else { COMPONENT_X87_SSE };
+        let present = present & COMPONENTS.load(Ordering::Relaxed);
+        area[LEGACY_BYTES..LEGACY_BYTES + 64].fill(0);
+        area[LEGACY_BYTES..LEGACY_BYTES + 8].copy_from_slice(&present.to_le_bytes());
+        true
     }
 
     /// Saves this CPU's registers here.

@@ -2,7 +2,7 @@
 //!
 //! [`features`] reads CPUID; [`local`] is the per-CPU area behind GS; [`tables`] GDT
 //! and TSS; [`context`] the switch from thread to thread; [`fpu`] the user's FPU
-//! state; [`control`] and [`msr`] the registers; [`interrupts`] the interrupt flag.
+//! state; [`user_base`] its FS and GS bases; [`control`] and [`msr`] the registers; [`interrupts`] the interrupt flag.
 
 pub mod context;
 pub mod control;
@@ -12,6 +12,7 @@ pub mod interrupts;
 pub mod local;
 pub mod msr;
 pub mod tables;
+pub mod user_base;
 
 use control::{Cr0, Cr4};
 

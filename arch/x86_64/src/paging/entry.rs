@@ -13,7 +13,7 @@ bitflags! {
     /// The bits of an entry beside its address.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct EntryFlags: u64 {
-        /// The entry is in use.
+        /// The CPU uses the entry.
         const PRESENT = 1 << 0;
         /// Writes allowed.
         const WRITABLE = 1 << 1;
@@ -31,6 +31,9 @@ bitflags! {
         const HUGE = 1 << 7;
         /// Kept in the TLB across a change of address space.
         const GLOBAL = 1 << 8;
+        /// Software's own bit, in a leaf that is not present: the page keeps its frame
+        /// but nobody may touch it (mprotect with `PROT_NONE`).
+        const PROT_NONE = 1 << 9;
         /// Not executable.
         const NO_EXECUTE = 1 << 63;
     }
@@ -69,9 +72,14 @@ impl Entry {
         PhysAddr::new(self.0 & ADDRESS_MASK)
     }
 
-    /// Whether the entry is in use.
+    /// Whether the CPU uses the entry.
     pub const fn is_present(self) -> bool {
         self.0 & EntryFlags::PRESENT.bits() != 0
+    }
+
+    /// Whether the entry leads to a frame, be it for nobody to touch.
+    pub const fn is_used(self) -> bool {
+        self.0 & EntryFlags::PRESENT.union(EntryFlags::PROT_NONE).bits() != 0
     }
 
     /// Whether this entry of a table of `level` maps memory itself.

@@ -82,6 +82,13 @@ pub struct Mapping {
 
 type Table = [EntrySlot; 512];
 
+/// The flags of a leaf at `level`, with what follows from the level and the rights.
+fn leaf_flags(mut flags: EntryFlags, level: u8) -> EntryFlags {
+    flags.set(EntryFlags::PRESENT, !flags.contains(EntryFlags::PROT_NONE));
+    flags.set(EntryFlags::HUGE, level != 1);
+    flags
+}
+
 /// A tree of page tables, named by its root. It does not own the tree: the owner
 /// (kernel space, user address space) calls [`PageTable::free_user_half`] at its end.
 #[derive(Debug)]
@@ -162,8 +169,24 @@ impl PageTable {
         Ok(frame)
     }
 
+    /// Makes the tables down to the lowest level for `page`.
+    ///
+    /// # Errors
+    /// `OutOfFrames`, `InsideHugePage`.
+    pub fn prepare(
+        &mut self,
+        page: VirtAddr,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), MapError> {
+        let mut table = self.root;
+        for level in (2..=4).rev() {
+            table = self.next_table(table, page, level, frames)?;
+        }
+        Ok(())
+    }
+
     /// Maps one page. `flags` are those of the leaf without `PRESENT` and `HUGE`,
-    /// which this adds.
+    /// which this adds; with `PROT_NONE` the leaf is not present.
     ///
     /// # Errors
     /// As [`MapError`] says; on an error nothing is mapped (a fresh empty table may
@@ -186,14 +209,10 @@ impl PageTable {
             level -= 1;
         }
         let slot = self.slot(table, page, level);
-        if slot.load().is_present() {
+        if slot.load().is_used() {
             return Err(MapError::AlreadyMapped);
         }
-        let mut flags = flags | EntryFlags::PRESENT;
-        if size != PageSize::Small {
-            flags |= EntryFlags::HUGE;
-        }
-        slot.store(Entry::new(to, flags));
+        slot.store(Entry::new(to, leaf_flags(flags, level)));
         Ok(())
     }
 
@@ -206,7 +225,7 @@ impl PageTable {
         loop {
             let slot = self.slot(table, page, level);
             let entry = slot.load();
-            if !entry.is_present() {
+            if !entry.is_used() {
                 return None;
             }
             if entry.is_leaf(level) {
@@ -217,7 +236,7 @@ impl PageTable {
         }
     }
 
-    /// What `address` is mapped to.
+    /// What `address` is mapped to; for a `PROT_NONE` page the flags lack `PRESENT`.
     pub fn lookup(&self, address: VirtAddr) -> Option<Mapping> {
         let (slot, level) = self.leaf(address)?;
         let entry = slot.load();
@@ -246,18 +265,40 @@ impl PageTable {
         Ok((mapping, Flush::new(page)))
     }
 
-    /// Changes the flags of a mapped page; `PRESENT` and `HUGE` are kept.
+    /// Changes the flags of a mapped page, given as for [`PageTable::map`].
     ///
     /// # Errors
     /// `NotMapped`.
     pub fn protect(&mut self, page: VirtAddr, flags: EntryFlags) -> Result<Flush, MapError> {
         let (slot, level) = self.leaf(page).ok_or(MapError::NotMapped)?;
-        let mut flags = flags | EntryFlags::PRESENT;
-        if level != 1 {
-            flags |= EntryFlags::HUGE;
-        }
-        slot.store(Entry::new(slot.load().address(), flags));
+        slot.store(Entry::new(slot.load().address(), leaf_flags(flags, level)));
         Ok(Flush::new(page))
+    }
+
+    /// The first page in `[start, end)` that leads to a frame. Passes over tables that
+    /// are not there, so a large empty range costs little.
+    pub fn next_mapped(&self, start: VirtAddr, end: VirtAddr) -> Option<VirtAddr> {
+        let mut at = start.as_u64();
+        while at < end.as_u64() {
+            let page = VirtAddr::new(at);
+            let mut table = self.root;
+            let mut level = 4;
+            let missing = loop {
+                let entry = self.slot(table, page, level).load();
+                if !entry.is_used() {
+                    break level;
+                }
+                if entry.is_leaf(level) {
+                    return Some(page.align_down(PageSize::of_level(level).bytes()));
+                }
+                table = entry.address();
+                level -= 1;
+            };
+            // On to what the next slot of that table covers.
+            let covers = PAGE_SIZE << (9 * (u32::from(missing) - 1));
+            at = (at & !(covers - 1)).checked_add(covers)?;
+        }
+        None
     }
 
     /// Calls `visit` with every entry on the way to `address`, from the top (level 4),
@@ -302,7 +343,7 @@ impl PageTable {
     ) {
         for slot in self.table(table) {
             let entry = slot.load();
-            if !entry.is_present() {
+            if !entry.is_used() {
                 continue;
             }
             if entry.is_leaf(level) {

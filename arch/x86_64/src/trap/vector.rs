@@ -19,6 +19,7 @@ pub mod number {
     pub const BOUND_RANGE: u64 = 5;
     pub const INVALID_OPCODE: u64 = 6;
     pub const DOUBLE_FAULT: u64 = 8;
+    pub const SEGMENT_NOT_PRESENT: u64 = 11;
     pub const STACK_SEGMENT: u64 = 12;
     pub const GENERAL_PROTECTION: u64 = 13;
     pub const PAGE_FAULT: u64 = 14;

@@ -1,8 +1,82 @@
-//! placeholder
-#![no_std]
-#![allow(missing_docs)]
-pub struct SymbolTable<'a>(&'a [u8]);
-#[derive(Debug)] pub struct FormatError;
-pub struct Frame<'a> { pub function: &'a str, pub offset: u64, pub file: Option<&'a str>, pub line: u32, pub inlined: bool }
-impl<'a> SymbolTable<'a> { pub fn parse(b: &'a [u8]) -> Result<Self, FormatError> { let _ = Self(b).0; Err(FormatError) }
- pub fn frames(&self, _a: u64) -> impl Iterator<Item = Frame<'a>> { core::iter::empty() } }
+//! Floor 0: the kernel's symbol and line table.
+//!
+//! The build makes the table from the linked kernel's symbols and DWARF
+//! (`tools/symbolize`) and puts it into the section `.basalt.symbols` of the image;
+//! the kernel reads it where the loader put it, in a panic too: nothing is copied or
+//! allocated, and no byte string makes a look-up panic or run for long.
+//! [`SymbolTable::frames`] is what a backtrace asks.
+//!
+//! # Format
+//!
+//! Numbers are little-endian; nothing is aligned. A *varint* is an unsigned LEB128
+//! number, a *signed varint* one in zigzag form (0, -1, 1, -2, …).
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | magic, `basaltst` |
+//! | 4 | version, 1 |
+//! | 4 | number of functions, `N` |
+//! | 4 | bytes of details, `D` |
+//! | 4 | bytes of sources, `S` |
+//! | 4 | bytes of files, `F` |
+//! | 8 `N` | functions by rising address: 4 bytes start, 4 bytes offset into the details |
+//! | `D` | details |
+//! | `S` | sources: each a file and a string, the name of a function in it |
+//! | `F` | files: each a string, the file's name |
+//!
+//! A start is the lower half of an address whose upper half repeats bit 31: all code
+//! lies in the lowest or the highest 2 GiB, as the code model "kernel" wants it.
+//! The order is that of signed addresses, so the kernel half comes first.
+//!
+//! A *string* is a varint length and that many bytes of UTF-8. To say a *file* is a varint,
+//! an offset into the files plus 1, or 0 for none; to say a *source* is one too, an offset
+//! into the sources. A function seen through several files (it has expanded a macro of
+//! another) is as many sources.
+//!
+//! The details of a function, all varints but where a row says otherwise:
+//!
+//! - size in bytes; source;
+//! - number of scopes, and the scopes. A *scope* is the function itself or a function
+//!   inlined into an earlier scope, seen through one source file. Scope 0 is the function
+//!   and its source, and not written; the others begin with how many scopes back their
+//!   caller is. If that is 0 the scope is the function itself, and its file follows; else
+//!   there follow the source of the inlined function and the line of the call, which is in
+//!   the caller's file.
+//! - number of rows, and the rows. A *row* says where the code from its address up to the
+//!   next row comes from: twice the bytes since the row before (the first: since the
+//!   start), plus 1 if another scope follows; then the signed difference to the last
+//!   row's scope; and the signed difference to its line. Both begin at 0. What is before
+//!   the first row comes from nowhere in particular.
+//!
+//! Line 0 means that the compiler named none.
+//!
+//! Files: `table.rs` the table and its functions, `frames.rs` rows and scopes,
+//! `cursor.rs` varints, `error.rs` the errors, `write.rs` the writer (feature `write`).
+
+#![cfg_attr(not(any(test, feature = "write")), no_std)]
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+mod cursor;
+mod error;
+mod frames;
+mod table;
+#[cfg(test)]
+mod tests;
+#[cfg(any(test, feature = "write"))]
+mod write;
+
+pub use error::FormatError;
+pub use frames::{Frame, Frames};
+pub use table::{Function, SymbolTable};
+#[cfg(any(test, feature = "write"))]
+pub use write::{Call, FunctionLines, Row, TooLarge, write};
+
+/// The first bytes of a table.
+pub const MAGIC: [u8; 8] = *b"basaltst";
+/// The version of the format.
+pub const VERSION: u32 = 1;
+/// Bytes of the header.
+const HEADER_LEN: usize = 28;
+/// Bytes of an entry in the list of functions.
+const ENTRY_LEN: usize = 8;

@@ -32,6 +32,22 @@ struct Slots {
 static SLOTS: IrqSpinLock<Slots> =
     IrqSpinLock::new("kernel stacks", Slots { next: 0, free: Vec::new(), cached: Vec::new() });
 
+/// Counts of stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackStatistics {
+    /// Owned by somebody.
+    pub used: usize,
+    /// Freed, and kept mapped for the next.
+    pub cached: usize,
+}
+
+/// The counts of now.
+pub fn statistics() -> StackStatistics {
+    let slots = SLOTS.lock();
+    let cached = slots.cached.len();
+    StackStatistics { used: slots.next as usize - slots.free.len() - cached, cached }
+}
+
 /// A kernel stack, owned. Nothing may run on it any more when it is dropped.
 #[derive(Debug)]
 pub struct KernelStack {

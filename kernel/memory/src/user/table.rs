@@ -1,19 +1,24 @@
 //! [`UserTable`]: the page tables of a user address space. Mapped frames belong to the
 //! table; dropping it frees them.
 
+use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use arch::cpu::control;
-use arch::paging::{EntryFlags, MapError, Mapping, PageSize, PageTable, PhysAddr, VirtAddr};
+use arch::paging::{
+    EntryFlags, MapError, Mapping, PAGE_SIZE, PageSize, PageTable, PhysAddr, VirtAddr,
+};
 use base::sync::SpinLock;
 
 use crate::OutOfMemory;
 use crate::frames::{Frame, Purpose};
 use crate::kernel_space::{TABLES, TableFrames};
 
-/// What a program may do with a mapped page, beside reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a program may do with its memory (`PROT_*` of mmap(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
+    /// Read. The CPU lets whoever may write or execute read as well.
+    pub read: bool,
     /// Write.
     pub write: bool,
     /// Execute.
@@ -21,11 +26,34 @@ pub struct Access {
 }
 
 impl Access {
+    /// Nothing at all (`PROT_NONE`).
+    pub const NONE: Self = Self { read: false, write: false, execute: false };
+
     fn flags(self) -> EntryFlags {
         let mut flags = EntryFlags::USER;
         flags.set(EntryFlags::WRITABLE, self.write);
         flags.set(EntryFlags::NO_EXECUTE, !self.execute);
+        flags.set(EntryFlags::PROT_NONE, self == Self::NONE);
         flags
+    }
+
+    fn of(flags: EntryFlags) -> Self {
+        let read = flags.contains(EntryFlags::PRESENT);
+        Self {
+            read,
+            write: read && flags.contains(EntryFlags::WRITABLE),
+            execute: read && !flags.contains(EntryFlags::NO_EXECUTE),
+        }
+    }
+}
+
+/// As `ls -l` and `/proc/PID/maps` write it: `r-x`.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = |may, letter| if may { letter } else { "-" };
+        f.write_str(letter(self.read, "r"))?;
+        f.write_str(letter(self.write, "w"))?;
+        f.write_str(letter(self.execute, "x"))
     }
 }
 
@@ -95,30 +123,76 @@ impl UserTable {
         Some(unsafe { Frame::from_address(mapping.address) })
     }
 
-    /// Changes what may be done with `page`; false if nothing is mapped there.
-    pub fn protect(&self, page: VirtAddr, access: Access) -> bool {
-        if !is_user_page(page) {
-            return false;
-        }
-        match self.tables.lock().protect(page, access.flags()) {
-            Ok(flush) => {
-                flush.flush();
-                true
-            }
-            Err(_) => false,
+    /// The first page in `[start, end)` that has a frame.
+    fn next_mapped(&self, start: VirtAddr, end: VirtAddr) -> Option<VirtAddr> {
+        self.tables.lock().next_mapped(start, end)
+    }
+
+    /// Calls `each` with every page in `[start, end)` that has a frame. The lock is free
+    /// meanwhile, so that a large range does not keep preemption off.
+    fn for_each_mapped(&self, start: VirtAddr, end: VirtAddr, mut each: impl FnMut(VirtAddr)) {
+        let mut at = start;
+        while let Some(page) = self.next_mapped(at, end) {
+            each(page);
+            at = page.offset(PAGE_SIZE);
         }
     }
 
-    /// What may be done with `page`, `None` if nothing is mapped there.
+    /// Takes all mappings in `[start, end)` away and frees their frames.
+    pub fn unmap_range(&self, start: VirtAddr, end: VirtAddr) {
+        self.for_each_mapped(start, end, |page| drop(self.unmap(page)));
+    }
+
+    /// Changes what may be done with the mapped pages in `[start, end)`; they keep their
+    /// frames, also when that is nothing.
+    pub fn protect_range(&self, start: VirtAddr, end: VirtAddr, access: Access) {
+        self.for_each_mapped(start, end, |page| {
+            if !is_user_page(page) {
+                return;
+            }
+            // Gone meanwhile: nothing to protect.
+            if let Ok(flush) = self.tables.lock().protect(page, access.flags()) {
+                flush.flush();
+            }
+        });
+    }
+
+    /// Moves the mapped pages in `[from, from_end)` to `to` and on, where none may be
+    /// mapped.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for a table; then nothing has moved.
+    pub fn move_range(
+        &self,
+        from: VirtAddr,
+        from_end: VirtAddr,
+        to: VirtAddr,
+    ) -> Result<(), OutOfMemory> {
+        let target = |page: VirtAddr| VirtAddr::new(page.as_u64() - from.as_u64() + to.as_u64());
+        // First all tables, so that nothing can fail half-way.
+        let mut at = from;
+        while let Some(page) = self.next_mapped(at, from_end) {
+            self.tables.lock().prepare(target(page), &mut TableFrames(Purpose::User))?;
+            at = page.offset(PAGE_SIZE);
+        }
+        let mut result = Ok(());
+        self.for_each_mapped(from, from_end, |page| {
+            let access = self.access(page).unwrap_or_default();
+            if let Some(frame) = self.unmap(page)
+                && let Err(error) = self.map(target(page), frame, access)
+            {
+                result = Err(error);
+            }
+        });
+        result
+    }
+
+    /// What may be done with `page`, `None` if it has no frame.
     pub fn access(&self, page: VirtAddr) -> Option<Access> {
         if !is_user_page(page) {
             return None;
         }
-        let mapping = self.tables.lock().lookup(page)?;
-        Some(Access {
-            write: mapping.flags.contains(EntryFlags::WRITABLE),
-            execute: !mapping.flags.contains(EntryFlags::NO_EXECUTE),
-        })
+        Some(Access::of(self.tables.lock().lookup(page)?.flags))
     }
 
     /// Number of mapped pages.

@@ -1,6 +1,6 @@
 //! [`UserValue`]: types that may be copied to and from user memory byte by byte.
 
-use abi::{fcntl, poll, resource, stat, time, utsname};
+use abi::{fcntl, ioctl, poll, resource, stat, termios, time, utsname};
 
 /// A type without padding and for which every bit pattern is a value.
 ///
@@ -32,6 +32,8 @@ user_value!(
     poll::pollfd,
     resource::rlimit64,
     utsname::new_utsname,
+    termios::termios,
+    ioctl::winsize,
 );
 
 // SAFETY: an array of such values has no padding of its own.
@@ -47,6 +49,8 @@ const _: () = {
     assert!(size_of::<poll::pollfd>() == 8);
     assert!(size_of::<resource::rlimit64>() == 16);
     assert!(size_of::<utsname::new_utsname>() == 6 * 65);
+    assert!(size_of::<termios::termios>() == 4 * 4 + 1 + 19);
+    assert!(size_of::<ioctl::winsize>() == 4 * 2);
 };
 
 pub(super) fn as_bytes<T: UserValue>(value: &T) -> &[u8] {

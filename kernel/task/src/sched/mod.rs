@@ -5,5 +5,5 @@ pub(crate) mod queue;
 mod switch;
 
 pub(crate) use queue::{block_current, unblock_current, wake};
-pub use switch::{become_idle, init, schedule, yield_now};
+pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};
 pub(crate) use switch::{end_current, finish_switch};

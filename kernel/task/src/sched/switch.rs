@@ -46,17 +46,16 @@ fn choose(queue: &mut RunQueue, preempted: bool) -> Option<(Arc<Task>, Arc<Task>
         State::Blocked => preempted,
         State::Dead => false,
     };
+    let now = time::now_ns();
+    old.cpu_ns.fetch_add(now.saturating_sub(queue.slice_start), Ordering::Relaxed);
+    queue.slice_start = now;
     if runnable && queue.ready.is_empty() {
-        queue.slice_start = time::now_ns();
         return None;
     }
     if runnable && !queue.is_idle(&old) {
         queue.ready.push_back(old.clone());
     }
     let next = queue.ready.pop_front().or_else(|| queue.idle.clone())?;
-    let now = time::now_ns();
-    old.cpu_ns.fetch_add(now.saturating_sub(queue.slice_start), Ordering::Relaxed);
-    queue.slice_start = now;
     queue.current = Some(next.clone());
     queue.left = Some(old.clone());
     queue.set_alarm();
@@ -120,6 +119,15 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
 pub(crate) fn finish_switch() {
     let left = with_queue(|queue| queue.left.take());
     drop(left);
+}
+
+/// Nanoseconds that the current task has spent on a CPU.
+pub fn cpu_time_ns() -> u64 {
+    with_queue(|queue| {
+        let Some(current) = &queue.current else { return 0 };
+        let running = time::now_ns().saturating_sub(queue.slice_start);
+        current.cpu_ns.load(Ordering::Relaxed) + running
+    })
 }
 
 /// Lets other tasks run first.

@@ -1,0 +1,78 @@
+//! Ways to crash, for the shell's `crash`: each causes one CPU exception in the kernel, so
+//! that its report can be looked at.
+//!
+//! They are safe to call: the exception stops the machine, and an instruction that did not
+//! raise one would have changed nothing. They are written in assembly since the compiler
+//! may assume that Rust code never does such things.
+
+use core::arch::asm;
+
+use arch::boot::image_layout;
+
+/// Where no address of this half of the address space leads: not canonical.
+const NOT_CANONICAL: u64 = 0x8000_0000_0000_0000;
+
+/// Reads the byte at an address that must not be readable.
+fn read(address: u64) {
+    // SAFETY: reading faults, or changes nothing.
+    unsafe {
+        asm!("mov {value}, byte ptr [{address}]", value = out(reg_byte) _, address = in(reg) address,
+            options(nostack, readonly, preserves_flags));
+    }
+}
+
+/// Reads through a null pointer: a page fault.
+#[inline(never)]
+pub fn null() {
+    read(0);
+}
+
+/// Reads from an address that is not canonical: a general protection fault.
+#[inline(never)]
+pub fn general_protection() {
+    read(NOT_CANONICAL);
+}
+
+/// Writes to the kernel's text: a page fault, since it is read-only.
+#[inline(never)]
+pub fn write_text() {
+    let text = image_layout().text.0.as_u64();
+    // SAFETY: the write faults, or stores the value that was there.
+    unsafe {
+        asm!("mov {value}, byte ptr [{text}]", "mov byte ptr [{text}], {value}",
+            value = out(reg_byte) _, text = in(reg) text, options(nostack, preserves_flags));
+    }
+}
+
+/// Calls into the kernel's data: a page fault, since it is not executable.
+#[inline(never)]
+pub fn execute_data() {
+    static mut RETURN: [u8; 1] = [0xc3];
+    // SAFETY: the call faults, or comes back at once: the byte is a `ret`. The flags and
+    // the registers stay as they are.
+    unsafe { asm!("call {}", in(reg) &raw const RETURN) };
+}
+
+/// Divides by zero: a divide error.
+#[inline(never)]
+pub fn divide() {
+    // SAFETY: the instruction faults.
+    unsafe {
+        asm!("div {zero:e}", zero = in(reg) 0, inout("eax") 1 => _, inout("edx") 0 => _,
+            options(nomem, nostack));
+    }
+}
+
+/// Executes `ud2`: an invalid opcode.
+#[inline(never)]
+pub fn invalid_opcode() {
+    // SAFETY: the instruction faults.
+    unsafe { asm!("ud2", options(nomem, nostack)) };
+}
+
+/// Executes `int3`: a breakpoint, which nobody in the kernel waits for.
+#[inline(never)]
+pub fn breakpoint() {
+    // SAFETY: the instruction traps; the handler does not return.
+    unsafe { asm!("int3", options(nomem, nostack)) };
+}

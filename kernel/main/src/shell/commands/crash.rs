@@ -1,0 +1,107 @@
+//! `crash`: what a report looks like.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hint::black_box;
+
+use base::sync::SpinLock;
+use base::{crash as exceptions, println};
+
+use crate::shell::command::{Context, Failure, Outcome, usage};
+
+/// A way to crash: its name, what it does, and the function.
+type Kind = (&'static str, &'static str, fn());
+
+const KINDS: [Kind; 15] = [
+    ("null", "read through a null pointer", exceptions::null),
+    ("write-text", "write to the kernel's code", exceptions::write_text),
+    ("exec-data", "call into the kernel's data", exceptions::execute_data),
+    ("gp", "read from an address that is not canonical", exceptions::general_protection),
+    ("divide", "divide by zero", exceptions::divide),
+    ("invalid-opcode", "execute ud2", exceptions::invalid_opcode),
+    ("breakpoint", "execute int3", exceptions::breakpoint),
+    ("overflow", "recurse until the kernel stack is full", overflow),
+    ("panic", "panic", || panic!("asked for by the command `crash`")),
+    ("double-panic", "panic while the report of a panic is printed", double_panic),
+    ("index", "index past the end of a slice", index),
+    ("deadlock", "take a spin lock twice", deadlock),
+    ("sleep-atomic", "sleep while holding a spin lock", sleep_atomic),
+    ("double-free", "free a frame twice", double_free),
+    ("out-of-memory", "allocate more than there is, without a way to fail", out_of_memory),
+];
+
+/// The kinds, for Tab.
+pub(in crate::shell) fn names() -> Vec<String> {
+    KINDS.iter().map(|&(name, ..)| name.into()).collect()
+}
+
+/// Crashes.
+pub(in crate::shell) fn crash(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
+    let [wanted] = arguments else {
+        for (name, what, _) in KINDS {
+            println!("  {name:16} {what}");
+        }
+        return if arguments.is_empty() { Ok(()) } else { Err(usage("takes one kind")) };
+    };
+    let Some((.., crash)) = KINDS.iter().find(|(name, ..)| name == wanted) else {
+        let kinds: Vec<&str> = KINDS.iter().map(|&(name, ..)| name).collect();
+        return Err(usage(alloc::format!("no kind {wanted}; there are: {}", kinds.join(", "))));
+    };
+    crash();
+    Err(Failure::Message(alloc::format!("{wanted} did not crash the kernel")))
+}
+
+fn overflow() {
+    black_box(descend(black_box(0)));
+}
+
+/// Calls itself; the compiler must not make a loop of it.
+#[inline(never)]
+fn descend(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    if depth == u64::MAX {
+        return 0;
+    }
+    descend(depth + 1).wrapping_add(frame[0])
+}
+
+/// Something that cannot be printed.
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("asked for by the command `crash`, inside a report");
+    }
+}
+
+fn double_panic() {
+    panic!("the report of this panic ends in another one: {Unprintable}");
+}
+
+fn index() {
+    let numbers = black_box([1, 2, 3]);
+    println!("{}", numbers[black_box(7)]);
+}
+
+fn deadlock() {
+    let lock = SpinLock::new("crash deadlock", ());
+    let _first = lock.lock();
+    let _second = lock.lock();
+}
+
+fn sleep_atomic() {
+    let lock = SpinLock::new("crash sleep-atomic", ());
+    let _guard = lock.lock();
+    task::sleep(1_000_000);
+}
+
+fn double_free() {
+    if let Err(error) = memory::crash::double_free() {
+        println!("{error}");
+    }
+}
+
+fn out_of_memory() {
+    black_box(Vec::<u8>::with_capacity(black_box(1 << 50)));
+}

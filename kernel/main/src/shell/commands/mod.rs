@@ -1,0 +1,15 @@
+//! The commands, one file for each family. The table that lists them is `../table.rs`.
+
+pub(super) mod boot_info;
+pub(super) mod crash;
+pub(super) mod exec;
+pub(super) mod files;
+pub(super) mod help;
+pub(super) mod irqs;
+pub(super) mod log;
+pub(super) mod memory;
+pub(super) mod page_table;
+pub(super) mod tasks;
+pub(super) mod test;
+pub(super) mod timer;
+pub(super) mod tools;

@@ -1,0 +1,227 @@
+//! All commands of the shell. A new one gets an entry here and a function in a file of its
+//! family under `commands/`.
+
+use super::command::{Arguments, Command};
+use super::commands::{boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools};
+
+/// The commands, as `help` lists them.
+pub(super) static COMMANDS: &[Command] = &[
+    Command {
+        name: "help",
+        usage: "[COMMAND]",
+        summary: "list the commands, or tell about one",
+        help: "Words are separated by blanks and commands by `;`. Quotes and backslashes take \
+               the special meaning from what they enclose. Tab completes, ^R searches the \
+               history, ^C ends what runs.",
+        arguments: Arguments::First(help::names),
+        run: help::help,
+    },
+    Command {
+        name: "test",
+        usage: "[NAME]",
+        summary: "run the kernel tests, or those whose name contains NAME",
+        help: "Each test runs in a task of its own: one that panics or faults is reported with \
+               its place, and the others still run. Fails if one failed.",
+        arguments: Arguments::First(test::names),
+        run: test::test,
+    },
+    Command {
+        name: "exit",
+        usage: "[STATUS]",
+        summary: "end QEMU with an exit status from 0 to 255",
+        help: "Without STATUS: 0 if the command before succeeded, else 1. On a PC, which has no \
+               way out, halts.",
+        arguments: Arguments::None,
+        run: tools::exit,
+    },
+    Command {
+        name: "backtrace",
+        usage: "[TASK]",
+        summary: "print the backtrace of the shell, or of a sleeping task",
+        help: "TASK is a number that `tasks` shows, or a name.",
+        arguments: Arguments::First(tasks::names),
+        run: tasks::backtrace,
+    },
+    Command {
+        name: "boot-info",
+        usage: "",
+        summary: "print what the boot loader said, and what the CPU has",
+        help: "Addresses are physical unless they begin with 0xffff.",
+        arguments: Arguments::None,
+        run: boot_info::boot_info,
+    },
+    Command {
+        name: "mem",
+        usage: "",
+        summary: "print how much memory is used, and for what",
+        help: "",
+        arguments: Arguments::None,
+        run: memory::mem,
+    },
+    Command {
+        name: "tasks",
+        usage: "",
+        summary: "list all tasks",
+        help: "The time is what a task has had on a CPU until its last switch.",
+        arguments: Arguments::None,
+        run: tasks::tasks,
+    },
+    Command {
+        name: "ls",
+        usage: "[PATH]…",
+        summary: "list directories",
+        help: "Without PATH the root. Mode, bytes and name; the target of a symbolic link.",
+        arguments: Arguments::Each(files::complete),
+        run: files::ls,
+    },
+    Command {
+        name: "cat",
+        usage: "PATH…",
+        summary: "print files",
+        help: "Bytes that are no text are shown as <hex>.",
+        arguments: Arguments::Each(files::complete),
+        run: files::cat,
+    },
+    Command {
+        name: "exec",
+        usage: "[N] PATH [ARGUMENT]…",
+        summary: "run a program, or N of it at once",
+        help: "A PATH without a slash is looked for in /bin. Each process has its own memory; \
+               their input is what is typed, ^D ends it. ^C sends SIGINT, the third time \
+               SIGKILL. Succeeds if all exit with status 0.",
+        arguments: Arguments::Each(files::complete),
+        run: exec::exec,
+    },
+    Command {
+        name: "sleep",
+        usage: "SECONDS",
+        summary: "wait; SECONDS may have a fraction",
+        help: "^C ends it.",
+        arguments: Arguments::None,
+        run: timer::sleep,
+    },
+    Command {
+        name: "timer",
+        usage: "",
+        summary: "print what the clock and the timer are, and measure a sleep",
+        help: "",
+        arguments: Arguments::None,
+        run: timer::timer,
+    },
+    Command {
+        name: "irqs",
+        usage: "",
+        summary: "list the interrupts, who has them and how many there were",
+        help: "",
+        arguments: Arguments::None,
+        run: irqs::irqs,
+    },
+    Command {
+        name: "page-table",
+        usage: "ADDRESS",
+        summary: "print the page-table entries on the way to an address",
+        help: "ADDRESS is a hexadecimal number (0x may be left out), or the name of a kernel \
+               function or the last parts of one, as backtraces show them.",
+        arguments: Arguments::First(page_table::names),
+        run: page_table::page_table,
+    },
+    Command {
+        name: "log",
+        usage: "[LEVEL]",
+        summary: "set the level of the log, or print it",
+        help: "Levels: off, error, warn, info, debug, trace.",
+        arguments: Arguments::First(log::names),
+        run: log::log,
+    },
+    Command {
+        name: "crash",
+        usage: "KIND",
+        summary: "crash the kernel, to see the report",
+        help: "`crash` alone lists the kinds.",
+        arguments: Arguments::First(crash::names),
+        run: crash::crash,
+    },
+    Command {
+        name: "clear",
+        usage: "",
+        summary: "clear the screen",
+        help: "As ^L does.",
+        arguments: Arguments::None,
+        run: tools::clear,
+    },
+    Command {
+        name: "echo",
+        usage: "[WORD]…",
+        summary: "print the words",
+        help: "",
+        arguments: Arguments::None,
+        run: tools::echo,
+    },
+];
+
+/// The command of a name.
+pub(super) fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// All names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name)
+}
+
+/// The command that was probably meant by `typed`.
+pub(super) fn similar(typed: &str) -> Option<&'static str> {
+    let distance = |name: &&str| edit_distance(typed, name);
+    let nearest = names().min_by_key(distance)?;
+    let near = distance(&nearest) <= 1 + nearest.len() / 4;
+    let longer = || names().find(|name| typed.len() > 1 && name.starts_with(typed));
+    if near { Some(nearest) } else { longer() }
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that make one word the
+/// other (optimal string alignment).
+fn edit_distance(one: &str, other: &str) -> usize {
+    const LONGEST: usize = 16;
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() > LONGEST || other.len() > LONGEST {
+        return usize::MAX;
+    }
+    let mut table = [[0; LONGEST + 1]; LONGEST + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            table[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let differs = usize::from(one[i - 1] != other[j - 1]);
+                let mut least = (table[i - 1][j] + 1)
+                    .min(table[i][j - 1] + 1)
+                    .min(table[i - 1][j - 1] + differs);
+                if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
+                    least = least.min(table[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    table[one.len()][other.len()]
+}
+
+#[base::kernel_test]
+fn a_mistyped_command_is_recognised() {
+    assert_eq!(similar("hlep"), Some("help"));
+    assert_eq!(similar("taks"), Some("tasks"));
+    assert_eq!(similar("bootinfo"), Some("boot-info"));
+    assert_eq!(similar("back"), Some("backtrace"));
+    assert_eq!(similar("completely-different-from-all"), None);
+    assert_eq!(similar("x"), None);
+    assert_eq!(edit_distance("", "abc"), 3);
+    assert_eq!(edit_distance("abc", "acb"), 1);
+}
+
+#[base::kernel_test]
+fn commands_have_names_of_their_own_and_help() {
+    for (index, command) in COMMANDS.iter().enumerate() {
+        assert!(COMMANDS[..index].iter().all(|other| other.name != command.name));
+        assert!(!command.summary.is_empty() && command.name.len() <= 12);
+    }
+}

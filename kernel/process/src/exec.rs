@@ -1,0 +1,238 @@
+//! Starting a program: [`start`] makes a process of an ELF file.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use abi::auxv::{
+    AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_MINSIGSTKSZ,
+    AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID,
+};
+use abi::fcntl::O_RDWR;
+use abi::stack_image::{self, StackRequest};
+use abi::Errno;
+use arch::cpu::tables::{USER_CODE, USER_DATA};
+use arch::cpu::{features, fpu};
+use arch::trap::TrapFrame;
+use elf_image::{ElfError, Image, Kind, Limits};
+use fs::{Inode, LastLink, OpenFile};
+use memory::{OutOfMemory, frames};
+use vm::layout::{MMAP_TOP, PIE_BASE, STACK_BYTES, STACK_TOP, USER_END, USER_START};
+use vm::{Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAGE, Placement};
+
+use crate::console::{self, Console};
+use crate::fds::Descriptors;
+use crate::process::Process;
+use crate::thread::Thread;
+
+/// Most bytes of arguments and environment, as on Linux: a quarter of the stack.
+const ARGUMENTS_BYTES: usize = STACK_BYTES as usize / 4;
+/// Ticks a second as times(2) counts them.
+const CLOCK_TICKS: u64 = 100;
+/// RFLAGS of a new program: interrupts on, and the bit that is always set.
+const INITIAL_FLAGS: u64 = 0x202;
+
+/// Why a program cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecError {
+    /// There is no such file, or the way to it is wrong.
+    Path(Errno),
+    /// It is a directory or another thing without bytes to run.
+    NotAFile,
+    /// Nobody may execute it.
+    NotExecutable,
+    /// It is not a program that can be loaded.
+    Elf(ElfError),
+    /// Arguments and environment are too long, or have a NUL.
+    Arguments(Errno),
+    /// No memory.
+    OutOfMemory,
+}
+
+impl fmt::Display for ExecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(errno) => f.write_str(errno.description()),
+            Self::NotAFile => f.write_str("not a file"),
+            Self::NotExecutable => f.write_str("not executable: its mode has no x"),
+            Self::Elf(error) => error.fmt(f),
+            Self::Arguments(errno) => write!(f, "arguments: {}", errno.description()),
+            Self::OutOfMemory => f.write_str("out of memory"),
+        }
+    }
+}
+
+impl From<OutOfMemory> for ExecError {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+/// A program in its address space, ready to run.
+struct Loaded {
+    space: Arc<AddressSpace>,
+    entry: u64,
+    stack_pointer: u64,
+}
+
+fn map_fixed(
+    space: &AddressSpace,
+    start: u64,
+    end: u64,
+    access: Access,
+    backing: Backing,
+) -> Result<(), ExecError> {
+    if start == end {
+        return Ok(());
+    }
+    // The whole program was measured against what is free.
+    let placement = Placement::FixedNoReplace(start);
+    let request = MapRequest { placement, len: end - start, access, backing, no_reserve: true };
+    space.map(request).map(|_| ()).map_err(|_| ExecError::OutOfMemory)
+}
+
+/// Maps the segments of `image` with every address moved by `bias`.
+fn map_segments(
+    space: &AddressSpace,
+    image: &Image,
+    bias: u64,
+    file: &Arc<dyn MemoryObject>,
+) -> Result<(), ExecError> {
+    for segment in &image.segments {
+        let pages = segment.pages();
+        let access = Access {
+            read: segment.flags.read,
+            write: segment.flags.write,
+            execute: segment.flags.execute,
+        };
+        let mut file_end = pages.start;
+        if segment.file_len > 0 {
+            file_end = (segment.vaddr + segment.file_len).next_multiple_of(PAGE);
+            let backing = Backing::Object {
+                object: file.clone(),
+                offset: segment.file_offset - (segment.vaddr - pages.start),
+                end: segment.file_offset + segment.file_len,
+            };
+            map_fixed(space, bias + pages.start, bias + file_end, access, backing)?;
+        }
+        map_fixed(space, bias + file_end, bias + pages.end, access, Backing::Anonymous)?;
+    }
+    Ok(())
+}
+
+/// What the auxiliary vector tells a program about itself and the machine.
+fn auxiliary_vector(image: &Image, bias: u64) -> Vec<(u64, u64)> {
+    let mut vector = Vec::new();
+    let mut push = |key: u32, value: u64| vector.push((u64::from(key), value));
+    push(AT_HWCAP, features().hwcap.into());
+    push(AT_PAGESZ, PAGE);
+    push(AT_CLKTCK, CLOCK_TICKS);
+    // A reader needs all three or none.
+    if let Some(headers) = image.phdr_vaddr {
+        push(AT_PHDR, bias + headers);
+        push(AT_PHENT, image.phdr_entry_size.into());
+        push(AT_PHNUM, image.phdr_count.into());
+    }
+    push(AT_BASE, 0);
+    push(AT_FLAGS, 0);
+    push(AT_ENTRY, bias + image.entry);
+    for key in [AT_UID, AT_EUID, AT_GID, AT_EGID, AT_SECURE] {
+        push(key, 0);
+    }
+    // The frame, its alignment and the FPU state.
+    push(AT_MINSIGSTKSZ, 1024 + fpu::state_bytes() as u64);
+    vector
+}
+
+/// Where a position-independent program goes, as what is added to its addresses.
+fn choose_bias(image: &Image) -> u64 {
+    let span = image.span();
+    let first = span.start & !(image.alignment - 1);
+    let end_at = |base: u64| base.checked_add(span.end - first).filter(|&end| end <= MMAP_TOP);
+    // A program with an odd alignment or of great length goes as low as it can.
+    let usual = PIE_BASE.checked_next_multiple_of(image.alignment);
+    let base = usual.filter(|&base| end_at(base).is_some());
+    base.unwrap_or_else(|| USER_START.next_multiple_of(image.alignment)) - first
+}
+
+fn load(
+    inode: Inode,
+    path: &[u8],
+    args: &[&[u8]],
+    env: &[&[u8]],
+) -> Result<Loaded, ExecError> {
+    let free = frames::statistics();
+    let limits = Limits {
+        lowest: USER_START,
+        highest: USER_END,
+        max_memory: free.free.saturating_sub(free.reserve) as u64 * PAGE,
+    };
+    let image = Image::parse(inode.bytes(), &limits).map_err(ExecError::Elf)?;
+    let bias = match image.kind {
+        Kind::Fixed => 0,
+        Kind::PositionIndependent => choose_bias(&image),
+    };
+    let space = AddressSpace::new()?;
+    let object: Arc<dyn MemoryObject> = Arc::new(inode.object());
+    map_segments(&space, &image, bias, &object)?;
+    space.set_break_start(bias + image.span().end);
+
+    let access = Access { read: true, write: true, execute: image.executable_stack };
+    map_fixed(&space, STACK_TOP - STACK_BYTES, STACK_TOP, access, Backing::Anonymous)?;
+    let mut random = [0; 16];
+    drivers::random::fill(&mut random);
+    let stack = stack_image::build(&StackRequest {
+        args,
+        env,
+        auxv: &auxiliary_vector(&image, bias),
+        random,
+        platform: b"x86_64",
+        exec_path: path,
+        top: STACK_TOP,
+        limit: ARGUMENTS_BYTES,
+    })
+    .map_err(ExecError::Arguments)?;
+    space.write_initial(stack.sp, &stack.bytes).map_err(|kind| match kind {
+        FaultKind::OutOfMemory => ExecError::OutOfMemory,
+        // The whole stack is mapped.
+        kind => unreachable!("initial stack: {kind:?}"),
+    })?;
+    Ok(Loaded { space, entry: bias + image.entry, stack_pointer: stack.sp })
+}
+
+/// Starts the program at `path` with arguments (the first is the program's name) and
+/// environment, its descriptors 0 to 2 on the console. Relative paths begin at the root.
+///
+/// # Errors
+/// As [`ExecError`] says; nothing runs then.
+pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>, ExecError> {
+    let inode = fs::lookup(fs::root(), path, LastLink::Follow).map_err(ExecError::Path)?;
+    if inode.kind() != fs::Kind::Regular {
+        return Err(ExecError::NotAFile);
+    }
+    if !inode.is_executable() {
+        return Err(ExecError::NotExecutable);
+    }
+    let loaded = load(inode, path, args, env)?;
+    let terminal = OpenFile::new(Console::file(), O_RDWR);
+    let process = Process::new(path.to_vec(), Descriptors::with_standard(&terminal));
+    let thread = Thread::new(process.clone(), loaded.space);
+    let frame = TrapFrame {
+        rip: loaded.entry,
+        rsp: loaded.stack_pointer,
+        cs: USER_CODE.into(),
+        ss: USER_DATA.into(),
+        rflags: INITIAL_FLAGS,
+        ..TrapFrame::default()
+    };
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    let name = alloc::string::String::from_utf8_lossy(name);
+    // It may send itself a signal before this call returns, so it knows its task first.
+    task::spawn_user(&name, thread, frame, |task| process.set_task(task))?;
+    Ok(process)
+}
+
+/// Forgets what earlier programs left unread on the console.
+pub fn flush_console() {
+    console::flush();
+}

@@ -1,0 +1,68 @@
+//! [`Descriptors`]: the open files of a process, by number.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::{Errno, Result};
+use fs::OpenFile;
+use task::Mutex;
+
+/// Most descriptors of a process: `RLIMIT_NOFILE`.
+pub const MAX_DESCRIPTORS: usize = 1024;
+
+/// The table. A number is looked up under a mutex that is held for the look-up alone.
+#[derive(Debug)]
+pub struct Descriptors {
+    files: Mutex<Vec<Option<Arc<OpenFile>>>>,
+}
+
+impl Descriptors {
+    /// A table with `file` as 0, 1 and 2.
+    pub fn with_standard(file: &Arc<OpenFile>) -> Self {
+        let standard = [(); 3].map(|()| Some(file.clone()));
+        Self { files: Mutex::new(Vec::from(standard)) }
+    }
+
+    /// The open file with that number, as a system call got it.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn get(&self, number: u64) -> Result<Arc<OpenFile>> {
+        // A descriptor is an int: what stands above is not looked at.
+        let index = usize::try_from(number as i32).map_err(|_| Errno::EBADF)?;
+        self.files.lock().get(index).cloned().flatten().ok_or(Errno::EBADF)
+    }
+
+    /// Gives `file` the lowest free number.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`.
+    pub fn add(&self, file: Arc<OpenFile>) -> Result<usize> {
+        let mut files = self.files.lock();
+        if let Some(index) = files.iter().position(Option::is_none) {
+            files.iter_mut().skip(index).take(1).for_each(|slot| *slot = Some(file.clone()));
+            return Ok(index);
+        }
+        if files.len() >= MAX_DESCRIPTORS {
+            return Err(Errno::EMFILE);
+        }
+        files.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        files.push(Some(file));
+        Ok(files.len() - 1)
+    }
+
+    /// Frees a number; the file goes with its last reference.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn remove(&self, number: u64) -> Result<Arc<OpenFile>> {
+        let index = usize::try_from(number as i32).map_err(|_| Errno::EBADF)?;
+        self.files.lock().get_mut(index).and_then(Option::take).ok_or(Errno::EBADF)
+    }
+
+    /// Closes all.
+    pub fn clear(&self) {
+        let files = core::mem::take(&mut *self.files.lock());
+        drop(files);
+    }
+}

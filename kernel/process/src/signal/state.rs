@@ -1,0 +1,265 @@
+//! What a process and a thread know about signals.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::Signal;
+use abi::signal::{
+    DefaultAction, MINSIGSTKSZ, SA_NODEFER, SA_RESETHAND, SIG_DFL, SIG_IGN, SIGNAL_COUNT,
+    SS_AUTODISARM, SS_DISABLE, SS_ONSTACK,
+};
+use abi::{Errno, Result};
+use base::sync::IrqSpinLock;
+
+/// What a process does about a signal, in the layout of the kernel's `struct sigaction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// `SIG_DFL`, `SIG_IGN`, or the address of a handler.
+    pub handler: u64,
+    /// `SA_*`.
+    pub flags: u64,
+    /// Where a handler returns to.
+    pub restorer: u64,
+    /// What is blocked while the handler runs.
+    pub mask: u64,
+}
+
+impl Action {
+    const DEFAULT: Self = Self { handler: SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+
+    /// From the words of user space.
+    pub fn from_words([handler, flags, restorer, mask]: [u64; 4]) -> Self {
+        Self { handler, flags, restorer, mask: mask & !UNBLOCKABLE }
+    }
+
+    /// The words of user space.
+    pub fn to_words(self) -> [u64; 4] {
+        [self.handler, self.flags, self.restorer, self.mask]
+    }
+
+    /// Whether `signal` does nothing with this action.
+    fn ignores(&self, signal: Signal) -> bool {
+        match self.handler {
+            SIG_IGN => true,
+            SIG_DFL => matches!(
+                signal.default_action(),
+                DefaultAction::Ignore | DefaultAction::Continue
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// SIGKILL and SIGSTOP.
+const UNBLOCKABLE: u64 = Signal::SIGKILL.bit() | Signal::SIGSTOP.bit();
+
+struct State {
+    actions: [Action; SIGNAL_COUNT as usize],
+    /// Sent and not delivered yet.
+    pending: u64,
+}
+
+/// The signals of a process.
+pub struct Signals {
+    state: IrqSpinLock<State>,
+    /// What its thread blocks; kept here so that a sender can look.
+    blocked: AtomicU64,
+}
+
+impl core::fmt::Debug for Signals {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Signals {{ blocked: {:#x} }}", self.blocked.load(Ordering::Relaxed))
+    }
+}
+
+fn index(signal: Signal) -> usize {
+    usize::from(signal.number() - 1)
+}
+
+impl Signals {
+    pub(crate) fn new() -> Self {
+        let state = State { actions: [Action::DEFAULT; SIGNAL_COUNT as usize], pending: 0 };
+        Self { state: IrqSpinLock::new("signals", state), blocked: AtomicU64::new(0) }
+    }
+
+    /// What the process does about `signal`.
+    pub fn action(&self, signal: Signal) -> Action {
+        let state = self.state.lock();
+        state.actions.get(index(signal)).copied().unwrap_or(Action::DEFAULT)
+    }
+
+    /// Changes what it does; what it did before. A pending signal that is now ignored is
+    /// dropped.
+    ///
+    /// # Errors
+    /// `EINVAL` for SIGKILL and SIGSTOP.
+    pub fn set_action(&self, signal: Signal, action: Action) -> Result<Action> {
+        if !signal.is_catchable() {
+            return Err(Errno::EINVAL);
+        }
+        let mut state = self.state.lock();
+        if action.ignores(signal) {
+            state.pending &= !signal.bit();
+        }
+        let slot = state.actions.get_mut(index(signal)).ok_or(Errno::EINVAL)?;
+        Ok(core::mem::replace(slot, action))
+    }
+
+    /// The blocked signals, as a set.
+    pub fn blocked(&self) -> u64 {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Changes which signals are blocked; SIGKILL and SIGSTOP never are. Call
+    /// [`Signals::has_deliverable`] afterwards.
+    pub fn set_blocked(&self, set: u64) {
+        self.blocked.store(set & !UNBLOCKABLE, Ordering::Relaxed);
+    }
+
+    /// Signals that wait.
+    pub fn pending(&self) -> u64 {
+        self.state.lock().pending
+    }
+
+    /// Whether one waits that is not blocked.
+    pub fn has_deliverable(&self) -> bool {
+        self.pending() & !self.blocked() != 0
+    }
+
+    /// Adds a signal to those that wait, unless it is ignored. True if it is to be
+    /// delivered now.
+    pub(crate) fn add(&self, signal: Signal) -> bool {
+        let mut state = self.state.lock();
+        let blocked = self.blocked() & signal.bit() != 0;
+        let action = state.actions.get(index(signal)).copied().unwrap_or(Action::DEFAULT);
+        // A blocked one is kept: the action may change before it is unblocked.
+        if action.ignores(signal) && !blocked {
+            return false;
+        }
+        state.pending |= signal.bit();
+        !blocked
+    }
+
+    /// Takes the next signal to deliver, lowest number first, with its action.
+    pub(super) fn take(&self) -> Option<(Signal, Action)> {
+        let mut state = self.state.lock();
+        let ready = state.pending & !self.blocked();
+        // SIGKILL goes before all others.
+        let bit = if ready & Signal::SIGKILL.bit() != 0 {
+            Signal::SIGKILL.bit()
+        } else {
+            ready & ready.wrapping_neg()
+        };
+        let signal = Signal::new(u64::from(bit.trailing_zeros()) + 1).filter(|_| bit != 0)?;
+        state.pending &= !bit;
+        let slot = state.actions.get_mut(index(signal))?;
+        let action = *slot;
+        if action.flags & u64::from(SA_RESETHAND) != 0 && action.handler > SIG_IGN {
+            *slot = Action::DEFAULT;
+        }
+        Some((signal, action))
+    }
+
+    /// The action for a signal that the thread's own fault raises: it cannot be ignored
+    /// nor blocked; then the default comes, and kills.
+    pub(super) fn take_forced(&self, signal: Signal) -> Action {
+        let action = self.action(signal);
+        if action.handler == SIG_IGN || self.blocked() & signal.bit() != 0 {
+            let mut state = self.state.lock();
+            if let Some(slot) = state.actions.get_mut(index(signal)) {
+                *slot = Action::DEFAULT;
+            }
+            return Action::DEFAULT;
+        }
+        if action.flags & u64::from(SA_RESETHAND) != 0 && action.handler > SIG_IGN {
+            let mut state = self.state.lock();
+            if let Some(slot) = state.actions.get_mut(index(signal)) {
+                *slot = Action::DEFAULT;
+            }
+        }
+        action
+    }
+
+    /// Blocks what is to be blocked while the handler of `action` runs.
+    pub(super) fn block_for_handler(&self, signal: Signal, action: &Action) {
+        let own = if action.flags & u64::from(SA_NODEFER) != 0 { 0 } else { signal.bit() };
+        self.set_blocked(self.blocked() | action.mask | own);
+    }
+}
+
+/// A thread's alternative signal stack (sigaltstack(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalStack {
+    /// Lowest address.
+    pub start: u64,
+    /// `SS_DISABLE` without one; `SS_AUTODISARM`.
+    pub flags: u32,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl SignalStack {
+    const NONE: Self = Self { start: 0, flags: SS_DISABLE, len: 0 };
+
+    /// From the three words of `stack_t`.
+    ///
+    /// # Errors
+    /// `EINVAL` for unknown flags, `ENOMEM` if it is too small.
+    pub fn from_words([start, flags, len]: [u64; 3]) -> Result<Self> {
+        let flags = flags as u32; // an int, with padding behind it
+        match flags & !SS_AUTODISARM {
+            SS_DISABLE => Ok(Self::NONE),
+            0 | SS_ONSTACK if len < u64::from(MINSIGSTKSZ) => Err(Errno::ENOMEM),
+            0 | SS_ONSTACK => Ok(Self { start, flags: flags & SS_AUTODISARM, len }),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The words of `stack_t`, for a thread whose stack pointer is `sp`.
+    pub fn to_words(self, sp: u64) -> [u64; 3] {
+        let on = if self.holds(sp) { SS_ONSTACK } else { 0 };
+        [self.start, u64::from(self.flags | on), self.len]
+    }
+
+    /// Whether there is one.
+    pub fn is_enabled(&self) -> bool {
+        self.flags & SS_DISABLE == 0
+    }
+
+    /// Whether the thread with stack pointer `sp` runs on it.
+    pub fn holds(&self, sp: u64) -> bool {
+        self.is_enabled()
+            && self.flags & SS_AUTODISARM == 0
+            && sp > self.start
+            && sp - self.start <= self.len
+    }
+}
+
+/// What a thread has of its own.
+#[derive(Debug)]
+pub struct ThreadSignals {
+    stack: IrqSpinLock<SignalStack>,
+}
+
+impl ThreadSignals {
+    pub(crate) fn new() -> Self {
+        Self { stack: IrqSpinLock::new("signal stack", SignalStack::NONE) }
+    }
+
+    /// The alternative stack.
+    pub fn stack(&self) -> SignalStack {
+        *self.stack.lock()
+    }
+
+    /// Changes it.
+    pub fn set_stack(&self, stack: SignalStack) {
+        *self.stack.lock() = stack;
+    }
+
+    /// Takes it away while a handler runs on it, if it asked for that.
+    pub(super) fn disarm(&self) {
+        let mut stack = self.stack.lock();
+        if stack.flags & SS_AUTODISARM != 0 {
+            *stack = SignalStack::NONE;
+        }
+    }
+}

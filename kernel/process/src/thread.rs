@@ -1,0 +1,107 @@
+//! [`Thread`]: what makes a kernel task the thread of a user program.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arch::cpu::user_base;
+use task::{ThreadData, with_current};
+use vm::AddressSpace;
+
+use crate::outcome::Outcome;
+use crate::process::Process;
+use crate::rseq::Rseq;
+use crate::signal::ThreadSignals;
+
+/// The user side of a task.
+#[derive(Debug)]
+pub struct Thread {
+    /// The process that it belongs to.
+    pub process: Arc<Process>,
+    /// Its memory.
+    pub space: Arc<AddressSpace>,
+    /// Its signal mask and signal stack.
+    pub signals: ThreadSignals,
+    /// Its restartable sequence.
+    pub rseq: Rseq,
+    fs_base: AtomicU64,
+    gs_base: AtomicU64,
+    /// Another task ran since the thread last looked.
+    was_switched: AtomicBool,
+}
+
+impl Thread {
+    /// The first thread of a process.
+    pub(crate) fn new(process: Arc<Process>, space: Arc<AddressSpace>) -> Arc<Self> {
+        Arc::new(Self {
+            process,
+            space,
+            signals: ThreadSignals::new(),
+            rseq: Rseq::new(),
+            fs_base: AtomicU64::new(0),
+            gs_base: AtomicU64::new(0),
+            was_switched: AtomicBool::new(false),
+        })
+    }
+
+    /// Its number: that of the process, for there is one thread in each.
+    pub fn tid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Sets where FS points, the thread pointer. For the current thread. False if the
+    /// address is not the user's.
+    #[must_use]
+    pub fn set_fs_base(&self, base: u64) -> bool {
+        // The register first: a switch in between then restores what it had.
+        let set = user_base::set_fs(base);
+        if set {
+            self.fs_base.store(base, Ordering::Relaxed);
+            // Once more, if the switch came in between.
+            let _ = user_base::set_fs(base);
+        }
+        set
+    }
+
+    /// Sets where GS points; see [`Thread::set_fs_base`].
+    #[must_use]
+    pub fn set_gs_base(&self, base: u64) -> bool {
+        let set = user_base::set_gs(base);
+        if set {
+            self.gs_base.store(base, Ordering::Relaxed);
+            let _ = user_base::set_gs(base);
+        }
+        set
+    }
+
+    /// Whether another task ran on the CPU since the last call.
+    pub(crate) fn take_switched(&self) -> bool {
+        self.was_switched.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl ThreadData for Thread {
+    fn enter_address_space(&self) {
+        self.space.enter();
+        // Both were accepted once, so they are the user's.
+        let _ = user_base::set_fs(self.fs_base.load(Ordering::Relaxed));
+        let _ = user_base::set_gs(self.gs_base.load(Ordering::Relaxed));
+        self.was_switched.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Calls `look` with the current thread; `None` in a kernel task.
+pub fn with_thread<R>(look: impl FnOnce(&Thread) -> R) -> Option<R> {
+    with_current(|task| task.data::<Thread>().map(look)).flatten()
+}
+
+/// Ends the current thread and with it its process. What the caller's stack owns is not
+/// dropped, so it may not own anything.
+pub fn exit(outcome: Outcome) -> ! {
+    with_thread(|thread| {
+        // All of it while the task is a task like others, that can be preempted.
+        thread.process.descriptors.clear();
+        thread.space.clear();
+        thread.process.set_outcome(outcome);
+    });
+    task::exit()
+}

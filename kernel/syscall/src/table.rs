@@ -1,0 +1,95 @@
+//! Number to handler.
+
+use abi::Result;
+use abi::nr;
+
+use crate::call::Call;
+use crate::{identity, io, limits, memory_calls, paths, poll, signals, system, time};
+
+/// A system call's code.
+pub(crate) type Handler = fn(&Call<'_>) -> Result<usize>;
+
+/// The table, indexed by number.
+static HANDLERS: [Option<Handler>; nr::TABLE_LEN] = {
+    let mut table: [Option<Handler>; nr::TABLE_LEN] = [None; nr::TABLE_LEN];
+    let mut index = 0;
+    while index < ENTRIES.len() {
+        let (number, handler) = ENTRIES[index];
+        assert!(table[number].is_none(), "a system call has two handlers");
+        table[number] = Some(handler);
+        index += 1;
+    }
+    table
+};
+
+const ENTRIES: &[(usize, Handler)] = &[
+    // files that are open
+    (nr::READ, io::read),
+    (nr::WRITE, io::write),
+    (nr::READV, io::readv),
+    (nr::WRITEV, io::writev),
+    (nr::LSEEK, io::lseek),
+    (nr::CLOSE, io::close),
+    (nr::IOCTL, io::ioctl),
+    (nr::POLL, poll::poll),
+    // files by path
+    (nr::OPEN, paths::open),
+    (nr::OPENAT, paths::openat),
+    (nr::STAT, paths::stat),
+    (nr::LSTAT, paths::lstat),
+    (nr::FSTAT, paths::fstat),
+    (nr::NEWFSTATAT, paths::newfstatat),
+    (nr::READLINK, paths::readlink),
+    (nr::READLINKAT, paths::readlinkat),
+    // memory
+    (nr::MMAP, memory_calls::mmap),
+    (nr::MUNMAP, memory_calls::munmap),
+    (nr::MPROTECT, memory_calls::mprotect),
+    (nr::MREMAP, memory_calls::mremap),
+    (nr::MADVISE, memory_calls::madvise),
+    (nr::BRK, memory_calls::brk),
+    // signals
+    (nr::RT_SIGACTION, signals::rt_sigaction),
+    (nr::RT_SIGPROCMASK, signals::rt_sigprocmask),
+    (nr::RT_SIGPENDING, signals::rt_sigpending),
+    (nr::SIGALTSTACK, signals::sigaltstack),
+    (nr::KILL, signals::kill),
+    (nr::TKILL, signals::tkill),
+    (nr::TGKILL, signals::tgkill),
+    // processes and threads
+    (nr::EXIT, identity::exit),
+    (nr::EXIT_GROUP, identity::exit),
+    (nr::GETPID, identity::getpid),
+    (nr::GETTID, identity::gettid),
+    (nr::GETPPID, identity::zero),
+    (nr::GETUID, identity::zero),
+    (nr::GETEUID, identity::zero),
+    (nr::GETGID, identity::zero),
+    (nr::GETEGID, identity::zero),
+    (nr::ARCH_PRCTL, identity::arch_prctl),
+    (nr::SET_TID_ADDRESS, identity::set_tid_address),
+    (nr::SET_ROBUST_LIST, identity::set_robust_list),
+    (nr::RSEQ, identity::rseq),
+    (nr::PRLIMIT64, limits::prlimit64),
+    (nr::GETRLIMIT, limits::getrlimit),
+    (nr::SCHED_YIELD, limits::sched_yield),
+    (nr::SCHED_GETAFFINITY, limits::sched_getaffinity),
+    // time
+    (nr::CLOCK_GETTIME, time::clock_gettime),
+    (nr::CLOCK_GETRES, time::clock_getres),
+    (nr::CLOCK_NANOSLEEP, time::clock_nanosleep),
+    (nr::NANOSLEEP, time::nanosleep),
+    (nr::GETTIMEOFDAY, time::gettimeofday),
+    (nr::TIME, time::time),
+    // the system
+    (nr::UNAME, system::uname),
+    (nr::GETRANDOM, system::getrandom),
+];
+
+/// The handler of a call; `None` if it is not there.
+pub(crate) fn handler(number: usize) -> Option<Handler> {
+    HANDLERS.get(number).copied().flatten()
+}
+
+/// How many calls there are.
+pub const COUNT: usize = ENTRIES.len();

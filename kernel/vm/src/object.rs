@@ -1,0 +1,56 @@
+//! Where the bytes of a mapping come from: [`MemoryObject`].
+
+use core::fmt::Debug;
+
+/// Why an object cannot give its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectError {
+    /// The device failed: SIGBUS for the program.
+    Io,
+    /// No memory.
+    OutOfMemory,
+}
+
+/// Something with bytes that can be mapped: a file.
+pub trait MemoryObject: Debug + Send + Sync {
+    /// Its length in bytes, as it is now.
+    fn len(&self) -> u64;
+
+    /// Whether it has no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the bytes from `offset` on to the start of `to`, as many as there are; the
+    /// rest of `to` is left as it is. May sleep.
+    ///
+    /// # Errors
+    /// As [`ObjectError`] says.
+    fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<(), ObjectError>;
+}
+
+/// Bytes that stay in memory and never change: a file of the initramfs.
+#[derive(Clone, Copy)]
+pub struct StaticBytes(pub &'static [u8]);
+
+impl Debug for StaticBytes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "StaticBytes({} bytes at {:p})", self.0.len(), self.0.as_ptr())
+    }
+}
+
+impl MemoryObject for StaticBytes {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<(), ObjectError> {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let from = self.0.get(offset..).unwrap_or_default();
+        let len = from.len().min(to.len());
+        if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        Ok(())
+    }
+}
