@@ -29,4 +29,7 @@ case " $* " in
     ;;
 esac
 export ISO=$directory/basalt.iso STATUS_FILE=$directory/status
-exec "$tools/qemu.sh" "$@"
+# The run ends with make, however that ends.
+with_make=()
+! command -v setpriv >/dev/null || with_make=(setpriv --pdeathsig TERM --)
+exec "${with_make[@]}" "$tools/qemu.sh" "$@"
