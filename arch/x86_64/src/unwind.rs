@@ -5,8 +5,9 @@ use core::arch::asm;
 
 use crate::trap;
 
-/// Frames that a walk returns at most: a broken chain that circles must end.
-pub const MAX_FRAMES: usize = 64;
+/// Frames that a walk returns at most: a broken chain that circles must end. More than fit
+/// on a kernel stack, so that a walk from an overflow gets to its beginning.
+pub const MAX_FRAMES: usize = 4096;
 
 /// One step of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,11 +46,12 @@ user_access_start:
     rep movsb
     jmp user_access_done
 
-// rdi to, rdx bytes; returns the bytes not cleared.
+// rdi to, rsi bytes; returns the bytes not cleared.
 .type user_clear, @function
 user_clear:
     USER_ACCESS_ON
-    mov rcx, rdx
+    mov rdx, rsi
+    mov rcx, rsi
     shr rcx, 3
     and edx, 7
     mov r8d, 3

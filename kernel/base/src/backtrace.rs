@@ -26,10 +26,13 @@ fn readable(address: u64) -> bool {
     mapped(address) && address.checked_add(15).is_some_and(mapped)
 }
 
+/// Places that a backtrace prints at most, those of a recursion counted once.
+const MAX_PLACES: usize = 64;
+
 /// A backtrace that starts at a frame pointer; prints one entry per frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Backtrace {
-    start: Option<CodeAddress>,
+    start: [Option<CodeAddress>; 2],
     frame: u64,
 }
 
@@ -40,33 +43,49 @@ impl Backtrace {
         // What this function's frame holds, and not where it is: it is gone when the
         // backtrace is printed.
         let (address, frame) = caller();
-        Self { start: Some(CodeAddress { address, exact: false }), frame }
+        Self { start: [Some(CodeAddress { address, exact: false }), None], frame }
     }
 
     /// Of the code that a trap interrupted.
     pub fn of_trap(frame: &TrapFrame) -> Self {
-        Self { start: Some(CodeAddress { address: frame.rip, exact: true }), frame: frame.rbp }
+        Self { start: [Some(CodeAddress { address: frame.rip, exact: true }), jumped_from(frame)], frame: frame.rbp }
     }
 
     /// Of a thread that is switched out with stack pointer `sp`: its registers lie
     /// there as `switch_stacks` left them.
     pub fn of_switched_out(sp: u64) -> Self {
         // The saved rbp and the return address are words 5 and 6: a frame.
-        Self { start: None, frame: sp + 40 }
+        Self { start: [None; 2], frame: sp + 40 }
     }
+}
+
+/// Where a call to something that is no code came from: its return address is the last
+/// thing on the stack.
+fn jumped_from(frame: &TrapFrame) -> Option<CodeAddress> {
+    if is_text(frame.rip) || !frame.rsp.is_multiple_of(8) || !readable(frame.rsp) {
+        return None;
+    }
+    // SAFETY: `readable` vouched for it.
+    let address = unsafe { *(frame.rsp as *const u64) };
+    is_text(address).then_some(CodeAddress { address, exact: false })
 }
 
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last = None;
         let mut repeated = 0;
+        let mut places = 0;
         let walk = Walk::new(self.frame, &readable, &is_text);
-        for step in self.start.into_iter().chain(walk) {
+        for step in self.start.into_iter().flatten().chain(walk) {
             if last == Some(step) {
                 repeated += 1;
                 continue;
             }
             write_repeated(f, core::mem::take(&mut repeated))?;
+            if places == MAX_PLACES {
+                return writeln!(f, "  … and so on");
+            }
+            places += 1;
             if step.exact && last.is_some() {
                 writeln!(f, "  --- interrupted ---")?;
             }

@@ -23,6 +23,24 @@ pub fn table() -> Option<&'static SymbolTable<'static>> {
     TABLE.get()
 }
 
+/// A return address, in one line: prints the function that it is in, and the place of the
+/// call in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller(pub u64);
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frames = TABLE.get().map(|table| table.frames(self.0.wrapping_sub(1)));
+        match frames.into_iter().flatten().last() {
+            Some(frame) => match frame.file {
+                Some(file) => write!(f, "{} ({file}:{})", frame.function, frame.line),
+                None => f.write_str(frame.function),
+            },
+            None => write!(f, "{:#x}", self.0),
+        }
+    }
+}
+
 /// An address of code: prints the function, file and line, one line for each inlined
 /// function around it, each indented and ended by a new line.
 #[derive(Clone, Copy, Debug)]

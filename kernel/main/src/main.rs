@@ -59,7 +59,7 @@ fn boot(loader: LoaderInformation) -> ! {
     banner::log_machine(&data, &features);
     match symbols {
         Some(Ok(())) => {}
-        Some(Err(error)) => log::warn!("the symbol table cannot be used: {error:?}"),
+        Some(Err(error)) => log::warn!("the symbol table cannot be used: {error}"),
         None => log::warn!("the image has no symbol table; backtraces are numbers"),
     }
     if let Err(error) = serial {

@@ -227,8 +227,8 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
     };
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     let name = alloc::string::String::from_utf8_lossy(name);
-    let task = task::spawn_user(&name, thread, frame)?;
-    process.set_task(&task);
+    // It may send itself a signal before this call returns, so it knows its task first.
+    task::spawn_user(&name, thread, frame, |task| process.set_task(task))?;
     Ok(process)
 }
 

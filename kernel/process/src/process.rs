@@ -60,13 +60,9 @@ impl Process {
         &self.executable
     }
 
-    /// Says which task runs it.
+    /// Says which task runs it, before it does.
     pub(crate) fn set_task(&self, task: &Arc<Task>) {
         self.task.call_once(|| Arc::downgrade(task));
-        // What was sent before found no task to tell.
-        if self.signals.has_deliverable() {
-            task.interrupt();
-        }
     }
 
     /// How it ended; `None` while it runs.

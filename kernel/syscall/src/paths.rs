@@ -27,6 +27,9 @@ fn path_at(address: u64) -> Result<Vec<u8>> {
 
 /// The directory that a relative `path` begins at.
 fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Inode> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT); // whatever the directory is
+    }
     if path.starts_with(b"/") || directory as i32 == HERE as i32 {
         return Ok(fs::root());
     }

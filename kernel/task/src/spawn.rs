@@ -43,6 +43,7 @@ pub fn spawn(
 
 /// Starts the thread of a user program: a task with `data` that enters user mode with the
 /// registers of `frame` (see [`return_to_user`]) and FPU registers in their initial state.
+/// `before_start` sees the task before it can run.
 ///
 /// # Errors
 /// [`OutOfMemory`].
@@ -50,6 +51,7 @@ pub fn spawn_user(
     name: &str,
     data: Arc<dyn ThreadData>,
     frame: TrapFrame,
+    before_start: impl FnOnce(&Arc<Task>),
 ) -> Result<Arc<Task>, OutOfMemory> {
     let stack = KernelStack::allocate()?;
     let fpu = FpuState::try_new().ok_or(OutOfMemory)?;
@@ -58,6 +60,7 @@ pub fn spawn_user(
     // The first switch to the task loads both.
     *task.fpu.lock() = Some(fpu);
     task.data.call_once(|| data);
+    before_start(&task);
     start(&task, top, run_user, Box::into_raw(Box::new(frame)) as usize);
     Ok(task)
 }

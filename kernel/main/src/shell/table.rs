@@ -120,8 +120,9 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "page-table",
         usage: "ADDRESS",
         summary: "print the page-table entries on the way to an address",
-        help: "ADDRESS is a number (hexadecimal with or without 0x).",
-        arguments: Arguments::None,
+        help: "ADDRESS is a hexadecimal number (0x may be left out), or the name of a kernel \
+               function or the last parts of one, as backtraces show them.",
+        arguments: Arguments::First(page_table::names),
         run: page_table::page_table,
     },
     Command {

@@ -1,8 +1,8 @@
 //! The frame allocator: the bitmap, its lock, and who freed what last.
 
-use core::panic::Location;
-
 use arch::paging::{IMAGE_BASE, PAGE_SIZE, PhysAddr};
+use arch::unwind;
+use base::symbols::Caller;
 use base::sync::IrqSpinLock;
 use bitmap::{FrameBitmap, FrameError};
 
@@ -24,8 +24,8 @@ pub(super) struct Allocator {
     pub(super) reserve: usize,
     /// Frames that were free at boot.
     pub(super) total: usize,
-    /// Debug builds: for each frame, where it was freed last, as an offset of a
-    /// `Location` from the image's base; 0 for never. Empty in release builds.
+    /// Debug builds: for each frame, where it was freed last, as an offset of a return
+    /// address from the image's base; 0 for never. Empty in release builds.
     pub(super) freed_at: &'static mut [u32],
 }
 
@@ -83,28 +83,29 @@ pub(super) fn take_run(
     Ok(PhysAddr::from_frame(first))
 }
 
-/// A `Location` as the allocator keeps it. Locations are constants of the image.
-fn encode(place: &'static Location<'static>) -> u32 {
-    (core::ptr::from_ref(place) as u64).wrapping_sub(IMAGE_BASE) as u32
+/// A return address as the allocator keeps it.
+fn encode(caller: u64) -> u32 {
+    caller.wrapping_sub(IMAGE_BASE) as u32
 }
 
-fn decode(code: u32) -> Option<&'static Location<'static>> {
-    // SAFETY: `code` is 0 or came from `encode`.
-    (code != 0).then(|| unsafe { &*((IMAGE_BASE + u64::from(code)) as *const Location<'static>) })
+fn decode(code: u32) -> Option<Caller> {
+    (code != 0).then(|| Caller(IMAGE_BASE + u64::from(code)))
 }
 
 /// Gives `count` frames from `start` back to the allocator. For owners only: what still
 /// uses the frames must be gone.
 ///
+/// The caller is known by the return address: `Drop` cannot pass its caller's `Location` on.
+///
 /// # Panics
 /// If one of them is free already, naming (in debug builds) who freed it before, or if
 /// they are not RAM.
-#[track_caller]
+#[inline(never)]
 pub(super) fn give_back(start: PhysAddr, count: usize) {
-    let caller = Location::caller();
+    let (caller, _) = unwind::caller();
     let mut guard = ALLOCATOR.lock();
     let Some(allocator) = guard.as_mut() else {
-        panic!("frames freed before there is an allocator, at {caller}");
+        panic!("frames freed before there is an allocator, by {}", Caller(caller));
     };
     match allocator.bitmap.release(start.frame(), count) {
         Ok(()) => {
@@ -116,17 +117,17 @@ pub(super) fn give_back(start: PhysAddr, count: usize) {
         Err(FrameError::AlreadyFree { frame }) => {
             let before = allocator.freed_at.get(frame).copied().and_then(decode);
             drop(guard);
-            let address = PhysAddr::from_frame(frame);
+            let (address, caller) = (PhysAddr::from_frame(frame), Caller(caller));
             match before {
                 Some(before) => panic!(
-                    "double free of the frame at {address}: freed at {before}, and again at {caller}"
+                    "double free of the frame at {address}: freed by {before}, and again by {caller}"
                 ),
-                None => panic!("double free of the frame at {address}, at {caller}"),
+                None => panic!("double free of the frame at {address}, by {caller}"),
             }
         }
         Err(FrameError::OutOfRange { .. }) => {
             drop(guard);
-            panic!("free of {count} frames at {start}, which is not RAM, at {caller}");
+            panic!("free of {count} frames at {start}, which is not RAM, by {}", Caller(caller));
         }
     }
 }
@@ -136,7 +137,6 @@ pub(super) fn give_back(start: PhysAddr, count: usize) {
 ///
 /// # Safety
 /// Nothing refers to the memory any more, and no owner of these frames exists.
-#[track_caller]
 pub unsafe fn free_unowned(start: PhysAddr, count: usize) {
     give_back(start, count);
     if let Some(allocator) = ALLOCATOR.lock().as_mut() {

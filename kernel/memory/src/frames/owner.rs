@@ -76,7 +76,7 @@ impl Frame {
 }
 
 impl Drop for Frame {
-    #[track_caller]
+    #[inline(always)] // so that a double free names who drops
     fn drop(&mut self) {
         give_back(self.0, 1);
     }
@@ -142,7 +142,7 @@ impl FrameRun {
 }
 
 impl Drop for FrameRun {
-    #[track_caller]
+    #[inline(always)] // so that a double free names who drops
     fn drop(&mut self) {
         give_back(self.start, self.count);
     }
@@ -171,6 +171,22 @@ fn running_out_is_an_error() {
 
 #[base::kernel_test(should_panic = "double free of the frame")]
 fn a_double_free_is_a_panic() {
+    free_twice();
+}
+
+#[cfg(debug_assertions)]
+#[base::kernel_test(should_panic = "freed by memory::frames::owner::free_twice (kernel/memory/src/")]
+fn a_double_free_names_who_freed_before() {
+    // Without symbols there are numbers.
+    assert!(
+        base::symbols::table().is_some(),
+        "freed by memory::frames::owner::free_twice (kernel/memory/src/"
+    );
+    free_twice();
+}
+
+#[inline(never)]
+fn free_twice() {
     let address = Frame::allocate(Purpose::Kernel).expect("memory at boot").into_address();
     // SAFETY: breaks the rule on purpose: the second owner frees what the first freed.
     // Nothing uses the frame between the two.

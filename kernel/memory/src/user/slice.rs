@@ -154,3 +154,15 @@ fn kernel_and_unmapped_addresses_are_bad() {
     }
     assert_eq!(UserSlice::new(0, 0).read(&mut buffer), Ok(0));
 }
+
+#[base::kernel_test]
+fn a_fault_says_how_much_is_left() {
+    let mut buffer = [0u8; 40];
+    for bytes in 1..buffer.len() {
+        let left = Err(UserFault { remaining: bytes });
+        let (part, _) = buffer.split_at_mut(bytes);
+        assert_eq!(user_copy::copy_from_user(part, 0x1000), left);
+        assert_eq!(user_copy::copy_to_user(0x1000, part), left);
+        assert_eq!(user_copy::clear_user(0x1000, bytes), left);
+    }
+}

@@ -19,6 +19,9 @@ pub(in crate::shell) fn page_table(_: &mut Context<'_>, arguments: &[String]) ->
     }
     let mut entries: Vec<(u8, usize, Entry)> = Vec::new();
     memory::kernel_space::walk(address, |level, index, entry| entries.push((level, index, entry)));
+    if let Some(function) = base::symbols::table().and_then(|table| table.function(address.as_u64())) {
+        println!("{} + {:#x}", function.name, address.as_u64() - function.start);
+    }
     println!("page table at {}", arch::cpu::control::page_table_root());
     for &(level, index, entry) in &entries {
         print_entry(level, index, entry);
@@ -72,6 +75,9 @@ fn print_entry(level: u8, index: usize, entry: Entry) {
     println!("  {table:4} [{index:3}]  {:#018x}  {kind} {to}: {}", entry.bits(), flags.join(" "));
 }
 
+/// Functions of one name that an error lists.
+const SHOWN: usize = 8;
+
 const FLAGS: [(EntryFlags, &str); 10] = [
     (EntryFlags::PRESENT, "present"),
     (EntryFlags::WRITABLE, "writable"),
@@ -85,10 +91,34 @@ const FLAGS: [(EntryFlags, &str); 10] = [
     (EntryFlags::NO_EXECUTE, "no-execute"),
 ];
 
-/// The address that `text` means: a hexadecimal number.
+/// The address that `text` means: a hexadecimal number, or a function's.
 fn address(text: &str) -> Result<VirtAddr, Failure> {
     let digits = text.strip_prefix("0x").unwrap_or(text).replace('_', "");
-    u64::from_str_radix(&digits, 16)
-        .map(VirtAddr::new)
-        .map_err(|_| usage(alloc::format!("{text} is not a hexadecimal address")))
+    if let Ok(number) = u64::from_str_radix(&digits, 16) {
+        return Ok(VirtAddr::new(number));
+    }
+    let Some(table) = base::symbols::table() else {
+        let message = "is not a hexadecimal address, and there is no symbol table";
+        return Err(usage(alloc::format!("{text} {message}")));
+    };
+    let mut found: Vec<_> = table.find(text).collect();
+    if let Some(&whole) = found.iter().find(|function| function.name == text) {
+        found = alloc::vec![whole];
+    }
+    match &*found {
+        [] => Err(usage(alloc::format!("{text} is no hexadecimal address and no function"))),
+        [function] => Ok(VirtAddr::new(function.start)),
+        several => {
+            let names: Vec<&str> = several.iter().take(SHOWN).map(|found| found.name).collect();
+            let rest = if several.len() > SHOWN { ", …" } else { "" };
+            let message = alloc::format!("{text} may be any of {}{rest}", names.join(", "));
+            Err(Failure::Message(message))
+        }
+    }
+}
+
+/// The functions' names, for Tab.
+pub(in crate::shell) fn names() -> Vec<String> {
+    let functions = base::symbols::table().into_iter().flat_map(|table| table.functions());
+    functions.map(|function| function.name.into()).collect()
 }
