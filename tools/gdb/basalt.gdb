@@ -17,13 +17,14 @@
 # A program that `exec` runs, here with its lines in userspace/hello/hello.asm:
 #
 #   user-program hello          or: add-symbol-file target/userspace/root/bin/hello
-#   break hello.asm:20
+#   break hello.asm:53
 #   continue                    then type `exec /bin/hello` in the kernel shell
 #
 # Under TCG QEMU stops at an address, whatever is mapped there; under KVM use hbreak. Every
-# process that has code at the address stops, so try one program at a time. At its very
-# first instruction its memory is not there yet to be shown: stepi. For a program that is
-# position-independent add the address where it is loaded:
+# process that has code at the address stops, so try one program at a time. Its memory comes
+# when it is used: at its very first instruction there is nothing to be shown, and stepi
+# leads into the page fault. For a program that is position-independent add the address
+# where it is loaded:
 #
 #   add-symbol-file target/userspace/root/bin/args-pie -o 0x…
 #
