@@ -135,6 +135,12 @@ pub fn add_sink(sink: &'static dyn Sink) {
     }
 }
 
+/// Begins a new line unless the cursor is at the start of one: for reports that follow
+/// what somebody else wrote.
+pub fn start_line() {
+    CONSOLE.lock().start_line();
+}
+
 /// Writes bytes to every device.
 pub fn write(bytes: &[u8]) {
     CONSOLE.lock().put(bytes);

@@ -86,3 +86,18 @@ pub fn spin_ns(ns: u64) {
         core::hint::spin_loop();
     }
 }
+
+#[macros::kernel_test]
+fn the_clock_agrees_with_the_8254() {
+    const TICKS: u16 = 2_387; // 2 ms
+    if source() != Some(RateSource::Pit) {
+        return;
+    }
+    let measure = || {
+        let (mut from, mut to) = (0, 0);
+        pit::measure(TICKS, || from = now_ns(), || to = now_ns()).then(|| to - from)
+    };
+    // The host may take the CPU away meanwhile: of many runs, one is about right.
+    let best = (0..20).filter_map(|_| measure()).min().expect("it has answered at boot");
+    assert!((1_900_000..2_500_000).contains(&best), "2 ms took {best} ns");
+}

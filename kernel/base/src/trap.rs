@@ -120,9 +120,15 @@ fn on_page_fault(frame: &mut TrapFrame) {
         // Non-canonical addresses raise #GP; a kernel address in a copy is the kernel's.
         kernel_exception(frame, address);
     }
+    // User code that touches memory with the kernel's rights (a descriptor table; in some
+    // emulators, the stack of a far return) and meets a page that these do not allow: no
+    // page can be brought for that.
+    let beyond = page_fault::USER | page_fault::PRESENT;
+    let supervisor = frame.from_user() && error & beyond == page_fault::PRESENT;
     let resolvable = frame.interrupts_enabled()
         && local::preempt_count() == 0
-        && error & page_fault::RESERVED == 0;
+        && error & page_fault::RESERVED == 0
+        && !supervisor;
     if resolvable && let Some(hooks) = HOOKS.get() {
         let fault = UserPageFault {
             address,

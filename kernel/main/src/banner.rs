@@ -65,11 +65,17 @@ pub(crate) fn ram_bytes() -> u64 {
     bytes
 }
 
+/// The command line as the user wrote it.
+pub(crate) fn command_line(data: &BootData) -> String {
+    let line = boot_args::unquote(data.command_line.unwrap_or(""));
+    if line.trim().is_empty() { "none".into() } else { line.trim().into() }
+}
+
 /// Logs what the kernel is and what it runs on.
 pub(crate) fn log_machine(data: &BootData, features: &Features) {
     let loader = if data.loader.is_empty() { "an unnamed loader" } else { &data.loader };
     log::info!("{VERSION} ({BUILD} build), started by {loader}");
-    log::info!("command line: {}", data.command_line.unwrap_or("none"));
+    log::info!("command line: {}", command_line(data));
     log::info!("CPU: {}; has {}", cpu_brand(), cpu_features(features));
     let clock = base::time::source();
     if let Some(source) = clock {

@@ -112,9 +112,16 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
                 write: frame.error & page_fault::WRITE != 0,
                 fetch: frame.error & page_fault::FETCH != 0,
             };
-            // Once more, now for the reason; if it is gone, the touch is repeated.
-            let Err(kind) = thread.space.fault(touch) else { return };
-            let (signal, code, what) = page_fault_cause(&touch, kind);
+            // Once more, now for the reason; if it is gone, the touch is repeated. Unless
+            // the kernel's rights were asked for and refused: that stays.
+            let supervisor = frame.error & page_fault::USER == 0;
+            let (signal, code, what) = match thread.space.fault(touch) {
+                Err(kind) => page_fault_cause(&touch, kind),
+                Ok(()) if supervisor => {
+                    (Signal::SIGSEGV, Some(SEGV_ACCERR), "access with the kernel's rights")
+                }
+                Ok(()) => return,
+            };
             (signal, code, Cause { what, address: Some(touch.address), ip: frame.rip })
         } else {
             let (signal, code, what) = exception_cause(frame.vector);

@@ -107,7 +107,7 @@ pub fn load() {
     // The descriptors describe them; the new code and data segments are flat like
     // the ones in use, so execution goes on unchanged.
     unsafe {
-        for (index, stack) in (&mut (*tables).stacks).iter_mut().enumerate() {
+        for (index, stack) in (*tables).stacks.iter_mut().enumerate() {
             let top = (&raw mut *stack).wrapping_add(1) as u64;
             (*tables).tss.ist[index] = top;
         }

@@ -16,7 +16,7 @@ pub(in crate::shell) fn boot_info(context: &mut Context<'_>, arguments: &[String
     let boot = context.boot;
     println!("kernel        {} ({} build)", banner::VERSION, banner::BUILD);
     println!("loader        {}", if boot.loader.is_empty() { "unnamed" } else { &boot.loader });
-    println!("command line  {}", boot.command_line.unwrap_or("none"));
+    println!("command line  {}", banner::command_line(boot));
     print_modules(boot);
     match &boot.framebuffer {
         Some(framebuffer) => print_framebuffer(framebuffer),

@@ -55,6 +55,11 @@ pub(in crate::shell) fn exec(_: &mut Context<'_>, arguments: &[String]) -> Outco
             }
         }
     }
+    // All first: what others still write would stand between the reports.
+    for process in &processes {
+        process.wait();
+    }
+    base::console::start_line();
     for process in processes {
         let end = process.wait();
         let good = end == End::Exited(0);

@@ -42,7 +42,8 @@ pub(in crate::shell) fn test(context: &mut Context<'_>, arguments: &[String]) ->
             Err(failure) => {
                 failed += 1;
                 println!("test {} ... {RED}FAILED{PLAIN}", test.name);
-                println!("    {}:{}: {failure}", test.file, test.line);
+                let report = alloc::format!("{failure}").replace('\n', "\n        ");
+                println!("    {}:{}: {report}", test.file, test.line);
             }
         }
         if context.interrupt.take() {
