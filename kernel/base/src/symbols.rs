@@ -77,3 +77,19 @@ impl fmt::Display for Address {
         if known { Ok(()) } else { writeln!(f, "  {:#018x}  (no symbol)", self.address) }
     }
 }
+
+#[macros::kernel_test]
+fn the_symbol_table_knows_its_test() {
+    // A kernel started without a boot loader's ELF sections has none.
+    let Some(table) = table() else { return };
+    table.check().expect("the table is whole");
+    let address = the_symbol_table_knows_its_test as fn() as u64;
+    let name = "base::symbols::the_symbol_table_knows_its_test";
+    let function = table.function(address).expect("a function is there");
+    assert_eq!((function.name, function.start), (name, address));
+    assert!(table.find("the_symbol_table_knows_its_test").eq([function]));
+    let frame = table.frames(address).last().expect("the function itself");
+    assert_eq!((frame.function, frame.offset, frame.inlined), (name, 0, false));
+    assert_eq!(frame.file, Some(file!()));
+    assert!(frame.line < line!());
+}

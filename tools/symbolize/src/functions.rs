@@ -46,7 +46,7 @@ pub(crate) fn functions(elf: &ElfFile64<'_>) -> Result<Vec<FunctionLines>, Error
             if !function && symbol.st_type() != STT_NOTYPE || is_marker(&name) {
                 continue;
             }
-            let name = names::readable(&name);
+            let name = names::of_function(&name);
             symbols.push(Symbol {
                 name,
                 start: address,

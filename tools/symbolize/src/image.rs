@@ -111,3 +111,100 @@ fn check_same(kernel: &[u8], image: &[u8], table: &[u8]) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use object::elf::{PF_R, PF_X, PT_LOAD, SHF_ALLOC, SHF_EXECINSTR, SHT_STRTAB};
+
+    use super::*;
+
+    /// A kernel of one segment, with the Multiboot2 header at an offset in it, and a
+    /// section of debug information.
+    fn kernel(header: usize) -> Vec<u8> {
+        let mut code = vec![0x90; 0x9000];
+        code[header..header + 4].copy_from_slice(&MULTIBOOT2_MAGIC.to_le_bytes());
+        code[header + 4..header + 8].fill(0);
+        let mut builder = Builder::new(Endianness::Little, true);
+        builder.header.e_type = ET_EXEC;
+        builder.header.e_machine = EM_X86_64;
+        builder.header.e_phoff = 64;
+        builder.header.e_entry = 0x20_0010;
+        let segment = builder.segments.add();
+        segment.p_type = PT_LOAD;
+        segment.p_flags = PF_R | PF_X;
+        segment.p_offset = 0x1000;
+        segment.p_vaddr = 0xffff_ffff_8020_0000;
+        segment.p_paddr = 0x20_0000;
+        segment.p_filesz = code.len() as u64;
+        segment.p_memsz = 0xa000;
+        segment.p_align = 0x1000;
+        let section = builder.sections.add();
+        section.name = ".text".into();
+        section.sh_type = SHT_PROGBITS;
+        section.sh_flags = u64::from(SHF_ALLOC | SHF_EXECINSTR);
+        section.sh_addr = 0xffff_ffff_8020_0000;
+        section.sh_offset = 0x1000;
+        section.sh_addralign = 0x1000;
+        section.sh_size = code.len() as u64;
+        section.data = SectionData::Data(code.into());
+        let section = builder.sections.add();
+        section.name = ".debug_info".into();
+        section.sh_type = SHT_PROGBITS;
+        section.sh_addralign = 1;
+        section.data = SectionData::Data(vec![1; 1000].into());
+        let section = builder.sections.add();
+        section.name = ".shstrtab".into();
+        section.sh_type = SHT_STRTAB;
+        section.sh_addralign = 1;
+        section.data = SectionData::SectionString;
+        let mut file = Vec::new();
+        builder.write(&mut file).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_loaded_stays_and_the_table_comes() {
+        let kernel = kernel(0x40);
+        check_kernel(&kernel).unwrap();
+        let table = b"basaltst and more".repeat(99);
+        let image = with_symbols(&kernel, &table).unwrap();
+        assert_eq!(segments(&image).unwrap(), segments(&kernel).unwrap());
+        assert_eq!(multiboot2_header(&image), Some(0x1040));
+        let elf = ElfFile64::<Endianness>::parse(&*image).unwrap();
+        let names: Vec<_> = elf
+            .sections()
+            .filter_map(|section| section.name().ok())
+            .collect();
+        assert_eq!(names, [".text", ".shstrtab", SECTION]);
+        assert_eq!(elf.section_by_name(SECTION).unwrap().data().unwrap(), table);
+        // What has been made cannot be taken for what the linker made.
+        assert!(matches!(
+            crate::table(&image, "/".as_ref()),
+            Err(Error::NotAKernel(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_no_kernel_is_refused() {
+        let error = |file: &[u8]| check_kernel(file).unwrap_err().to_string();
+        assert!(error(b"").starts_with("not a good ELF file"));
+        assert!(error(&[b'x'; 100]).starts_with("not a good ELF file"));
+        assert!(error(&kernel(0x7000)).contains("no Multiboot2 header"));
+        let mut dynamic = kernel(0x40);
+        dynamic[16] = 3;
+        assert!(error(&dynamic).contains("not linked at a fixed address"));
+        let mut other = kernel(0x40);
+        other[18] = 40;
+        assert!(error(&other).contains("not for x86_64"));
+    }
+
+    #[test]
+    fn cut_files_are_refused() {
+        let kernel = kernel(0x40);
+        for len in (0..kernel.len()).step_by(61) {
+            let cut = &kernel[..len];
+            let result = check_kernel(cut).and_then(|()| with_symbols(cut, b"table"));
+            assert!(result.is_err(), "{len} of {} bytes", kernel.len());
+        }
+    }
+}

@@ -85,7 +85,7 @@ impl Lines {
             let function = match frame.function {
                 Some(function) => {
                     let raw = function.raw_name()?;
-                    intern(&mut self.names, &raw, || names::readable(&raw))
+                    intern(&mut self.names, &raw, || names::of_inlined(&raw))
                 }
                 None => Rc::from("?"),
             };

@@ -83,3 +83,91 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     }
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use addr2line::Context;
+    use gimli::{Dwarf, EndianSlice, LittleEndian};
+    use object::read::elf::ElfFile64;
+    use object::{Object, ObjectSection};
+    use symbols::SymbolTable;
+
+    use super::*;
+
+    type Section<'a> = EndianSlice<'a, LittleEndian>;
+
+    /// Asks `addr2line` itself: function, file and line of each frame.
+    fn expected(context: &Context<Section<'_>>, address: u64) -> Vec<(String, String, u32)> {
+        let mut frames = context.find_frames(address).skip_all_loads().unwrap();
+        let mut expected = Vec::new();
+        while let Some(frame) = frames.next().unwrap() {
+            let function = frame.function.unwrap();
+            let location = frame.location.unwrap();
+            expected.push((
+                names::of_inlined(&function.raw_name().unwrap()),
+                paths::shorten(location.file.unwrap(), &paths::workspace_root()),
+                location.line.unwrap_or(0),
+            ));
+        }
+        expected
+    }
+
+    #[test]
+    fn the_table_says_what_addr2line_says() {
+        // This test itself is a program with functions, lines and inlining enough.
+        let file = fs::read(env::current_exe().unwrap()).unwrap();
+        let bytes = table(&file, &paths::workspace_root()).unwrap();
+        let table = SymbolTable::parse(&bytes).unwrap();
+        table.check().unwrap();
+
+        let elf = ElfFile64::<object::Endianness>::parse(&*file).unwrap();
+        let load = |id: gimli::SectionId| -> Result<Section<'_>, gimli::Error> {
+            let data = elf
+                .section_by_name(id.name())
+                .map(|section| section.uncompressed_data());
+            let Ok(Cow::Borrowed(data)) = data.unwrap_or(Ok(Cow::Borrowed(&[]))) else {
+                panic!("{} is compressed", id.name())
+            };
+            Ok(Section::new(data, LittleEndian))
+        };
+        let context = Context::from_dwarf(Dwarf::load(load).unwrap()).unwrap();
+
+        let ours: Vec<_> = table
+            .functions()
+            .filter(|f| f.name.contains("symbolize::"))
+            .collect();
+        assert!(ours.len() > 50, "{} functions", ours.len());
+        let (mut asked, mut inlined) = (0, 0);
+        for function in ours {
+            for address in (function.start..function.start + function.size).step_by(7) {
+                let expected = expected(&context, address);
+                let frames: Vec<_> = table.frames(address).collect();
+                asked += 1;
+                inlined += usize::from(frames.len() > 1);
+                assert_eq!(
+                    frames.len(),
+                    expected.len().max(1),
+                    "{address:#x}: {frames:?}"
+                );
+                for (frame, (name, file, line)) in frames.iter().zip(expected) {
+                    assert!(
+                        !frame.inlined || frame.function == name,
+                        "{address:#x}: {frame:?}"
+                    );
+                    assert_eq!(frame.file, Some(&*file), "{address:#x}: {frame:?}");
+                    assert_eq!(frame.line, line, "{address:#x}: {frame:?}");
+                }
+                assert_eq!(
+                    frames.last().map(|frame| frame.function),
+                    Some(function.name)
+                );
+            }
+        }
+        assert!(
+            asked > 1000 && inlined > 100,
+            "{asked} addresses, {inlined} inlined"
+        );
+    }
+}

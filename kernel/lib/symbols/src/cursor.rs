@@ -39,9 +39,14 @@ impl<'a> Cursor<'a> {
 
     /// A varint length and that many bytes of UTF-8.
     pub(crate) fn string(&mut self) -> Option<&'a str> {
+        str::from_utf8(self.string_bytes()?).ok()
+    }
+
+    /// The bytes of a string, whatever they are.
+    pub(crate) fn string_bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.varint()?).ok()?;
         let (bytes, left) = self.left.split_at_checked(len)?;
         self.left = left;
-        str::from_utf8(bytes).ok()
+        Some(bytes)
     }
 }

@@ -1,7 +1,10 @@
 //! Scopes and rows of a function, and the frames that they make: [`Frames`].
 
+use core::iter::FusedIterator;
+use core::mem;
+
 use crate::cursor::Cursor;
-use crate::table::{Details, SymbolTable};
+use crate::table::{Details, Source, SymbolTable};
 
 /// Most inlined functions that are told of one address: a chain that a broken table makes
 /// longer costs no more.
@@ -28,7 +31,7 @@ pub struct Frames<'a> {
     table: SymbolTable<'a>,
     function: &'a str,
     offset: u64,
-    scopes: Scopes<'a>,
+    scopes: Option<Scopes<'a>>,
     inlined: u32,
     next: Next,
 }
@@ -36,10 +39,10 @@ pub struct Frames<'a> {
 /// What [`Frames`] gives next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// A scope and the line in its file.
+    /// A scope, and the line said relative to it.
     Scope {
         index: u64,
-        line: u32,
+        line: u64,
     },
     /// The function, of which no source is known.
     Function,
@@ -48,19 +51,11 @@ enum Next {
 
 impl<'a> Frames<'a> {
     pub(crate) fn empty(table: SymbolTable<'a>) -> Self {
-        let scopes = Scopes {
-            own: Scope {
-                file: 0,
-                call: None,
-            },
-            count: 0,
-            cursor: Cursor::new(&[]),
-        };
         Self {
             table,
             function: "",
             offset: 0,
-            scopes,
+            scopes: None,
             inlined: 0,
             next: Next::Nothing,
         }
@@ -68,31 +63,28 @@ impl<'a> Frames<'a> {
 
     /// The frames at an address of a function.
     pub(crate) fn new(table: SymbolTable<'a>, details: Details<'a>, address: u64) -> Self {
-        let Details {
-            function,
-            file,
-            cursor,
-        } = details;
-        let offset = address.wrapping_sub(function.start);
-        let mut frames = Self {
+        let offset = address.wrapping_sub(details.function.start);
+        let parts = Scopes::split(&details);
+        let row = parts
+            .as_ref()
+            .and_then(|(_, rows)| rows.clone().take_while(|row| row.offset <= offset).last());
+        Self {
+            table,
+            function: details.function.name,
             offset,
-            function: function.name,
-            ..Self::empty(table)
-        };
-        frames.next = Next::Function;
-        if let Some((scopes, rows)) = Scopes::split(file, cursor) {
-            frames.scopes = scopes;
-            let row = rows.take_while(|row| row.offset <= offset).last();
-            if let Some(row) = row {
-                frames.next = Next::Scope {
+            scopes: parts.map(|(scopes, _)| scopes),
+            inlined: 0,
+            next: match row {
+                Some(row) => Next::Scope {
                     index: row.scope,
                     line: row.line,
-                };
-            }
+                },
+                None => Next::Function,
+            },
         }
-        frames
     }
 
+    /// A frame of the function that the linker knows.
     fn frame(&self, file: u64, line: u32) -> Frame<'a> {
         let file = self.table.file(file);
         let line = if file.is_some() { line } else { 0 };
@@ -104,128 +96,142 @@ impl<'a> Frames<'a> {
             inlined: false,
         }
     }
+
+    /// The frame of a scope, and what comes behind it.
+    fn scope(&self, index: u64, line: u64) -> Option<(Frame<'a>, Next)> {
+        let scope = self.scopes.as_ref()?.get(index)?;
+        let source = scope.source(&self.table)?;
+        let frame = self.frame(source.file, source.line(line)?);
+        let Scope::Inlined { caller, line, .. } = scope else {
+            return Some((frame, Next::Nothing));
+        };
+        // The caller is an earlier scope, so this ends.
+        let next = if self.inlined + 1 < MAX_INLINED {
+            Next::Scope {
+                index: caller,
+                line,
+            }
+        } else {
+            Next::Function
+        };
+        Some((
+            Frame {
+                function: source.name,
+                inlined: true,
+                ..frame
+            },
+            next,
+        ))
+    }
 }
 
 impl<'a> Iterator for Frames<'a> {
     type Item = Frame<'a>;
 
     fn next(&mut self) -> Option<Frame<'a>> {
-        let (index, line) = match core::mem::replace(&mut self.next, Next::Nothing) {
-            Next::Scope { index, line } => (index, line),
-            Next::Function => return Some(self.frame(0, 0)),
+        let next = match mem::replace(&mut self.next, Next::Nothing) {
+            Next::Scope { index, line } => self.scope(index, line),
+            Next::Function => None,
             Next::Nothing => return None,
         };
         // A scope that cannot be read leaves the function alone.
-        let Some(scope) = self.scopes.clone().nth_scope(index) else {
-            return Some(self.frame(0, 0));
-        };
-        let Some(call) = scope.call else {
-            return Some(self.frame(scope.file, line));
-        };
-        let Some(source) = self.table.source(call.source) else {
-            return Some(self.frame(0, 0));
-        };
-        // The caller is an earlier scope, so this ends.
+        let (frame, next) = next.unwrap_or_else(|| (self.frame(0, 0), Next::Nothing));
         self.inlined += 1;
-        self.next = match self.inlined < MAX_INLINED {
-            true => Next::Scope {
-                index: call.caller,
-                line: call.line,
-            },
-            false => Next::Function,
-        };
-        Some(Frame {
-            function: source.name,
-            inlined: true,
-            ..self.frame(source.file, line)
-        })
+        self.next = next;
+        Some(frame)
     }
 }
 
-impl core::iter::FusedIterator for Frames<'_> {}
+impl FusedIterator for Frames<'_> {}
 
 /// A scope, as the head of the crate tells.
 #[derive(Clone, Copy, Debug)]
-struct Scope {
-    /// If it is the function itself.
-    file: u64,
-    /// If it is an inlined function.
-    call: Option<InlinedCall>,
+enum Scope<'a> {
+    /// The function itself.
+    Own(Source<'a>),
+    Inlined {
+        /// Index of the source.
+        source: u64,
+        /// Index of the scope that calls; less than that of the called.
+        caller: u64,
+        /// Relative to the caller.
+        line: u64,
+    },
 }
 
-#[derive(Clone, Copy, Debug)]
-struct InlinedCall {
-    source: u64,
-    /// Index of the scope that calls; less than that of the called.
-    caller: u64,
-    line: u32,
+impl<'a> Scope<'a> {
+    fn source(&self, table: &SymbolTable<'a>) -> Option<Source<'a>> {
+        match *self {
+            Self::Own(source) => Some(source),
+            Self::Inlined { source, .. } => table.source(source),
+        }
+    }
 }
 
 /// The scopes of a function, unread but for the first.
 #[derive(Clone, Debug)]
 struct Scopes<'a> {
-    own: Scope,
+    own: Source<'a>,
     /// Without the first.
     count: u64,
     cursor: Cursor<'a>,
 }
 
 impl<'a> Scopes<'a> {
-    /// The scopes and the rows that `details` hold, of a function of `file`.
-    fn split(file: u64, mut details: Cursor<'a>) -> Option<(Self, Rows<'a>)> {
-        let own = Scope { file, call: None };
+    /// The scopes and the rows of a function.
+    fn split(details: &Details<'a>) -> Option<(Self, Rows<'a>)> {
+        let mut cursor = details.cursor;
+        let count = cursor.varint()?;
         let scopes = Self {
-            own,
-            count: details.varint()?,
-            cursor: details,
+            own: details.source,
+            count,
+            cursor,
         };
-        for _ in 0..scopes.count {
-            read_scope(&mut details, u64::MAX)?;
+        for index in 1..=count {
+            scopes.read(&mut cursor, index)?;
         }
-        let left = details.varint()?;
+        let left = cursor.varint()?;
         Some((
             scopes,
             Rows {
                 left,
-                cursor: details,
+                cursor,
                 offset: 0,
                 scope: 0,
-                line: 0,
             },
         ))
     }
 
-    fn nth_scope(mut self, index: u64) -> Option<Scope> {
+    fn get(&self, index: u64) -> Option<Scope<'a>> {
         if index > self.count {
             return None;
         }
-        let mut scope = self.own;
+        let mut cursor = self.cursor;
+        let mut scope = Scope::Own(self.own);
         for index in 1..=index {
-            scope = read_scope(&mut self.cursor, index)?;
+            scope = self.read(&mut cursor, index)?;
         }
         Some(scope)
     }
-}
 
-/// The scope at the cursor, which has this index.
-fn read_scope(cursor: &mut Cursor<'_>, index: u64) -> Option<Scope> {
-    let back = cursor.varint()?;
-    if back == 0 {
-        return Some(Scope {
-            file: cursor.varint()?,
-            call: None,
-        });
+    /// The scope at the cursor, which has this index.
+    fn read(&self, cursor: &mut Cursor<'a>, index: u64) -> Option<Scope<'a>> {
+        let head = cursor.varint()?;
+        let back = if head & 1 == 0 { 1 } else { cursor.varint()? };
+        if back == 0 {
+            return Some(Scope::Own(Source {
+                file: cursor.varint()?,
+                base_line: 1,
+                ..self.own
+            }));
+        }
+        let caller = index.checked_sub(back)?;
+        Some(Scope::Inlined {
+            source: cursor.varint()?,
+            caller,
+            line: head >> 1,
+        })
     }
-    let caller = index.checked_sub(back)?;
-    let call = InlinedCall {
-        caller,
-        source: cursor.varint()?,
-        line: cursor.varint_u32()?,
-    };
-    Some(Scope {
-        file: 0,
-        call: Some(call),
-    })
 }
 
 /// Where the code from an offset on comes from.
@@ -233,7 +239,8 @@ fn read_scope(cursor: &mut Cursor<'_>, index: u64) -> Option<Scope> {
 struct Row {
     offset: u64,
     scope: u64,
-    line: u32,
+    /// Relative to the scope.
+    line: u64,
 }
 
 /// The rows of a function; ends early at one that cannot be read.
@@ -243,7 +250,6 @@ struct Rows<'a> {
     cursor: Cursor<'a>,
     offset: u64,
     scope: u64,
-    line: u32,
 }
 
 impl Iterator for Rows<'_> {
@@ -258,33 +264,27 @@ impl Iterator for Rows<'_> {
                 .scope
                 .checked_add_signed(self.cursor.signed_varint()?)?;
         }
-        let line = i64::from(self.line).checked_add(self.cursor.signed_varint()?)?;
-        self.line = line.try_into().ok()?;
         Some(Row {
             offset: self.offset,
             scope: self.scope,
-            line: self.line,
+            line: self.cursor.varint()?,
         })
     }
 }
 
-/// Whether all scopes and rows of a function can be read and make sense.
-pub(crate) fn check_rows(table: &SymbolTable<'_>, details: &Details<'_>) -> Option<()> {
-    let is_file = |file| {
-        if file == 0 {
-            Some(())
-        } else {
-            table.file(file).map(drop)
-        }
-    };
-    is_file(details.file)?;
-    let (scopes, mut rows) = Scopes::split(details.file, details.cursor)?;
+/// Whether all scopes and rows of a function can be read and make sense. What a scope
+/// says of its caller is not followed up here, but when it is asked for.
+pub(crate) fn check_rows<'a>(table: &SymbolTable<'a>, details: &Details<'a>) -> Option<()> {
+    let (scopes, mut rows) = Scopes::split(details)?;
     let mut cursor = scopes.cursor;
-    for index in 1..=scopes.count {
-        let scope = read_scope(&mut cursor, index)?;
-        match scope.call {
-            Some(call) => is_file(table.source(call.source)?.file)?,
-            None => is_file(scope.file)?,
+    for index in 0..=scopes.count {
+        let scope = match index {
+            0 => Scope::Own(scopes.own),
+            _ => scopes.read(&mut cursor, index)?,
+        };
+        let file = scope.source(table)?.file;
+        if file != 0 {
+            table.file(file)?;
         }
     }
     let mut next = 0;

@@ -16,12 +16,14 @@
 //! | 8 | magic, `basaltst` |
 //! | 4 | version, 1 |
 //! | 4 | number of functions, `N` |
+//! | 4 | number of sources, `M` |
 //! | 4 | bytes of details, `D` |
 //! | 4 | bytes of sources, `S` |
 //! | 4 | bytes of files, `F` |
 //! | 8 `N` | functions by rising address: 4 bytes start, 4 bytes offset into the details |
+//! | 4 ⌈`M`/8⌉ | offsets of every eighth source, from the first on, into the sources |
 //! | `D` | details |
-//! | `S` | sources: each a file and a string, the name of a function in it |
+//! | `S` | sources |
 //! | `F` | files: each a string, the file's name |
 //!
 //! A start is the lower half of an address whose upper half repeats bit 31: all code
@@ -29,26 +31,28 @@
 //! The order is that of signed addresses, so the kernel half comes first.
 //!
 //! A *string* is a varint length and that many bytes of UTF-8. To say a *file* is a varint,
-//! an offset into the files plus 1, or 0 for none; to say a *source* is one too, an offset
-//! into the sources. A function seen through several files (it has expanded a macro of
-//! another) is as many sources.
+//! an offset into the files plus 1, or 0 for none.
+//!
+//! A *source* is a function seen through one file: a file, a varint base line, and a string,
+//! the function's name. A function that has expanded a macro of another file is two
+//! sources. To say a source is a varint, its index; the most used come first. A *line* is
+//! said relative to a source: 0 is none, 1 its base line, 2 the next.
 //!
 //! The details of a function, all varints but where a row says otherwise:
 //!
 //! - size in bytes; source;
 //! - number of scopes, and the scopes. A *scope* is the function itself or a function
-//!   inlined into an earlier scope, seen through one source file. Scope 0 is the function
-//!   and its source, and not written; the others begin with how many scopes back their
-//!   caller is. If that is 0 the scope is the function itself, and its file follows; else
-//!   there follow the source of the inlined function and the line of the call, which is in
-//!   the caller's file.
+//!   inlined into an earlier scope, its caller, seen through one file. Scope 0 is the
+//!   function and its source, and not written. The others begin with twice the line of the
+//!   call (relative to the caller's source), plus 1 if the caller is not the scope before
+//!   this one; then there follows how many scopes back it is. Then comes the source of the
+//!   inlined function. If the caller is 0 scopes back there is none: the scope is the
+//!   function itself, and the file comes instead; lines in it are relative to line 1.
 //! - number of rows, and the rows. A *row* says where the code from its address up to the
 //!   next row comes from: twice the bytes since the row before (the first: since the
 //!   start), plus 1 if another scope follows; then the signed difference to the last
-//!   row's scope; and the signed difference to its line. Both begin at 0. What is before
-//!   the first row comes from nowhere in particular.
-//!
-//! Line 0 means that the compiler named none.
+//!   row's scope, which begins at 0; and the line, relative to the scope's source. What is
+//!   before the first row comes from nowhere in particular.
 //!
 //! Files: `table.rs` the table and its functions, `frames.rs` rows and scopes,
 //! `cursor.rs` varints, `error.rs` the errors, `write.rs` the writer (feature `write`).
@@ -77,6 +81,10 @@ pub const MAGIC: [u8; 8] = *b"basaltst";
 /// The version of the format.
 pub const VERSION: u32 = 1;
 /// Bytes of the header.
-const HEADER_LEN: usize = 28;
+const HEADER_LEN: usize = 32;
 /// Bytes of an entry in the list of functions.
 const ENTRY_LEN: usize = 8;
+/// Bytes of an offset in the list of sources.
+const OFFSET_LEN: usize = 4;
+/// One in so many sources is in the list.
+const SOURCES_PER_OFFSET: usize = 8;

@@ -2,12 +2,13 @@
 
 use crate::cursor::Cursor;
 use crate::frames::{Frames, check_rows};
-use crate::{ENTRY_LEN, FormatError, HEADER_LEN, MAGIC, VERSION};
+use crate::{ENTRY_LEN, FormatError, HEADER_LEN, MAGIC, OFFSET_LEN, SOURCES_PER_OFFSET, VERSION};
 
 /// A symbol and line table in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct SymbolTable<'a> {
     functions: &'a [[u8; ENTRY_LEN]],
+    source_offsets: &'a [[u8; OFFSET_LEN]],
     details: &'a [u8],
     sources: &'a [u8],
     files: &'a [u8],
@@ -62,17 +63,25 @@ impl<'a> SymbolTable<'a> {
             return Err(FormatError::NotATable);
         }
         let (words, _) = header.as_chunks::<4>();
-        let [_, _, version, functions, details, sources, files] = words else {
+        let [_, _, version, counts @ ..] = words else {
             return Err(FormatError::NotATable);
         };
         let version = u32::from_le_bytes(*version);
         if version != VERSION {
             return Err(FormatError::OtherVersion { version });
         }
-        let len = |word: &[u8; 4]| u64::from(u32::from_le_bytes(*word));
-        let functions = len(functions) * ENTRY_LEN as u64;
-        let (details, sources, files) = (len(details), len(sources), len(files));
-        let expected = HEADER_LEN as u64 + functions + details + sources + files;
+        let [functions, sources, details, source_bytes, file_bytes] = counts else {
+            return Err(FormatError::NotATable);
+        };
+        let number = |word: &[u8; 4]| u64::from(u32::from_le_bytes(*word));
+        let lens = [
+            number(functions) * ENTRY_LEN as u64,
+            number(sources).div_ceil(SOURCES_PER_OFFSET as u64) * OFFSET_LEN as u64,
+            number(details),
+            number(source_bytes),
+            number(file_bytes),
+        ];
+        let expected = HEADER_LEN as u64 + lens.iter().sum::<u64>();
         let wrong_length = FormatError::WrongLength {
             expected,
             actual: bytes.len(),
@@ -80,18 +89,17 @@ impl<'a> SymbolTable<'a> {
         if expected != bytes.len() as u64 {
             return Err(wrong_length);
         }
-        // All are less than the length of a slice, so they fit a usize.
-        let (functions, rest) = rest
-            .split_at_checked(functions as usize)
-            .ok_or(wrong_length)?;
-        let (details, rest) = rest
-            .split_at_checked(details as usize)
-            .ok_or(wrong_length)?;
-        let (sources, files) = rest
-            .split_at_checked(sources as usize)
-            .ok_or(wrong_length)?;
+        let mut parts = [rest; 5];
+        let mut left = rest;
+        for (part, len) in parts.iter_mut().zip(lens) {
+            // Less than the length of a slice, so it fits a usize.
+            (*part, left) = left.split_at_checked(len as usize).ok_or(wrong_length)?;
+        }
+        let [functions, source_offsets, details, sources, files] = parts;
+        let (functions, source_offsets) = (functions.as_chunks().0, source_offsets.as_chunks().0);
         Ok(Self {
-            functions: functions.as_chunks().0,
+            functions,
+            source_offsets,
             details,
             sources,
             files,
@@ -176,16 +184,25 @@ impl<'a> SymbolTable<'a> {
         };
         Some(Details {
             function,
-            file: source.file,
+            source,
             cursor,
         })
     }
 
-    /// The source at an offset.
-    pub(crate) fn source(&self, offset: u64) -> Option<Source<'a>> {
-        let mut cursor = Cursor::new(self.sources.get(usize::try_from(offset).ok()?..)?);
+    /// The source with an index.
+    pub(crate) fn source(&self, index: u64) -> Option<Source<'a>> {
+        let index = usize::try_from(index).ok()?;
+        let offset = self.source_offsets.get(index / SOURCES_PER_OFFSET)?;
+        let mut cursor = Cursor::new(self.sources.get(u32::from_le_bytes(*offset) as usize..)?);
+        for _ in 0..index % SOURCES_PER_OFFSET {
+            cursor.varint()?;
+            cursor.varint()?;
+            cursor.string_bytes()?;
+        }
+        let (file, base_line) = (cursor.varint()?, cursor.varint_u32()?);
         Some(Source {
-            file: cursor.varint()?,
+            file,
+            base_line,
             name: cursor.string()?,
         })
     }
@@ -197,20 +214,34 @@ impl<'a> SymbolTable<'a> {
     }
 }
 
-/// A function in a file.
+/// A function seen through one file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
     /// To be looked up with [`SymbolTable::file`].
     pub(crate) file: u64,
+    /// What lines are relative to.
+    pub(crate) base_line: u32,
     pub(crate) name: &'a str,
+}
+
+impl Source<'_> {
+    /// The line that a number says; 0 is none.
+    pub(crate) fn line(&self, said: u64) -> Option<u32> {
+        match said.checked_sub(1) {
+            Some(distance) => u64::from(self.base_line)
+                .checked_add(distance)?
+                .try_into()
+                .ok(),
+            None => Some(0),
+        }
+    }
 }
 
 /// What is said of a function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Details<'a> {
     pub(crate) function: Function<'a>,
-    /// The file of its source.
-    pub(crate) file: u64,
+    pub(crate) source: Source<'a>,
     /// Its scopes and rows.
     pub(crate) cursor: Cursor<'a>,
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
+use crate::frames::MAX_INLINED;
 use crate::{
     Call, Frame, Function, FunctionLines, HEADER_LEN, MAGIC, Row, SymbolTable, VERSION, write,
 };
@@ -186,19 +187,37 @@ fn refuses_addresses_that_the_format_cannot_tell() {
 fn a_call_from_nowhere_leaves_the_function() {
     // One function; its scope 1 is called by a scope before all, and scope 2 is inlined into
     // scope 1, which cannot be read; the function is still told.
-    let details = [0x10, 0, 2, 9, 0, 1, 1, 0, 5, 1, 1, 4, 4];
+    let details = [0x10, 0, 2, 1, 9, 0, 2, 0, 1, 1, 4, 4];
     let mut bytes = MAGIC.to_vec();
-    for word in [VERSION, 1, details.len() as u32, 3, 0, 0x1000, 0] {
+    for word in [VERSION, 1, 1, details.len() as u32, 4, 0, 0x1000, 0, 0] {
         bytes.extend(word.to_le_bytes());
     }
     bytes.extend(details);
-    bytes.extend(*b"\x00\x01f");
+    bytes.extend(*b"\x00\x01\x01f");
     let table = SymbolTable::parse(&bytes).unwrap();
     assert_eq!(
         frames(&table, 0x1004).last().map(|frame| frame.function),
         Some("f")
     );
     assert!(table.check().is_err());
+}
+
+#[test]
+fn a_chain_of_calls_is_cut_when_it_is_too_long() {
+    let mut functions = example();
+    functions[0].rows = vec![Row {
+        address: 0x20_0060,
+        frames: vec![call("again", "again.rs", 1); 1000],
+    }];
+    let bytes = write(&functions).unwrap();
+    let frames = frames(&SymbolTable::parse(&bytes).unwrap(), 0x20_0070);
+    let (last, inlined) = frames.split_last().unwrap();
+    assert_eq!(
+        (last.function, last.file, last.inlined),
+        ("start", None, false)
+    );
+    assert_eq!(inlined.len(), MAX_INLINED as usize);
+    assert!(inlined.iter().all(|frame| frame.inlined));
 }
 
 /// Functions that do not overlap, with rows in them.
@@ -296,7 +315,7 @@ fn use_table(bytes: &[u8], addresses: &[u64]) {
             function.size,
         ] {
             let address = function.start.wrapping_add(offset);
-            assert!(table.frames(address).count() <= crate::frames::MAX_INLINED as usize + 1);
+            assert!(table.frames(address).count() <= MAX_INLINED as usize + 1);
             if let Some(found) = table.function(address) {
                 assert!(found.contains(address));
             }
@@ -340,18 +359,23 @@ proptest! {
     #[test]
     fn survives_any_bytes_behind_a_header(
         functions in 0..8_u32,
-        parts in (prop::collection::vec(any::<u8>(), 0..200), prop::collection::vec(0..6_u8, 0..200)),
+        sources in 0..40_u32,
+        strings in prop::collection::vec(any::<u8>(), 0..200),
+        details in prop::collection::vec(0..6_u8, 0..200),
         addresses in prop::collection::vec(any::<u64>(), 4),
     ) {
-        let (strings, details) = parts;
         let len = strings.len() as u32;
         let mut bytes = MAGIC.to_vec();
-        for word in [VERSION, functions, details.len() as u32, len - len / 2, len / 2] {
+        let lens = [details.len() as u32, len - len / 2, len / 2];
+        for word in [VERSION, functions, sources].into_iter().chain(lens) {
             bytes.extend(word.to_le_bytes());
         }
         for index in 0..functions {
             bytes.extend((index * 0x40).to_le_bytes());
             bytes.extend((index * 7).to_le_bytes());
+        }
+        for index in 0..sources.div_ceil(8) {
+            bytes.extend((index * 9).to_le_bytes());
         }
         bytes.extend(&details);
         bytes.extend(&strings);

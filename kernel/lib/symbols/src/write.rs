@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::rc::Rc;
 
-use crate::{HEADER_LEN, MAGIC, VERSION};
+use crate::{HEADER_LEN, MAGIC, SOURCES_PER_OFFSET, VERSION};
 
 /// A function and where its code comes from.
 #[derive(Clone, Debug)]
@@ -91,25 +91,32 @@ pub fn write(functions: &[FunctionLines]) -> Result<Vec<u8>, TooLarge> {
             address: *address,
         })?;
         list.extend(start.to_le_bytes());
-        list.extend(length(&details)?.to_le_bytes());
+        list.extend(fit(details.len())?.to_le_bytes());
         function.write(&mut details, &strings);
     }
-    let count = u32::try_from(functions.len()).map_err(|_| TooLarge::Table)?;
-    let parts = [&details, &strings.sources.bytes, &strings.files.bytes];
+    let offsets = strings.sources.sparse_offsets()?;
+    let parts = [
+        &list,
+        &offsets,
+        &details,
+        &strings.sources.bytes,
+        &strings.files.bytes,
+    ];
     let mut table = Vec::with_capacity(HEADER_LEN);
     table.extend(MAGIC);
     table.extend(VERSION.to_le_bytes());
-    table.extend(count.to_le_bytes());
-    for part in parts {
-        table.extend(length(part)?.to_le_bytes());
+    for count in [functions.len(), strings.sources.things.len()] {
+        table.extend(fit(count)?.to_le_bytes());
     }
-    table.extend(list);
+    for part in &parts[2..] {
+        table.extend(fit(part.len())?.to_le_bytes());
+    }
     parts.into_iter().for_each(|part| table.extend(part));
     Ok(table)
 }
 
-fn length(bytes: &[u8]) -> Result<u32, TooLarge> {
-    u32::try_from(bytes.len()).map_err(|_| TooLarge::Table)
+fn fit(len: usize) -> Result<u32, TooLarge> {
+    u32::try_from(len).map_err(|_| TooLarge::Table)
 }
 
 fn varint(to: &mut Vec<u8>, mut value: u64) {
@@ -124,7 +131,7 @@ fn signed_varint(to: &mut Vec<u8>, value: i64) {
     varint(to, (value << 1 ^ value >> 63).cast_unsigned());
 }
 
-/// A function in a file.
+/// A function seen through one file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Source<'a> {
     name: &'a str,
@@ -197,30 +204,57 @@ impl<'a> Function<'a> {
         })
     }
 
+    /// Whether a scope is the function itself, in a file that is not the first.
+    fn is_other_file(index: usize, scope: &Scope<'_>) -> bool {
+        index > 0 && scope.call.is_none()
+    }
+
+    /// The lines in each scope, of rows and of calls.
+    fn all_lines(&self) -> impl Iterator<Item = (usize, u32)> {
+        let rows = self.rows.iter().map(|(_, scope, line)| (*scope, *line));
+        rows.chain(self.scopes.iter().filter_map(|scope| scope.call))
+    }
+
+    /// A line relative to a scope.
+    fn line(&self, strings: &Strings<'_>, scope: usize, line: u32) -> u64 {
+        let base = match self.scopes.get(scope) {
+            Some(other) if Self::is_other_file(scope, other) => 1,
+            Some(known) => strings.base_line(&known.source),
+            None => 1,
+        };
+        if line == 0 {
+            0
+        } else {
+            u64::from(line - base) + 1
+        }
+    }
+
     fn write(&self, details: &mut Vec<u8>, strings: &Strings<'_>) {
         varint(details, self.lines.size);
         let Some((own, scopes)) = self.scopes.split_first() else {
             return;
         };
-        varint(details, strings.sources.offset(&own.source));
+        varint(details, strings.sources.index(&own.source));
         varint(details, scopes.len() as u64);
         for (before, scope) in scopes.iter().enumerate() {
-            match scope.call {
-                Some((caller, line)) => {
-                    varint(details, (before + 1 - caller) as u64);
-                    varint(details, strings.sources.offset(&scope.source));
-                    varint(details, line.into());
-                }
-                None => {
-                    varint(details, 0);
-                    varint(details, strings.file(scope.source.file));
-                }
+            let Some((caller, line)) = scope.call else {
+                varint(details, 1);
+                varint(details, 0);
+                varint(details, strings.file(scope.source.file));
+                continue;
+            };
+            let line = self.line(strings, caller, line) << 1;
+            if caller == before {
+                varint(details, line);
+            } else {
+                varint(details, line | 1);
+                varint(details, (before + 1 - caller) as u64);
             }
+            varint(details, strings.sources.index(&scope.source));
         }
         varint(details, self.rows.len() as u64);
-        let mut last = (self.lines.start, 0, 0);
-        for &row in &self.rows {
-            let (address, scope, line) = row;
+        let mut last = (self.lines.start, 0);
+        for &(address, scope, line) in &self.rows {
             varint(
                 details,
                 (address - last.0) << 1 | u64::from(scope != last.1),
@@ -228,8 +262,8 @@ impl<'a> Function<'a> {
             if scope != last.1 {
                 signed_varint(details, scope as i64 - last.1 as i64);
             }
-            signed_varint(details, i64::from(line) - i64::from(last.2));
-            last = row;
+            varint(details, self.line(strings, scope, line));
+            last = (address, scope);
         }
     }
 }
@@ -238,32 +272,48 @@ impl<'a> Function<'a> {
 struct Strings<'a> {
     sources: Pool<Source<'a>>,
     files: Pool<&'a str>,
+    /// The least line of each source; 0 is none.
+    base_lines: HashMap<Source<'a>, u32>,
 }
 
 impl<'a> Strings<'a> {
     fn of(functions: &[Function<'a>]) -> Self {
         let mut sources = HashMap::new();
         let mut files = HashMap::new();
+        let mut base_lines = HashMap::new();
         for function in functions {
-            let own = function.scopes.iter().take(1);
-            let inlined = function.scopes.iter().filter(|scope| scope.call.is_some());
-            for scope in own.chain(inlined) {
-                *sources.entry(scope.source).or_default() += 1;
+            for (index, scope) in function.scopes.iter().enumerate() {
+                if let Some(file) = scope.source.file {
+                    *files.entry(file).or_default() += 1;
+                }
+                if !Function::is_other_file(index, scope) {
+                    *sources.entry(scope.source).or_default() += 1;
+                }
             }
-            for file in function.scopes.iter().filter_map(|scope| scope.source.file) {
-                *files.entry(file).or_default() += 1;
+            for (scope, line) in function.all_lines().filter(|(_, line)| *line > 0) {
+                if let Some(scope) = function.scopes.get(scope) {
+                    let base = base_lines.entry(scope.source).or_insert(line);
+                    *base = line.min(*base);
+                }
             }
         }
         let files = Pool::new(files, |bytes, file| string(bytes, file));
+        let sources_later = Pool::new(HashMap::new(), |_, _| {});
         let mut strings = Self {
-            sources: Pool::new(HashMap::new(), |_, _| {}),
+            sources: sources_later,
             files,
+            base_lines,
         };
         strings.sources = Pool::new(sources, |bytes, source| {
             varint(bytes, strings.file(source.file));
+            varint(bytes, strings.base_line(source).into());
             string(bytes, source.name);
         });
         strings
+    }
+
+    fn base_line(&self, source: &Source<'_>) -> u32 {
+        self.base_lines.get(source).copied().unwrap_or(1)
     }
 
     fn file(&self, file: Option<&'a str>) -> u64 {
@@ -276,10 +326,11 @@ fn string(to: &mut Vec<u8>, string: &str) {
     to.extend(string.as_bytes());
 }
 
-/// Things one behind the other. The most used come first, where their offsets take fewest
-/// bytes.
+/// Things one behind the other. The most used come first, where the numbers that say them
+/// take fewest bytes.
 struct Pool<T> {
-    offsets: HashMap<T, u64>,
+    /// Index and offset.
+    things: HashMap<T, (u64, u64)>,
     bytes: Vec<u8>,
 }
 
@@ -288,18 +339,35 @@ impl<T: Copy + Ord + Hash> Pool<T> {
         let mut uses: Vec<_> = uses.into_iter().collect();
         uses.sort_by_key(|(thing, uses)| (Reverse(*uses), *thing));
         let mut pool = Self {
-            offsets: HashMap::new(),
+            things: HashMap::new(),
             bytes: Vec::new(),
         };
-        for (thing, _) in uses {
-            pool.offsets.insert(thing, pool.bytes.len() as u64);
+        for (index, (thing, _)) in uses.into_iter().enumerate() {
+            pool.things
+                .insert(thing, (index as u64, pool.bytes.len() as u64));
             write(&mut pool.bytes, &thing);
         }
         pool
     }
 
+    // Whoever asks for a thing has counted its uses.
+
+    fn index(&self, thing: &T) -> u64 {
+        self.things.get(thing).map_or(0, |found| found.0)
+    }
+
     fn offset(&self, thing: &T) -> u64 {
-        // Whoever asks has counted its uses.
-        self.offsets.get(thing).copied().unwrap_or_default()
+        self.things.get(thing).map_or(0, |found| found.1)
+    }
+
+    /// The offsets of every eighth thing.
+    fn sparse_offsets(&self) -> Result<Vec<u8>, TooLarge> {
+        let mut offsets: Vec<_> = self.things.values().copied().collect();
+        offsets.sort_unstable();
+        let mut bytes = Vec::new();
+        for (_, offset) in offsets.iter().step_by(SOURCES_PER_OFFSET) {
+            bytes.extend(fit(*offset as usize)?.to_le_bytes());
+        }
+        Ok(bytes)
     }
 }
