@@ -83,7 +83,7 @@ fn the_symbol_table_knows_its_test() {
     // A kernel started without a boot loader's ELF sections has none.
     let Some(table) = table() else { return };
     table.check().expect("the table is whole");
-    let address = the_symbol_table_knows_its_test as fn() as u64;
+    let address = the_symbol_table_knows_its_test as fn() as usize as u64;
     let name = "base::symbols::the_symbol_table_knows_its_test";
     let function = table.function(address).expect("a function is there");
     assert_eq!((function.name, function.start), (name, address));
