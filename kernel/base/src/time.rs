@@ -75,7 +75,7 @@ pub fn tsc_rate() -> u64 {
 #[inline]
 pub fn now_ns() -> u64 {
     let ticks = tsc::read().wrapping_sub(START.load(Ordering::Relaxed));
-    (u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed)) >> 32) as u64
+    ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 
 /// Spins for at least `ns` nanoseconds; for hardware that wants a pause before

@@ -2,6 +2,7 @@
 //! does it. Nothing is copied: names and contents stay where the loader put them.
 
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::stat::{S_IFDIR, S_IFMT};
@@ -76,8 +77,7 @@ struct Builder {
 
 impl Builder {
     fn new() -> Self {
-        let mut inodes = Vec::new();
-        inodes.push(directory(0o755, 0));
+        let inodes = vec![directory(0o755, 0)];
         Self { tree: Tree { inodes }, links: BTreeMap::new(), contents: Contents::default() }
     }
 
@@ -132,7 +132,8 @@ impl Builder {
             return Ok(());
         }
         let Some(last) = components.next_back() else {
-            return Ok(self.describe(0, entry)); // the root itself
+            self.describe(0, entry); // the root itself
+            return Ok(());
         };
         let mut parent = 0;
         for name in components.filter(|part| *part != b".") {

@@ -107,7 +107,7 @@ impl Rseq {
         }
         // struct rseq_cs: version and flags, start, length, abort address.
         let [version_and_flags, start, len, abort]: [u64; 4] = UserSlice::read_value(section)?;
-        if version_and_flags as u32 != 0 || abort >= USER_END || abort < 4 {
+        if version_and_flags as u32 != 0 || !(4..USER_END).contains(&abort) {
             return Err(BadAddress);
         }
         if regs.rip.wrapping_sub(start) < len {

@@ -1,6 +1,7 @@
 //! Runs the kernel tests, each in a task of its own. A test that panics or faults ends
 //! its task; what it held stays as it was, and the others still run.
 
+use alloc::boxed::Box;
 use core::fmt::{self, Write};
 
 use arch::cpu::{interrupts, local};
@@ -20,7 +21,7 @@ pub const TIME_LIMIT_NS: u64 = 60_000_000_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// A panic or exception that was not expected, or one with another text.
-    Report(ArrayString<400>),
+    Report(Box<ArrayString<400>>),
     /// It returned although it should not have.
     Returned,
     /// It did not end in time; its task is left behind.
@@ -125,7 +126,7 @@ pub fn run(test: &'static KernelTest) -> Result<(), Failure> {
     match (test.expect, report) {
         (Expect::Success, None) => Ok(()),
         (Expect::Panic(text) | Expect::Fault(text), Some(report)) if report.contains(text) => Ok(()),
-        (_, Some(report)) => Err(Failure::Report(report)),
+        (_, Some(report)) => Err(Failure::Report(Box::new(report))),
         (_, None) => Err(Failure::Returned),
     }
 }

@@ -13,7 +13,6 @@ pub struct RawMutex {
 // SAFETY: `locked` goes from false to true once until `unlock`, so at most one holds the
 // lock; acquire and release order what is done under it.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait wants an initial value")]
     const INIT: Self = Self { locked: AtomicBool::new(false), waiters: WaitQueue::new("mutex") };
 
     type GuardMarker = lock_api::GuardSend;

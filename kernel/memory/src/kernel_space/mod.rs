@@ -47,9 +47,9 @@ impl From<MapError> for OutOfMemory {
 /// Calls `visit` with the page-table entries on the way to `address`, as the CPU walks
 /// them now: level (4 to 1), index, entry.
 pub fn walk(address: arch::paging::VirtAddr, visit: impl FnMut(u8, usize, arch::paging::Entry)) {
+    let _stay = base::preempt::disable();
     // SAFETY: the tree that this CPU runs on; nothing is changed through it. Preemption
     // is off, so it stays loaded and alive.
-    let _stay = base::preempt::disable();
     let tables = unsafe { PageTable::from_root(arch::cpu::control::page_table_root()) };
     tables.walk(address, visit);
 }
