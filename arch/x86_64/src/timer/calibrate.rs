@@ -18,6 +18,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// A run that tells nothing.
+    pub const ANY: Self = Self { low: 1, high: u64::MAX };
+
     /// The bounds of the rate of a clock that went on by `least` to `most` ticks while
     /// another one of `rate` Hz went on by `from` to `to`.
     pub fn of_run((least, most): (u64, u64), (from, to): (u64, u64), rate: u64) -> Self {
