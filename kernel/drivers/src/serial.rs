@@ -160,7 +160,8 @@ fn on_interrupt() {
                 break;
             }
             let byte = uart.ports.read(register::DATA);
-            if status & BREAK == 0 {
+            // QEMU tells of the break with the bytes before it, which are none.
+            if status & BREAK == 0 || byte != 0 {
                 batch.push(byte);
             }
         }

@@ -72,6 +72,8 @@ impl WaitQueue {
         }
         // Before there are tasks nothing else can make the condition true.
         let task = current().ok_or(WaitError::Interrupted)?;
+        // Also if the deadline turns out to be past.
+        sched::might_sleep();
         *task.waits_for.lock() = self.name;
         loop {
             self.enter(&task, options.deadline);
@@ -245,6 +247,13 @@ mod tests {
         DONE.store(true, Ordering::Relaxed);
         QUEUE.wake_all();
         sleeper.join();
+    }
+
+    #[base::kernel_test(should_panic = "sleeping while atomic")]
+    fn even_the_shortest_sleep_is_not_for_the_atomic() {
+        let lock = base::sync::SpinLock::new("test", ());
+        let _guard = lock.lock();
+        sleep(0);
     }
 
     #[base::kernel_test]

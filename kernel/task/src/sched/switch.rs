@@ -76,12 +76,20 @@ fn preempt_current() {
     leave_cpu(true);
 }
 
-fn leave_cpu(preempted: bool) {
+/// Says that the caller may sleep now, though it need not.
+///
+/// # Panics
+/// If the caller is atomic.
+pub(crate) fn might_sleep() {
     assert!(
         local::preempt_count() == 0,
         "sleeping while atomic: preemption is off ({} times)",
         local::preempt_count()
     );
+}
+
+fn leave_cpu(preempted: bool) {
+    might_sleep();
     let were_enabled = interrupts::save_and_disable();
     if let Some((old, next)) = with_queue(|queue| choose(queue, preempted)) {
         switch(old, next);
