@@ -29,15 +29,29 @@ const FCW_INITIAL: u16 = 0x037f;
 pub const LEGACY_BYTES: usize = 512;
 /// Where MXCSR lies in it.
 const MXCSR: core::ops::Range<usize> = 24..28;
-/// Bits of MXCSR that every CPU with SSE2 takes; another one would be a #GP.
+/// Where FXSAVE tells which bits of MXCSR may be set; another one would be a #GP.
+const MXCSR_MASK: usize = 28;
+/// Those bits where it tells none (SDM volume 1, 11.6.6): all but DAZ.
 const MXCSR_ALLOWED: u32 = 0xffbf;
+static ALLOWED: AtomicU32 = AtomicU32::new(MXCSR_ALLOWED);
 
 const COMPONENT_X87_SSE: u64 = 0b11;
 const COMPONENT_AVX: u64 = 1 << 2;
 const COMPONENTS_AVX512: u64 = 0b111 << 5;
 
+#[repr(C, align(16))]
+struct LegacyArea([u8; LEGACY_BYTES]);
+
 /// Enables the state components on this CPU and chooses the way to save them.
 pub(super) fn init(features: &Features) {
+    let mut legacy = LegacyArea([0; LEGACY_BYTES]);
+    // SAFETY: CR4.OSFXSR is set; the area is ours, 512 bytes, and aligned to 16.
+    unsafe { asm!("fxsave64 [{}]", in(reg) &raw mut legacy, options(nostack)) };
+    let mut word = [0; 4];
+    word.copy_from_slice(&legacy.0[MXCSR_MASK..MXCSR_MASK + 4]);
+    if let mask @ 1.. = u32::from_le_bytes(word) {
+        ALLOWED.store(mask, Ordering::Relaxed);
+    }
     if !features.xsave {
         return;
     }
@@ -122,7 +136,7 @@ impl FpuState {
         area[..len].copy_from_slice(&bytes[..len]);
         let mut word = [0; 4];
         word.copy_from_slice(&area[MXCSR]);
-        let mxcsr = u32::from_le_bytes(word) & MXCSR_ALLOWED;
+        let mxcsr = u32::from_le_bytes(word) & ALLOWED.load(Ordering::Relaxed);
         area[MXCSR].copy_from_slice(&mxcsr.to_le_bytes());
         if METHOD.load(Ordering::Relaxed) == METHOD_FXSAVE {
             return true;
