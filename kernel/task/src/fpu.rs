@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use arch::cpu::fpu::state_bytes;
+use arch::cpu::fpu::{FpuState, state_bytes};
 use memory::OutOfMemory;
 
 use crate::task::with_current;
@@ -21,6 +21,24 @@ pub fn save_fpu(to: &mut Vec<u8>) -> Result<(), OutOfMemory> {
             to.extend_from_slice(fpu.bytes());
         }
     });
+    Ok(())
+}
+
+/// Gives the registers the values in which a program starts.
+///
+/// # Errors
+/// [`OutOfMemory`]; nothing has changed then.
+pub fn reset_fpu() -> Result<(), OutOfMemory> {
+    let fresh = FpuState::try_new().ok_or(OutOfMemory)?;
+    let old = with_current(|task| {
+        let mut fpu = task.fpu.lock();
+        if fpu.is_none() {
+            return None;
+        }
+        fresh.restore();
+        fpu.replace(fresh)
+    });
+    drop(old); // outside the lock
     Ok(())
 }
 
