@@ -48,9 +48,8 @@ impl Channel {
     fn start() -> Self {
         // SAFETY: fixed ports of the 8254 and of the system control port, which do no DMA.
         // Nothing else in the kernel uses channel 2, and this runs on the boot CPU only.
-        let (command, data, control) = unsafe {
-            (Port::<u8>::new(0x43), Port::<u8>::new(0x42), Port::<u8>::new(0x61))
-        };
+        let (command, data, control) =
+            unsafe { (Port::<u8>::new(0x43), Port::<u8>::new(0x42), Port::<u8>::new(0x61)) };
         let control_before = control.read();
         control.write(control_before & !(GATE | SPEAKER));
         command.write(COUNT_DOWN);

@@ -107,8 +107,7 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
     if let Some(fpu) = next.fpu.lock().as_ref() {
         fpu.restore();
     }
-    let stack_top =
-        next.stack_top().map_or(image_layout().boot_stack.1, |top| top).as_u64();
+    let stack_top = next.stack_top().map_or(image_layout().boot_stack.1, |top| top).as_u64();
     set_current(&next, stack_top);
     let save = old.saved_sp.as_ptr();
     let load = next.saved_sp.load(Ordering::Relaxed);
