@@ -11,6 +11,7 @@ use abi::fcntl::{
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
 use fs::{DirectoryFile, File, Inode, Kind, LastLink, OpenFile, RegularFile, Status};
+use memory::frames::check_user_may_allocate;
 use memory::user::{UserSlice, read_c_string};
 
 use crate::call::Call;
@@ -22,6 +23,7 @@ const DEVICE: u64 = 1;
 const BLOCK: i64 = 4096;
 
 fn path_at(address: u64) -> Result<Vec<u8>> {
+    check_user_may_allocate()?;
     read_c_string(address, PATH_MAX as usize)?.ok_or(Errno::ENAMETOOLONG)
 }
 
