@@ -66,6 +66,10 @@ pub struct UserTable {
     mapped: AtomicUsize,
 }
 
+/// Bytes of address space that are searched for pages in one go, with preemption off: at
+/// most 256 tables.
+const SEARCH_BYTES: u64 = 512 << 20;
+
 fn is_user_page(page: VirtAddr) -> bool {
     page.is_user() && page.as_u64() >= arch::paging::USER_START
 }
@@ -123,9 +127,19 @@ impl UserTable {
         Some(unsafe { Frame::from_address(mapping.address) })
     }
 
-    /// The first page in `[start, end)` that has a frame.
+    /// The first page in `[start, end)` that has a frame. The lock is free now and then:
+    /// there may be many tables without a page.
     fn next_mapped(&self, start: VirtAddr, end: VirtAddr) -> Option<VirtAddr> {
-        self.tables.lock().next_mapped(start, end)
+        let mut at = start;
+        while at < end {
+            let part_end = VirtAddr::new(at.as_u64().saturating_add(SEARCH_BYTES)).min(end);
+            let found = self.tables.lock().next_mapped(at, part_end);
+            if found.is_some() {
+                return found;
+            }
+            at = part_end;
+        }
+        None
     }
 
     /// Calls `each` with every page in `[start, end)` that has a frame. The lock is free
