@@ -134,6 +134,19 @@ static void test_paths(void)
     FAILS(ENOTDIR, "openat-enotdir-fd", SYS_openat, file, "relative", O_RDONLY);
     FAILS(EISDIR, "openat-eisdir", SYS_openat, AT_FDCWD, "/", O_WRONLY);
 
+    FAILS(ENOENT, "openat-enoent-create", SYS_openat, AT_FDCWD, "/no/such/file", O_CREAT | O_WRONLY);
+    FAILS(ENOTDIR, "openat-enotdir-create", SYS_openat, AT_FDCWD, below, O_CREAT | O_WRONLY);
+    FAILS(EEXIST, "openat-eexist", SYS_openat, AT_FDCWD, path, O_CREAT | O_EXCL);
+    // A path alone: how it is to be written is not looked at.
+    int only_path = (int)SYS(SYS_openat, AT_FDCWD, path, O_PATH | O_RDWR | O_CREAT | O_EXCL | O_TRUNC);
+    check(only_path >= 0, "openat-path", "%d", only_path);
+    FAILS(EBADF, "read-ebadf-path", SYS_read, only_path, long_path, 1);
+    FAILS(EBADF, "lseek-ebadf-path", SYS_lseek, only_path, 0, SEEK_SET);
+    FAILS(EBADF, "ioctl-ebadf-path", SYS_ioctl, only_path, TCGETS, long_path);
+    FAILS(EBADF, "mmap-ebadf-path", SYS_mmap, 0, PAGE, PROT_READ, MAP_PRIVATE, only_path, 0);
+    FAILS(ENOENT, "openat-enoent-path", SYS_openat, AT_FDCWD, "/no-such-file", O_PATH | O_CREAT);
+    SYS(SYS_close, only_path);
+
     FAILS(ENOENT, "readlink-enoent", SYS_readlink, "/no/such/file", long_path, 10);
     FAILS(EINVAL, "readlink-einval", SYS_readlink, path, long_path, 10);
     FAILS(EINVAL, "readlink-einval-size", SYS_readlink, path, long_path, 0);

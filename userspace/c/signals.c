@@ -285,6 +285,37 @@ static void test_context(void)
     signal(SIGTRAP, SIG_DFL);
 }
 
+static uintptr_t destination;
+static void lead_away(int signal, siginfo_t *info, void *context)
+{
+    ucontext_t *user = context;
+    note(signal, info, context);
+    user->uc_mcontext.gregs[REG_RIP] = (greg_t)destination;
+}
+
+// Where no program can be is a fault of the program's, with a handler like others.
+static void test_bad_return(void)
+{
+    set(SIGTRAP, lead_away, 0);
+    set(SIGSEGV, jump_out, 0);
+    static const uintptr_t bad[] = {0xffffffff80000000, 0x0001000000000000, 0x0100000000000000,
+                                    0x00007ffffffff000, 16};
+    static const int codes[] = {SEGV_MAPERR, 0, SI_KERNEL, SEGV_MAPERR, SEGV_MAPERR};
+    for (volatile int i = 0; i < 5; i++) {
+        destination = bad[i];
+        *(siginfo_t *)&seen = (siginfo_t){0};
+        if (!sigsetjmp(back, 1))
+            __asm__ volatile("int3");
+        check(seen.si_signo == SIGSEGV && seen_ip == bad[i], "bad-return", "%p: signal %d at %p",
+              (void *)bad[i], seen.si_signo, (void *)seen_ip);
+        // With 57-bit addresses the second is a kernel's, too.
+        if (codes[i])
+            check_result("bad-return-code", seen.si_code, codes[i]);
+    }
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGTRAP, SIG_DFL);
+}
+
 static void test_rseq(void)
 {
     // Registered by nobody before: this program's libc does not.
@@ -336,6 +367,7 @@ int main(void)
     test_registers();
     test_modes();
     test_context();
+    test_bad_return();
     test_rseq();
     return summary();
 }

@@ -2,6 +2,7 @@
 // protection forbids the access, and pages that it has given back. All end with
 // SIGSEGV; a stack pointer outside the canonical range may end with SIGBUS.
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -135,7 +136,47 @@ static int stack_overflow(void)
     return 0;
 }
 
+// Those that take what the kernel keeps of files and of mappings, as much as they get. Many
+// at once want more than there is; they must get an error each, or as much as this.
+
+static void let_others(void)
+{
+    for (int i = 0; i < 100; i++)
+        SYS(SYS_sched_yield);
+}
+
+static int many_files(void)
+{
+    enum { MOST = 1024 };
+    for (int opened = 0; opened < MOST; opened++) {
+        long result = SYS(SYS_open, "/", 0);
+        if (result < 0 && result != -EMFILE && result != -ENOMEM)
+            return 1;
+    }
+    let_others();
+    return 0;
+}
+
+static int many_mappings(void)
+{
+    // Every second page of a mapping, so that none are merged.
+    enum { MOST = 40000 };
+    char *start = (char *)SYS(SYS_mmap, 0, 2L * MOST * PAGE_SIZE, PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if ((unsigned long)start > -4096UL)
+        return (long)start != -ENOMEM;
+    for (long page = 0; page < MOST; page += 2) {
+        long result = SYS(SYS_mprotect, start + page * PAGE_SIZE, PAGE_SIZE, PROT_READ);
+        if (result && result != -ENOMEM)
+            return 1;
+    }
+    let_others();
+    return 0;
+}
+
 const struct kind memory_kinds[] = {
+    {"many-files", many_files},
+    {"many-mappings", many_mappings},
     {"null-read", null_read},
     {"null-write", null_write},
     {"null-call", null_call},

@@ -126,17 +126,21 @@ impl Builder {
 
     fn add(&mut self, entry: &Entry<'static>) -> Result<(), OutOfMemory> {
         let is_directory = entry.mode & S_IFMT == S_IFDIR;
-        let mut components = entry.path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+        let mut components = entry.path.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && part != b".");
         if entry.path.split(|&byte| byte == b'/').any(|part| part == b"..") {
             self.skip(entry, "its path has '..'");
             return Ok(());
         }
         let Some(last) = components.next_back() else {
-            self.describe(0, entry); // the root itself
+            if is_directory {
+                self.describe(0, entry);
+            } else {
+                self.skip(entry, "the root is a directory");
+            }
             return Ok(());
         };
         let mut parent = 0;
-        for name in components.filter(|part| *part != b".") {
+        for name in components {
             parent = match self.find(parent, name) {
                 Some(found) if self.tree.inodes.get(found).is_some_and(InodeData::is_directory) => {
                     found
@@ -199,5 +203,52 @@ impl Builder {
         inode.mtime = entry.mtime;
         inode.rdev = entry.rdev;
         inode.data = entry.data;
+    }
+}
+
+#[cfg(not(test))]
+mod tests {
+    use super::*;
+    use abi::stat::{S_IFLNK, S_IFREG};
+
+    fn entry(path: &'static [u8], mode: u32, data: &'static [u8]) -> Entry<'static> {
+        Entry {
+            path,
+            name: path,
+            mode,
+            uid: 0,
+            gid: 0,
+            nlink: 1,
+            mtime: 0,
+            ino: 0,
+            dev: (0, 0),
+            rdev: (0, 0),
+            data,
+            data_offset: 0,
+            archive: 0,
+        }
+    }
+
+    #[base::kernel_test]
+    fn odd_entries_are_left_out() {
+        let mut builder = Builder::new();
+        let mut add = |entry: Entry<'static>| {
+            builder.add(&entry).expect("memory");
+            builder.contents.skipped
+        };
+        assert_eq!(add(entry(b"", S_IFREG | 0o644, b"no root")), 1);
+        assert_eq!(add(entry(b"a//./b/.", S_IFDIR | 0o755, b"")), 1);
+        assert_eq!(add(entry(b"a/../c", S_IFREG | 0o644, b"")), 2);
+        assert_eq!(add(entry(b"a", S_IFREG | 0o644, b"")), 3);
+        assert_eq!(add(entry(b"link", S_IFLNK | 0o777, b"link")), 3);
+        assert_eq!(add(entry(b"link/below", S_IFREG | 0o644, b"")), 4);
+        let root = builder.tree.inodes.first().expect("a root");
+        assert!(root.is_directory() && root.data.is_empty());
+        let names: Vec<&[u8]> = root.entries.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, [b"a".as_slice(), b"link"]);
+        let inside = builder.find(0, b"a").and_then(|a| builder.find(a, b"b"));
+        let inside = inside.and_then(|at| builder.tree.inodes.get(at)).expect("a/b");
+        // No entry called `.`: path look-up has its own.
+        assert!(inside.is_directory() && inside.entries.is_empty());
     }
 }

@@ -210,6 +210,7 @@ fn load(
 /// # Errors
 /// As [`ExecError`] says; nothing runs then.
 pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>, ExecError> {
+    frames::check_user_may_allocate()?;
     let inode = fs::lookup(fs::root(), path, LastLink::Follow).map_err(ExecError::Path)?;
     if inode.kind() != fs::Kind::Regular {
         return Err(ExecError::NotAFile);

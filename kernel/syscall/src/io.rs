@@ -105,6 +105,9 @@ pub(crate) fn writev(call: &Call<'_>) -> Result<usize> {
 pub(crate) fn lseek(call: &Call<'_>) -> Result<usize> {
     let [fd, offset, whence, ..] = call.args;
     let file = call.thread.process.descriptors.get(fd)?;
+    if !is_more_than_a_path(&file) {
+        return Err(Errno::EBADF);
+    }
     let offset = offset as i64;
     let seek = match whence as u32 {
         SEEK_SET => Seek::Set(offset),
@@ -133,6 +136,6 @@ pub(crate) fn ioctl(call: &Call<'_>) -> Result<usize> {
 }
 
 /// Whether the descriptor may be used for more than its path (`O_PATH`).
-fn is_more_than_a_path(file: &OpenFile) -> bool {
+pub(crate) fn is_more_than_a_path(file: &OpenFile) -> bool {
     file.is_readable() || file.is_writable()
 }

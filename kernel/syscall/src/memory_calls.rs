@@ -11,6 +11,7 @@ use abi::{Errno, Result};
 use vm::{Access, Backing, Fault, MapRequest, MemoryObject, PAGE, Placement, RemapRequest};
 
 use crate::call::Call;
+use crate::io::is_more_than_a_path;
 
 fn access(protection: u32) -> Access {
     Access {
@@ -27,6 +28,9 @@ const MAX_FILE_BYTES: u64 = i64::MAX as u64;
 fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<Backing> {
     let [_, len, _, _, fd, offset] = call.args;
     let file = call.thread.process.descriptors.get(fd)?;
+    if !is_more_than_a_path(&file) {
+        return Err(Errno::EBADF);
+    }
     if offset.checked_add(len).is_none_or(|end| end > MAX_FILE_BYTES) {
         return Err(Errno::EOVERFLOW);
     }

@@ -11,6 +11,7 @@ use abi::fcntl::{
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
 use fs::{DirectoryFile, File, Inode, Kind, LastLink, OpenFile, RegularFile, Status};
+use memory::frames::check_user_may_allocate;
 use memory::user::{UserSlice, read_c_string};
 
 use crate::call::Call;
@@ -22,6 +23,7 @@ const DEVICE: u64 = 1;
 const BLOCK: i64 = 4096;
 
 fn path_at(address: u64) -> Result<Vec<u8>> {
+    check_user_may_allocate()?;
     read_c_string(address, PATH_MAX as usize)?.ok_or(Errno::ENAMETOOLONG)
 }
 
@@ -47,10 +49,24 @@ fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usi
     }
     let last = if flags & O_NOFOLLOW != 0 { LastLink::Keep } else { LastLink::Follow };
     let inode = match fs::lookup(start, &path, last) {
-        Err(Errno::ENOENT) if flags & O_CREAT != 0 && !path.is_empty() => return Err(Errno::EROFS),
+        // What would be made; but it must be a file, and the directory must be there.
+        Err(Errno::ENOENT) if flags & (O_CREAT | O_PATH) == O_CREAT => {
+            if flags & O_DIRECTORY != 0 {
+                return Err(Errno::EINVAL);
+            }
+            let last = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+            let (parent, name) = path.split_at_checked(last).unwrap_or_default();
+            if name.is_empty() {
+                return Err(Errno::EISDIR);
+            }
+            if !parent.is_empty() && !fs::lookup(start, parent, LastLink::Follow)?.is_directory() {
+                return Err(Errno::ENOTDIR);
+            }
+            return Err(Errno::EROFS);
+        }
         inode => inode?,
     };
-    if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL {
+    if flags & (O_CREAT | O_EXCL | O_PATH) == O_CREAT | O_EXCL {
         return Err(Errno::EEXIST);
     }
     if flags & O_DIRECTORY != 0 && !inode.is_directory() {
@@ -62,7 +78,9 @@ fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usi
         Kind::Symlink if flags & O_PATH == 0 => return Err(Errno::ELOOP),
         // A node without a driver.
         Kind::Special if flags & O_PATH == 0 => return Err(Errno::ENXIO),
-        _ if flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0 => return Err(Errno::EROFS),
+        _ if flags & O_PATH == 0 && (flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0) => {
+            return Err(Errno::EROFS);
+        }
         _ => Arc::new(RegularFile::new(inode)),
     };
     call.thread.process.descriptors.add(OpenFile::new(file, flags))

@@ -7,6 +7,7 @@ use abi::poll::{POLLIN, POLLNVAL, POLLOUT, POLLRDNORM, POLLWRNORM, pollfd};
 use abi::{Errno, Result};
 use base::time;
 use fs::OpenFile;
+use memory::frames::check_user_may_allocate;
 use memory::user::UserSlice;
 use process::fds::MAX_DESCRIPTORS;
 use task::{WaitError, WaitOptions, sleep_until};
@@ -56,6 +57,7 @@ pub(crate) fn poll(call: &Call<'_>) -> Result<usize> {
     }
     let count = u64::from(count as u32);
     let timeout = timeout as i32;
+    check_user_may_allocate()?;
     let mut polled = Vec::new();
     polled.try_reserve_exact(count as usize).map_err(|_| Errno::ENOMEM)?;
     for index in 0..count {

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use memory::OutOfMemory;
+use memory::{OutOfMemory, frames};
 
 use crate::vma::Vma;
 
@@ -93,6 +93,9 @@ impl VmaMap {
     pub(crate) fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
         if self.vmas.len() + more > MAX_VMAS {
             return Err(OutOfMemory);
+        }
+        if self.vmas.capacity() - self.vmas.len() < more {
+            frames::check_user_may_allocate()?;
         }
         self.vmas.try_reserve(more).map_err(|_| OutOfMemory)
     }
@@ -215,6 +218,27 @@ mod tests {
         assert_eq!(map.covered_end(10 * PAGE..16 * PAGE), 12 * PAGE);
         map.remove(0..100 * PAGE).expect("memory");
         assert!(pages(&map).is_empty());
+    }
+
+    #[base::kernel_test]
+    fn the_reserve_is_not_for_maps() {
+        let mut hogs: Vec<frames::FrameRun> = Vec::with_capacity(1000);
+        let mut order = 18;
+        while hogs.len() < hogs.capacity() {
+            let now = frames::statistics();
+            let left = now.free.saturating_sub(now.reserve);
+            match frames::FrameRun::allocate_order(order) {
+                _ if left == 0 => break,
+                Ok(run) if run.frames() <= left => hogs.push(run),
+                _ if order == 0 => break,
+                _ => order -= 1,
+            }
+        }
+        let mut map = VmaMap::new();
+        let refused = map.insert(vma(10..12, RW));
+        drop(hogs);
+        assert_eq!(refused, Err(OutOfMemory));
+        assert_eq!(map.insert(vma(10..12, RW)), Ok(()));
     }
 
     #[base::kernel_test]

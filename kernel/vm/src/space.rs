@@ -162,9 +162,7 @@ impl AddressSpace {
     /// preempted.
     pub fn clear(&self) {
         let mut state = self.state.lock();
-        for vma in state.map.iter() {
-            self.table.unmap_range(VirtAddr::new(vma.start), VirtAddr::new(vma.end));
-        }
+        self.table.clear();
         state.map.clear();
     }
 }

@@ -315,6 +315,17 @@ impl PageTable {
         }
     }
 
+    /// Takes all tables out of the user half, which is empty then. Freeing them is another
+    /// step, since it takes long and no lock is needed for it.
+    #[must_use = "the tables are lost unless they are freed"]
+    pub fn detach_user_half(&mut self) -> DetachedHalf {
+        let mut entries = [Entry::EMPTY; 256];
+        for (slot, entry) in self.table(self.root).iter().zip(&mut entries) {
+            *entry = slot.swap(Entry::EMPTY);
+        }
+        DetachedHalf { tables: Self { root: self.root }, entries }
+    }
+
     /// Frees every table of the user half and the top table itself. `leaf` gets every
     /// mapping that is still there, in ascending order, and frees its frame or not.
     ///
@@ -355,6 +366,28 @@ impl PageTable {
             }
         }
         frames.free_table(table);
+    }
+}
+
+/// The tables that were a tree's user half; see [`PageTable::detach_user_half`].
+#[derive(Debug)]
+pub struct DetachedHalf {
+    /// The tree, for the way to tables alone.
+    tables: PageTable,
+    entries: [Entry; 256],
+}
+
+impl DetachedHalf {
+    /// Frees the tables. `leaf` gets every mapping in them, in ascending order, and frees
+    /// its frame or not.
+    ///
+    /// # Safety
+    /// Each CPU that had the tree loaded has since forgotten what it knew of its user half
+    /// (`control::load_page_table`).
+    pub unsafe fn free(self, frames: &mut dyn FrameSource, leaf: &mut dyn FnMut(Mapping)) {
+        for entry in self.entries.iter().filter(|entry| entry.is_present()) {
+            self.tables.free_level(entry.address(), 3, frames, leaf);
+        }
     }
 }
 

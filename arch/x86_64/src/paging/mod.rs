@@ -13,4 +13,4 @@ pub mod mapper;
 pub use addr::*;
 pub use entry::{Entry, EntryFlags};
 pub use flush::{Flush, invalidate_page};
-pub use mapper::{FrameSource, MapError, Mapping, PageSize, PageTable};
+pub use mapper::{DetachedHalf, FrameSource, MapError, Mapping, PageSize, PageTable};

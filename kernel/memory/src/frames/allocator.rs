@@ -52,6 +52,17 @@ pub fn statistics() -> Statistics {
     })
 }
 
+/// Asks for leave before the kernel allocates for itself what a user program wants kept, an
+/// open file or a mapping: programs may not use up the reserve in this way either. What is
+/// then allocated without a way to fail comes from the reserve at worst.
+///
+/// # Errors
+/// [`OutOfMemory`] while only the reserve is left.
+pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
+    let statistics = statistics();
+    if statistics.free <= statistics.reserve { Err(OutOfMemory) } else { Ok(()) }
+}
+
 /// Takes one frame.
 pub(super) fn take_one(purpose: Purpose) -> Result<PhysAddr, OutOfMemory> {
     let mut guard = ALLOCATOR.lock();

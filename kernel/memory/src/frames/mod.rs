@@ -10,7 +10,7 @@ mod allocator;
 mod init;
 mod owner;
 
-pub use allocator::{Purpose, Statistics, free_unowned, statistics};
+pub use allocator::{Purpose, Statistics, check_user_may_allocate, free_unowned, statistics};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use owner::{Frame, FrameRun};

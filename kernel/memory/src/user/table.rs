@@ -66,6 +66,10 @@ pub struct UserTable {
     mapped: AtomicUsize,
 }
 
+/// Bytes of address space that are searched for pages in one go, with preemption off: at
+/// most 64 tables.
+const SEARCH_BYTES: u64 = 128 << 20;
+
 fn is_user_page(page: VirtAddr) -> bool {
     page.is_user() && page.as_u64() >= arch::paging::USER_START
 }
@@ -123,9 +127,19 @@ impl UserTable {
         Some(unsafe { Frame::from_address(mapping.address) })
     }
 
-    /// The first page in `[start, end)` that has a frame.
+    /// The first page in `[start, end)` that has a frame. The lock is free now and then:
+    /// there may be many tables without a page.
     fn next_mapped(&self, start: VirtAddr, end: VirtAddr) -> Option<VirtAddr> {
-        self.tables.lock().next_mapped(start, end)
+        let mut at = start;
+        while at < end {
+            let part_end = VirtAddr::new(at.as_u64().saturating_add(SEARCH_BYTES)).min(end);
+            let found = self.tables.lock().next_mapped(at, part_end);
+            if found.is_some() {
+                return found;
+            }
+            at = part_end;
+        }
+        None
     }
 
     /// Calls `each` with every page in `[start, end)` that has a frame. The lock is free
@@ -141,6 +155,30 @@ impl UserTable {
     /// Takes all mappings in `[start, end)` away and frees their frames.
     pub fn unmap_range(&self, start: VirtAddr, end: VirtAddr) {
         self.for_each_mapped(start, end, |page| drop(self.unmap(page)));
+    }
+
+    /// Takes all mappings away and frees their frames and the tables. Takes long where there
+    /// are many, but can be preempted.
+    pub fn clear(&self) {
+        let detached = {
+            let mut tables = self.tables.lock();
+            let detached = tables.detach_user_half();
+            if control::page_table_root() == self.root {
+                // SAFETY: the tables in use, loaded anew.
+                unsafe { control::load_page_table(self.root) };
+            }
+            detached
+        };
+        let mut pages = 0;
+        let free = &mut |mapping: Mapping| {
+            pages += 1;
+            // SAFETY: every mapped frame was given to the table by its owner, and the
+            // mapping is gone from the table and from the TLB.
+            drop(unsafe { Frame::from_address(mapping.address) });
+        };
+        // SAFETY: this CPU has forgotten them, and user programs run on one CPU only.
+        unsafe { detached.free(&mut TableFrames(Purpose::User), free) };
+        self.mapped.fetch_sub(pages, Ordering::Relaxed);
     }
 
     /// Changes what may be done with the mapped pages in `[start, end)`; they keep their
@@ -237,4 +275,31 @@ impl Drop for UserTable {
                 .free_user_half(&mut TableFrames(Purpose::User), free);
         }
     }
+}
+
+#[base::kernel_test]
+fn clearing_frees_pages_and_tables() {
+    let table = UserTable::new().expect("memory at boot");
+    let free = || crate::frames::statistics().free;
+    let before = free();
+    let access = Access { read: true, write: true, execute: false };
+    for index in 0..40u64 {
+        // Each in a table of its own, some in a directory of their own.
+        let page = VirtAddr::new(arch::paging::USER_START + (index << 21) + (index % 3 << 39));
+        let frame = Frame::zeroed(Purpose::User).expect("memory at boot");
+        table.map(page, frame, access).expect("memory at boot");
+    }
+    assert!(table.mapped_pages() == 40 && free() <= before - 80);
+    table.clear();
+    assert_eq!((table.mapped_pages(), free()), (0, before));
+    let end = VirtAddr::new(arch::paging::USER_END);
+    assert_eq!(table.next_mapped(VirtAddr::new(0), end), None);
+    // It can be used again.
+    let page = VirtAddr::new(arch::paging::USER_START);
+    let frame = Frame::zeroed(Purpose::User).expect("memory at boot");
+    table.map(page, frame, access).expect("memory at boot");
+    assert_eq!(table.access(page), Some(access));
+    drop(table);
+    // The top table, too.
+    assert_eq!(free(), before + 1);
 }

@@ -17,13 +17,16 @@
 use alloc::vec::Vec;
 
 use abi::Signal;
+use abi::signal::SEGV_MAPERR;
 use arch::cpu::fpu;
 use arch::cpu::tables::{USER_CODE, USER_DATA};
+use arch::paging::VirtAddr;
 use arch::trap::TrapFrame;
 use memory::user::UserSlice;
 use vm::layout::USER_END;
 
 use super::state::{Action, SignalStack};
+use crate::outcome::Cause;
 use crate::thread::Thread;
 
 const WORDS: usize = 55;
@@ -195,9 +198,6 @@ fn restore(thread: &Thread, regs: &mut TrapFrame) -> Result<(), BadFrame> {
     }
     let [_segments, _error, _vector, _old_mask, _cr2, fpu_at] = core::array::from_fn(|_| next());
     new.rflags = new.rflags & USER_FLAGS | FIXED_FLAGS;
-    if new.rip >= USER_END {
-        return Err(BadFrame);
-    }
     if fpu_at != 0 && !task::load_fpu(&read_fpu(fpu_at)?) {
         return Err(BadFrame);
     }
@@ -218,8 +218,18 @@ fn restore(thread: &Thread, regs: &mut TrapFrame) -> Result<(), BadFrame> {
 
 /// rt_sigreturn(2): goes on where the handler's frame says. A frame that cannot be read is
 /// a SIGSEGV.
+///
+/// So is one that leads out of user space, as if the program had jumped there: the CPU may
+/// not be asked to return to an address that is not canonical.
 pub fn sigreturn(thread: &Thread, regs: &mut TrapFrame) {
     if restore(thread, regs).is_err() {
         super::deliver::kill_for_frame(regs);
+    }
+    let ip = regs.rip;
+    if ip >= USER_END {
+        let address = VirtAddr::new(ip).is_canonical().then_some(ip);
+        let code = address.map(|_| SEGV_MAPERR as i32);
+        let what = "return from a signal handler to an address that is not the user's";
+        super::force(thread, regs, Signal::SIGSEGV, code, Cause { what, address, ip });
     }
 }
