@@ -52,6 +52,10 @@ pattern GDB_PORT 1234 '[1-9][0-9]{0,4}' 'a TCP port'
     refuse "GRAPHICS=on needs a display: neither DISPLAY nor WAYLAND_DISPLAY is set"
 case ${CMDLINE:-} in
 *[[:cntrl:]]*) refuse "CMDLINE must be one line, without control characters" ;;
+*[![:ascii:]]*)
+    ! command -v iconv >/dev/null || iconv -f UTF-8 -t UTF-8 <<<"$CMDLINE" >/dev/null 2>&1 ||
+        refuse "CMDLINE must be UTF-8"
+    ;;
 esac
 
 [ -z "${INITRAMFS:-}" ] || [ -f "$INITRAMFS" ] || refuse "INITRAMFS=$INITRAMFS: no such file"
