@@ -28,13 +28,14 @@ pub fn exits_on_panic() -> bool {
 /// Ends QEMU with `status`. Where there is no `isa-debug-exit` device, says so and
 /// halts this CPU.
 pub fn exit(status: u8) -> ! {
-    exit_if_possible(status);
+    leave_qemu(status);
     crate::println!("This machine has no isa-debug-exit device; halted. It is safe to switch it off.");
     interrupts::halt_forever()
 }
 
-/// Ends QEMU with `status`. Returns where there is no `isa-debug-exit` device.
-pub fn exit_if_possible(status: u8) {
+/// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
+/// nothing.
+pub fn leave_qemu(status: u8) {
     for divisor in [100, 10, 1] {
         if status >= divisor || divisor == 1 {
             tell(&[b'0' + status / divisor % 10]);

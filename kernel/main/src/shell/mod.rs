@@ -50,7 +50,7 @@ pub(crate) fn run(data: BootData, commands: &str) {
         // Nothing of it has run, its `exit` neither: whoever started QEMU would wait for
         // ever. A PC stays, and its user can type.
         println!("{RED}that was the kernel's command line: {commands}{PLAIN}");
-        base::exit::exit_if_possible(SYNTAX_STATUS);
+        base::exit::leave_qemu(SYNTAX_STATUS);
     }
     let mut terminal = Terminal::new();
     loop {
