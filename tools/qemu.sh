@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs Basalt in QEMU: the one place with QEMU's flags. The guest's serial line is on
-# stdin and stdout: ^C goes to the guest, ^A x ends QEMU.
+# stdin and stdout: ^C goes to the guest, ^A x ends QEMU. A file or a pipe on stdin is held
+# back until the kernel reads its input: firmware and GRUB would swallow the beginning.
 #
 #   ISO=… [NAME=VALUE …] tools/qemu.sh [QEMU ARGUMENT …]
 #
@@ -47,10 +48,11 @@ command -v "$qemu" >/dev/null || die "$qemu is missing: make setup"
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/basalt-qemu.XXXXXX")
 child=
+feeder=
 terminal=
 cleanup() {
     trap - EXIT INT TERM HUP
-    [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
+    [ -z "$child$feeder" ] || kill -TERM $child $feeder 2>/dev/null || true
     # A killed QEMU leaves the terminal raw.
     [ -z "$terminal" ] || stty "$terminal" 2>/dev/null || true
     rm -rf "$tmp"
@@ -86,8 +88,6 @@ if [ "$UEFI" = on ]; then
 fi
 
 if [ "$GRAPHICS" = on ]; then
-    [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] ||
-        die "GRAPHICS=on needs a display: neither DISPLAY nor WAYLAND_DISPLAY is set"
     displays=$("$qemu" -display help 2>/dev/null)
     display=$(grep -m 1 -xE 'gtk|sdl' <<<"$displays") ||
         die "this QEMU can open no window: it has neither gtk nor sdl (Debian: qemu-system-gui)"
@@ -112,7 +112,25 @@ done
 
 args+=("${qemu_extra[@]}" "$@")
 
-[ ! -t 0 ] || terminal=$(stty -g)
+# What waits for the kernel (kernel/base/src/exit.rs), then is stdin. It ends with this script.
+feed() {
+    until grep -qx input "$tmp/status" 2>/dev/null; do
+        kill -0 $$ 2>/dev/null || return 0
+        sleep 0.1
+    done
+    exec "${with_us[@]}" cat
+}
+
+with_us=()
+! command -v setpriv >/dev/null || with_us=(setpriv --pdeathsig TERM --)
+if [ -t 0 ]; then
+    terminal=$(stty -g)
+elif [ "$RUN_QEMU_GDB" = no ]; then
+    mkfifo "$tmp/input"
+    feed <&0 >"$tmp/input" &
+    feeder=$!
+    exec <"$tmp/input"
+fi
 status=0
 if [ "$RUN_QEMU_GDB" = yes ]; then
     command -v gdb >/dev/null || die "gdb is missing: make setup"
@@ -124,8 +142,6 @@ if [ "$RUN_QEMU_GDB" = yes ]; then
 else
     # In the background, so that a signal to this script is answered at once. QEMU ends
     # with this script however that ends.
-    with_us=()
-    ! command -v setpriv >/dev/null || with_us=(setpriv --pdeathsig TERM --)
     "${with_us[@]}" "$qemu" "${args[@]}" <&0 &
     child=$!
     wait "$child" || status=$?

@@ -44,11 +44,18 @@ choice UEFI on on off
 choice GRAPHICS off on off
 choice ACCEL tcg tcg kvm
 choice RUN_QEMU_GDB no yes no
-pattern SMP 4 '[1-9][0-9]{0,2}' 'a number of CPUs'
+pattern SMP 4 '[1-9][0-9]{0,2}' 'a number of CPUs, from 1 on'
 pattern MEM 2G '[1-9][0-9]*[MG]' 'a size such as 64M or 2G'
 pattern GDB_PORT 1234 '[1-9][0-9]{0,4}' 'a TCP port'
+[ "$GDB_PORT" -le 65535 ] || refuse "GDB_PORT=$GDB_PORT is not known. Good values: a TCP port"
+[ "$GRAPHICS" = off ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] ||
+    refuse "GRAPHICS=on needs a display: neither DISPLAY nor WAYLAND_DISPLAY is set"
 case ${CMDLINE:-} in
 *[[:cntrl:]]*) refuse "CMDLINE must be one line, without control characters" ;;
+*[![:ascii:]]*)
+    ! command -v iconv >/dev/null || iconv -f UTF-8 -t UTF-8 <<<"$CMDLINE" >/dev/null 2>&1 ||
+        refuse "CMDLINE must be UTF-8"
+    ;;
 esac
 
 [ -z "${INITRAMFS:-}" ] || [ -f "$INITRAMFS" ] || refuse "INITRAMFS=$INITRAMFS: no such file"

@@ -1,7 +1,8 @@
 //! The way out of QEMU with an exit status, and the end of the road elsewhere.
 //!
 //! QEMU's `isa-debug-exit` device carries seven bits. The whole status goes to the
-//! debug console (port 0xe9) as a decimal line first, for the script that started QEMU.
+//! debug console (port 0xe9) as a decimal line first, for the script that started QEMU
+//! (tools/qemu.sh). An earlier line there tells when the kernel reads its input.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,14 +36,27 @@ pub fn exit(status: u8) -> ! {
 /// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
 /// nothing.
 pub fn leave_qemu(status: u8) {
-    // SAFETY: QEMU's debug console and debug exit. On a PC nothing answers there
-    // (0xe9 and 0xf4 are not assigned); neither does DMA.
-    let (debug, exit) = unsafe { (Port::<u8>::new(0xe9), Port::<u32>::new(0xf4)) };
     for divisor in [100, 10, 1] {
         if status >= divisor || divisor == 1 {
-            debug.write(b'0' + status / divisor % 10);
+            tell(&[b'0' + status / divisor % 10]);
         }
     }
-    debug.write(b'\n');
-    exit.write(u32::from(status & 0x7f));
+    tell(b"\n");
+    // SAFETY: QEMU's debug exit. On a PC nothing answers there (0xf4 is not assigned).
+    unsafe { Port::<u32>::new(0xf4) }.write(u32::from(status & 0x7f));
+}
+
+/// Tells the script that started QEMU that the console's input is read from now on: what
+/// comes earlier, the firmware and GRUB take for themselves.
+pub fn announce_input() {
+    tell(b"input\n");
+}
+
+/// Writes to QEMU's debug console.
+fn tell(bytes: &[u8]) {
+    // SAFETY: on a PC nothing answers there (0xe9 is not assigned).
+    let debug = unsafe { Port::<u8>::new(0xe9) };
+    for &byte in bytes {
+        debug.write(byte);
+    }
 }

@@ -99,8 +99,9 @@ fn boot(loader: LoaderInformation) -> ! {
 /// The second half of the story, in the task that becomes the shell.
 fn start(data: BootData, settings: Settings) {
     // Devices.
-    if let Err(error) = drivers::serial::init_input() {
-        log::error!("no input from the serial line: {error}");
+    match drivers::serial::init_input() {
+        Ok(()) => base::exit::announce_input(),
+        Err(error) => log::error!("no input from the serial line: {error}"),
     }
 
     match drivers::rtc::init() {

@@ -269,6 +269,9 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
 
     // The information lives in reserved memory, seen through the physical map.
     let information: &'static BootInformation<'static> = alloc::boxed::Box::leak(alloc::boxed::Box::new(information));
-    data.command_line = information.command_line_tag().and_then(|tag| tag.cmdline().ok());
+    data.command_line = information.command_line_tag().and_then(|tag| {
+        let line = tag.cmdline();
+        line.inspect_err(|error| log::error!("the command line is ignored: {error}")).ok()
+    });
     Ok(data)
 }
