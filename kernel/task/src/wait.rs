@@ -62,11 +62,15 @@ impl WaitQueue {
     ///
     /// # Errors
     /// As [`WaitError`] says; a condition that holds wins.
+    ///
+    /// # Panics
+    /// If the caller is atomic (holds a spin lock), even if the condition holds already.
     pub fn wait_with<T>(
         &self,
         options: WaitOptions,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, WaitError> {
+        sched::assert_may_sleep();
         if let Some(value) = ready() {
             return Ok(value);
         }
@@ -168,4 +172,13 @@ pub fn sleep_until(options: WaitOptions) -> Result<(), WaitError> {
 /// Whether the current task has a signal to look at.
 pub fn signal_pending() -> bool {
     with_current(|task| task.pending() & SIGNAL != 0).unwrap_or(false)
+}
+
+// A sleep that would be over before it begins is reported too: whether it is must not
+// depend on how fast the machine is.
+#[base::kernel_test(should_panic = "sleeping while atomic")]
+fn sleeping_under_a_spin_lock_is_reported() {
+    let lock = base::sync::SpinLock::new("sleep test", ());
+    let _guard = lock.lock();
+    sleep(0);
 }

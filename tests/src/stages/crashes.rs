@@ -85,11 +85,15 @@ const KINDS: [Kind; 15] = [
         &["deadlock", "'crash deadlock'", "commands/crash.rs:"],
         &["taken by CPU ", "wanted at kernel/main/src/shell/commands/crash.rs:"],
     ),
-    ("sleep-atomic", &["kernel panic: ", "sleep"], &["'crash sleep-atomic'"]),
+    ("sleep-atomic", &["kernel panic: sleeping while atomic: preemption is off (1 times)"], &[]),
     (
         "double-free",
-        &["kernel panic: ", "freed", "memory::crash::double_free"],
-        &["at kernel/memory/src/crash.rs:"],
+        &[
+            "kernel panic: double free of the frame at 0x",
+            "by memory::crash::double_free (kernel/memory/src/crash.rs:",
+        ],
+        // Both who freed it.
+        &[": freed by memory::crash::double_free (", ", and again by memory::crash::double_free ("],
     ),
     ("out-of-memory", &["kernel panic: ", "alloc", "1125899906842624"], &[]),
 ];

@@ -6,4 +6,4 @@ mod switch;
 
 pub(crate) use queue::{block_current, unblock_current, wake};
 pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};
-pub(crate) use switch::{end_current, finish_switch};
+pub(crate) use switch::{assert_may_sleep, end_current, finish_switch};

@@ -76,12 +76,20 @@ fn preempt_current() {
     leave_cpu(true);
 }
 
-fn leave_cpu(preempted: bool) {
+/// For all that may sleep, whether or not it does this time.
+///
+/// # Panics
+/// If the caller is atomic (holds a spin lock).
+pub(crate) fn assert_may_sleep() {
     assert!(
         local::preempt_count() == 0,
         "sleeping while atomic: preemption is off ({} times)",
         local::preempt_count()
     );
+}
+
+fn leave_cpu(preempted: bool) {
+    assert_may_sleep();
     let were_enabled = interrupts::save_and_disable();
     if let Some((old, next)) = with_queue(|queue| choose(queue, preempted)) {
         switch(old, next);
