@@ -72,12 +72,18 @@ const KINDS: [Kind; 15] = [
     ),
     (
         "double-panic",
-        &["kernel panic: the report of this panic ends in another one:", "panic inside a panic: ", "; stopped"],
+        &[
+            "kernel panic: the report of this panic ends in another one:",
+            "panic inside a panic: ",
+            "; stopped",
+        ],
         &[],
     ),
     (
         "index",
-        &["kernel panic: index out of bounds: the len is 3 but the index is 7, at kernel/main/src/shell/commands/crash.rs:"],
+        &[
+            "kernel panic: index out of bounds: the len is 3 but the index is 7, at kernel/main/src/shell/commands/crash.rs:",
+        ],
         &[],
     ),
     (
@@ -131,7 +137,9 @@ fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
     if machine.text().contains("kernel exception: ") {
         machine.expect_written(&REGISTERS)?;
     }
-    machine.expect_written(&["on CPU 0 in task 'shell' (task 1)\n"][..usize::from(name != "double-panic")])?;
+    machine.expect_written(
+        &["on CPU 0 in task 'shell' (task 1)\n"][..usize::from(name != "double-panic")],
+    )?;
     // The first panic's report had not come to its backtrace.
     if name != "double-panic" {
         machine.expect_written(&BACKTRACE)?;
@@ -144,7 +152,8 @@ fn every_kind() -> Result<(), String> {
     let mut machine = Machine::start(&Config::new(Release, ""))?;
     machine.expect_prompt()?;
     let list = machine.command("crash")?;
-    let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let listed: Vec<&str> =
+        list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let tested = KINDS.map(|(name, ..)| name);
     if listed != tested {
         return Err(format!("listed: {listed:?}; tested: {tested:?}"));

@@ -5,5 +5,5 @@ pub(crate) mod queue;
 mod switch;
 
 pub(crate) use queue::{block_current, unblock_current, wake};
-pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};
 pub(crate) use switch::{assert_may_sleep, end_current, finish_switch};
+pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};

@@ -8,7 +8,7 @@ use arch::cpu::{context, interrupts, local, tables};
 use base::preempt::{self, RESCHEDULE};
 use base::time;
 
-use super::queue::{RunQueue, with_queue};
+use super::queue::{RunQueue, bury_current, with_queue};
 use crate::task::{State, Task, current};
 
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
@@ -107,8 +107,7 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
     if let Some(fpu) = next.fpu.lock().as_ref() {
         fpu.restore();
     }
-    let stack_top =
-        next.stack_top().map_or(image_layout().boot_stack.1, |top| top).as_u64();
+    let stack_top = next.stack_top().map_or(image_layout().boot_stack.1, |top| top).as_u64();
     set_current(&next, stack_top);
     let save = old.saved_sp.as_ptr();
     let load = next.saved_sp.load(Ordering::Relaxed);
@@ -149,7 +148,7 @@ pub(crate) fn end_current() -> ! {
     if let Some(task) = current() {
         // Not to be saved to, nor kept.
         *task.fpu.lock() = None;
-        with_queue(|_| task.set_state(State::Dead));
+        bury_current(&task);
     }
     schedule();
     unreachable!("a dead task was scheduled");
