@@ -14,9 +14,27 @@ use crate::runner::tail;
 
 /// What a user sets (see `make help`), and what a make above this program has set.
 const VARIABLES: [&str; 21] = [
-    "RUST_BUILD_MODE", "UEFI", "GRAPHICS", "CMDLINE", "SMP", "MEM", "ACCEL", "EXTRA",
-    "INITRAMFS", "DISK", "QEMU_EXTRA", "RUN_QEMU_GDB", "GDB_PORT", "MEDIUM", "ISO",
-    "STATUS_FILE", "QEMU", "TEST", "MAKEFLAGS", "MFLAGS", "MAKELEVEL",
+    "RUST_BUILD_MODE",
+    "UEFI",
+    "GRAPHICS",
+    "CMDLINE",
+    "SMP",
+    "MEM",
+    "ACCEL",
+    "EXTRA",
+    "INITRAMFS",
+    "DISK",
+    "QEMU_EXTRA",
+    "RUN_QEMU_GDB",
+    "GDB_PORT",
+    "MEDIUM",
+    "ISO",
+    "STATUS_FILE",
+    "QEMU",
+    "TEST",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
 ];
 
 /// Held by whoever runs make, or builds: two in one tree would be in each other's way.
@@ -134,7 +152,7 @@ fn temporary() -> std::io::Result<File> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let path = crate::place::scratch(&format!("file-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-    let file = File::options().read(true).write(true).append(true).create_new(true).open(&path)?;
+    let file = File::options().read(true).append(true).create_new(true).open(&path)?;
     std::fs::remove_file(path)?;
     Ok(file)
 }

@@ -11,6 +11,8 @@ use crate::runner::lock;
 
 /// More text than this is a guest out of control.
 const LIMIT: usize = 16 << 20;
+/// Bytes kept of a window's title and the like.
+const TITLE: usize = 64;
 
 #[derive(Default)]
 struct Text {
@@ -44,7 +46,7 @@ impl Console {
         let shared: Arc<(Mutex<Text>, Condvar)> = Arc::default();
         let writer = shared.clone();
         thread::spawn(move || {
-            let mut parser = Parser::new();
+            let mut parser = Parser::<TITLE>::new_with_size();
             let mut buffer = [0; 4096];
             loop {
                 let count = source.read(&mut buffer).unwrap_or(0);

@@ -173,9 +173,14 @@ mod tests {
 
     #[test]
     fn wrong_lines_are_refused() {
-        for line in ["/bin/a", "/bin/a | exit", "/bin/a | exit 256", "/bin/a | signal KILL",
-            "/bin/a | exit 0 | copies many", "/bin/a | exit 0 | colour red"]
-        {
+        for line in [
+            "/bin/a",
+            "/bin/a | exit",
+            "/bin/a | exit 256",
+            "/bin/a | signal KILL",
+            "/bin/a | exit 0 | copies many",
+            "/bin/a | exit 0 | colour red",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

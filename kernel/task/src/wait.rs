@@ -62,6 +62,9 @@ impl WaitQueue {
     ///
     /// # Errors
     /// As [`WaitError`] says; a condition that holds wins.
+    ///
+    /// # Panics
+    /// If the caller is atomic (holds a spin lock) and the condition does not hold already.
     pub fn wait_with<T>(
         &self,
         options: WaitOptions,
@@ -279,5 +282,14 @@ mod tests {
         tasks.iter().for_each(|task| task.join());
         tasks.iter().for_each(|task| task.join()); // ended ones: at once
         assert_eq!(AWAKE.load(Ordering::Relaxed), 100);
+    }
+
+    // A sleep that would be over before it begins is reported too: whether it is must not
+    // depend on how fast the machine is.
+    #[base::kernel_test(should_panic = "sleeping while atomic")]
+    fn sleeping_under_a_spin_lock_is_reported() {
+        let lock = base::sync::SpinLock::new("sleep test", ());
+        let _guard = lock.lock();
+        sleep(0);
     }
 }

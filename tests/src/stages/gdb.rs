@@ -17,15 +17,27 @@ pub(super) fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for mode in [Debug, Release] {
         jobs.push(Job::one(format!("gdb {} stops at the 32-bit entry", mode.name()), move || {
-            let ended = debug(mode, "", &["hbreak -qualified start", "continue",
-                "printf \"at %#lx magic %#lx\\n\", (long) $pc, (long) $rax", "info registers cr0"])?;
+            let ended = debug(
+                mode,
+                "",
+                &[
+                    "hbreak -qualified start",
+                    "continue",
+                    "printf \"at %#lx magic %#lx\\n\", (long) $pc, (long) $rax",
+                    "info registers cr0",
+                ],
+            )?;
             let entry = entry(mode)?;
             // GRUB's magic number, and protected mode without paging.
             ended.expect_output(&format!("at {entry:#x} magic 0x36d76289"))?;
             ended.expect_output("[ ET PE ]")
         }));
         jobs.push(Job::one(format!("gdb {} stops at the Rust entry", mode.name()), move || {
-            let ended = debug(mode, "", &["hbreak kernel_entry", "continue", "info symbol $pc", "info line *$pc"])?;
+            let ended = debug(
+                mode,
+                "",
+                &["hbreak kernel_entry", "continue", "info symbol $pc", "info line *$pc"],
+            )?;
             ended.expect_output("kernel_entry")?;
             ended.expect_output(".rs\"")?;
             // In its place at last, beyond 32 bits.
@@ -33,18 +45,44 @@ pub(super) fn jobs() -> Vec<Job> {
         }));
     }
     jobs.push(Job::one("gdb stops in the kernel by file and line", || {
-        let ended = debug(Debug, "exec /bin/hello; exit 7", &["hbreak kernel_entry", "continue",
-            "delete", "break shell::commands::exec::exec", "continue", "backtrace 3", "info source"])?;
+        let ended = debug(
+            Debug,
+            "exec /bin/hello; exit 7",
+            &[
+                "hbreak kernel_entry",
+                "continue",
+                "delete",
+                "break shell::commands::exec::exec",
+                "continue",
+                "backtrace 3",
+                "info source",
+            ],
+        )?;
         ended.expect_output("shell/commands/exec.rs")?;
         ended.expect_output("run_command")
     }));
     jobs.push(Job::one("gdb stops in a user program", || {
         let line = greeting_line()?;
         let stop = format!("break hello.asm:{line}");
-        let ended = debug(Debug, "exec /bin/hello; exit 7", &["hbreak kernel_entry", "continue",
-            "delete", "user-program hello", &stop, "continue", "info registers rip cs",
-            "printf \"argc %d\\n\", (int) $r12", "x/s *(char **) $r13", "stepi", "info registers rax",
-            "delete", "continue"])?;
+        let ended = debug(
+            Debug,
+            "exec /bin/hello; exit 7",
+            &[
+                "hbreak kernel_entry",
+                "continue",
+                "delete",
+                "user-program hello",
+                &stop,
+                "continue",
+                "info registers rip cs",
+                "printf \"argc %d\\n\", (int) $r12",
+                "x/s *(char **) $r13",
+                "stepi",
+                "info registers rax",
+                "delete",
+                "continue",
+            ],
+        )?;
         ended.expect_output(&format!("hello.asm:{line}"))?;
         ended.expect_output("<_start+")?;
         // Ring 3.
@@ -141,7 +179,11 @@ fn by_make() -> Outcome {
     // tools/gdb/basalt.gdb was read to its end.
     ended.expect_output("reads the symbols of a program of the initramfs")?;
     if status != Some(6) {
-        return Err(format!("make run-debug ends with {status:?}\n{}\n{}", written(), ended.output));
+        return Err(format!(
+            "make run-debug ends with {status:?}\n{}\n{}",
+            written(),
+            ended.output
+        ));
     }
     Ok(())
 }

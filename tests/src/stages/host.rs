@@ -16,9 +16,7 @@ const BUILDING: Duration = Duration::from_secs(900);
 /// If the crates of floor 0 cannot be listed.
 pub(super) fn jobs() -> Result<Vec<Job>, String> {
     let mut jobs = vec![
-        Job::one("style", || {
-            run(&mut command("tools/check.sh"), "", BUILDING)?.expect_status(0)
-        }),
+        Job::one("style", || run(&mut command("tools/check.sh"), "", BUILDING)?.expect_status(0)),
         Job::many(vec!["linux".into()], linux),
     ];
     let mut packages = vec![String::from("symbolize"), "boot-tests".into()];

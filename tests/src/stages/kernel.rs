@@ -21,7 +21,9 @@ pub(super) fn jobs() -> Vec<Job> {
     ]
     .map(|(what, mode, uefi, smp, mem, extra)| {
         let name = format!("kernel {what}");
-        Job::many(vec![name.clone()], move |results| run(&name, mode, uefi, smp, mem, extra, results))
+        Job::many(vec![name.clone()], move |results| {
+            run(&name, mode, uefi, smp, mem, extra, results)
+        })
     })
     .into()
 }
@@ -36,8 +38,7 @@ fn run(
     results: &Results<'_>,
 ) {
     let start = Instant::now();
-    let config =
-        Config { uefi, smp, mem, extra: extra.into(), ..Config::new(mode, "test; exit") };
+    let config = Config { uefi, smp, mem, extra: extra.into(), ..Config::new(mode, "test; exit") };
     let ended = Machine::start(&config).and_then(|mut machine| {
         let status = machine.wait(LIMIT)?;
         Ok((status, machine.text()))
@@ -49,7 +50,8 @@ fn run(
     let (mut passed, mut failed) = (0, 0);
     let mut before = start;
     for line in text.lines() {
-        let Some((test, end)) = line.strip_prefix("test ").and_then(|line| line.split_once(" ... "))
+        let Some((test, end)) =
+            line.strip_prefix("test ").and_then(|line| line.split_once(" ... "))
         else {
             continue;
         };

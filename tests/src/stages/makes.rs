@@ -14,9 +14,9 @@ const BAD: [(&str, &str); 17] = [
     ("UEFI=maybe", "Good values: on off"),
     ("UEFI=ON", "Good values: on off"),
     ("RUST_BUILD_MODE=fast", "Good values: debug release"),
-    ("GRAPHICS=yes", "Good values: off on"),
+    ("GRAPHICS=yes", "Good values: on off"),
     ("ACCEL=hvf", "Good values: tcg kvm"),
-    ("RUN_QEMU_GDB=on", "Good values: no yes"),
+    ("RUN_QEMU_GDB=on", "Good values: yes no"),
     ("SMP=0", "Good values: a number of CPUs"),
     ("SMP=four", "Good values: a number of CPUs"),
     ("MEM=lots", "Good values: a size such as 64M or 2G"),
@@ -47,7 +47,8 @@ pub(super) fn jobs() -> Vec<Job> {
         }));
     }
     jobs.push(Job::one("make run of a panic ends with 101", || {
-        let ended = make_run(&["RUST_BUILD_MODE=release", "CMDLINE=crash panic", "SMP=1", "MEM=64M"])?;
+        let ended =
+            make_run(&["RUST_BUILD_MODE=release", "CMDLINE=crash panic", "SMP=1", "MEM=64M"])?;
         ended.expect_status(101)?;
         ended.expect_output("at kernel/main/src/shell/commands/crash.rs:")
     }));
@@ -96,7 +97,8 @@ pub(super) fn jobs() -> Vec<Job> {
         }));
     }
     jobs.push(Job::one("make run of EXTRA and INITRAMFS together is refused", || {
-        let ended = run(command("make").args(["run", "EXTRA=/etc", "INITRAMFS=/etc/passwd"]), "", LIMIT)?;
+        let ended =
+            run(command("make").args(["run", "EXTRA=/etc", "INITRAMFS=/etc/passwd"]), "", LIMIT)?;
         ended.expect_output("EXTRA is laid over Basalt's own initramfs: not with INITRAMFS")?;
         ended.expect_status(2)
     }));
@@ -106,7 +108,12 @@ pub(super) fn jobs() -> Vec<Job> {
         ended.expect_status(0)?;
         let iso = top().join("target/basalt-release.iso");
         let mut show = command("xorriso");
-        show.arg("-indev").arg(&iso).args(["-report_el_torito", "plain", "-report_system_area", "plain"]);
+        show.arg("-indev").arg(&iso).args([
+            "-report_el_torito",
+            "plain",
+            "-report_system_area",
+            "plain",
+        ]);
         let report = run(&mut show, "", LIMIT)?;
         report.expect_status(0)?;
         // BIOS and UEFI from a CD; a boot record and an EFI partition for a stick.
@@ -125,8 +132,19 @@ fn help() -> Result<(), String> {
         ended.expect_output(&format!("make {target} "))?;
     }
     for variable in [
-        "RUST_BUILD_MODE", "UEFI", "GRAPHICS", "CMDLINE", "SMP", "MEM", "ACCEL", "EXTRA",
-        "INITRAMFS", "DISK", "QEMU_EXTRA", "RUN_QEMU_GDB", "GDB_PORT",
+        "RUST_BUILD_MODE",
+        "UEFI",
+        "GRAPHICS",
+        "CMDLINE",
+        "SMP",
+        "MEM",
+        "ACCEL",
+        "EXTRA",
+        "INITRAMFS",
+        "DISK",
+        "QEMU_EXTRA",
+        "RUN_QEMU_GDB",
+        "GDB_PORT",
     ] {
         ended.expect_output(&format!("\n{variable} "))?;
     }

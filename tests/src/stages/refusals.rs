@@ -17,7 +17,11 @@ pub(super) fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for (what, cpu, message) in [
         ("a 32-bit CPU", "qemu32", "Basalt: this CPU has no long mode; a 64-bit CPU is needed"),
-        ("a CPU without long mode", "max,-lm", "Basalt: this CPU has no long mode; a 64-bit CPU is needed"),
+        (
+            "a CPU without long mode",
+            "max,-lm",
+            "Basalt: this CPU has no long mode; a 64-bit CPU is needed",
+        ),
         ("a CPU without NX", "max,-nx", "Basalt: this CPU has no no-execute bit (NX)"),
     ] {
         for mode in [Debug, Release] {
@@ -38,7 +42,8 @@ pub(super) fn jobs() -> Vec<Job> {
         ("empty", Contents::Empty, "there are no files", NONE),
     ] {
         jobs.push(Job::one(format!("initramfs {name}: said, and the shell runs"), move || {
-            let path = contents.write(&scratch(&format!("initramfs-{}", name.replace(' ', "-"))))?;
+            let path =
+                contents.write(&scratch(&format!("initramfs-{}", name.replace(' ', "-"))))?;
             let config =
                 Config { initramfs: Some(path), ..Config::new(Debug, "exec /bin/hello; exit 7") };
             boot(&config, 7, &[said, hello])
@@ -152,7 +157,10 @@ fn edited_iso(config: &Config, name: &str, edit: fn(&str) -> String) -> Result<P
 fn no_module() -> Outcome {
     let config = Config::new(Debug, "exec /bin/hello; exit 7");
     let iso = edited_iso(&config, "no-module", |script| {
-        script.replace("if module2 --nounzip /boot/initramfs.cpio initramfs; then", "if [ 1 = 1 ]; then")
+        script.replace(
+            "if module2 --nounzip /boot/initramfs.cpio initramfs; then",
+            "if [ 1 = 1 ]; then",
+        )
     })?;
     let said = "the loader brought no initramfs: there are no files";
     boot(&Config { iso: Some(iso), ..config }, 7, &[said, "/bin/hello: No such file"])
@@ -199,10 +207,7 @@ fn without_symbols(image: PathBuf, said: &str) -> Outcome {
 }
 
 /// A copy of the debug image, changed.
-fn edited_image(
-    name: &str,
-    edit: impl FnOnce(&mut [u8]) -> Option<()>,
-) -> Result<PathBuf, String> {
+fn edited_image(name: &str, edit: impl FnOnce(&mut [u8]) -> Option<()>) -> Result<PathBuf, String> {
     let path = scratch(name);
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut bytes = std::fs::read(image(Debug)).map_err(failed)?;

@@ -40,13 +40,47 @@ const STEPS: [Step; 15] = [
 const COMMANDS: [(&str, &[&str]); 31] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
-    ("test base::irq", &["test base::irq::a_line_is_taken_once ... ok", "kernel tests: 1 passed, 0 failed"]),
+    (
+        "test base::irq",
+        &["test base::irq::a_line_is_taken_once ... ok", "kernel tests: 1 passed, 0 failed"],
+    ),
     ("test no::such::test", &["test: no test has no::such::test in its name"]),
-    ("backtrace", &["shell::commands::tasks::backtrace", "at kernel/main/src/shell/commands/tasks.rs:", "stack_start"]),
+    (
+        "backtrace",
+        &[
+            "shell::commands::tasks::backtrace",
+            "at kernel/main/src/shell/commands/tasks.rs:",
+            "stack_start",
+        ],
+    ),
     ("backtrace idle", &["task 0, idle:", "0xffffffff80"]),
     ("backtrace 4711", &["backtrace: no task 4711; see `tasks`"]),
-    ("boot-info", &["kernel        Basalt ", "GRUB", "initramfs", "symbols       0x", "protections   no-execute", "MEMORY MAP", "usable", ".text"]),
-    ("mem", &["RAM in the memory map", "managed", "free", "used", "kernel stacks", "heap slabs", "HEAP SIZE", "image text r-x"]),
+    (
+        "boot-info",
+        &[
+            "kernel        Basalt ",
+            "GRUB",
+            "initramfs",
+            "symbols       0x",
+            "protections   no-execute",
+            "MEMORY MAP",
+            "usable",
+            ".text",
+        ],
+    ),
+    (
+        "mem",
+        &[
+            "RAM in the memory map",
+            "managed",
+            "free",
+            "used",
+            "kernel stacks",
+            "heap slabs",
+            "HEAP SIZE",
+            "image text r-x",
+        ],
+    ),
     ("tasks", &["TASK", "idle", "shell", "running"]),
     ("ls", &["bin/", "broken/", "dev/", "etc/", "proc/", "sys/", "tmp/"]),
     ("ls /bin /etc", &["/bin:", "hello", "primes", "/etc:", "motd"]),
@@ -54,12 +88,23 @@ const COMMANDS: [(&str, &[&str]); 31] = [
     ("cat /etc/hostname", &["basalt"]),
     ("cat /etc", &["cat: /etc: Is a directory"]),
     ("cat /no/such", &["cat: /no/such: No such file or directory"]),
-    ("exec hello", &["argv[0] = /bin/hello", "exec: /bin/hello (process ", ") exited with status 0"]),
+    (
+        "exec hello",
+        &["argv[0] = /bin/hello", "exec: /bin/hello (process ", ") exited with status 0"],
+    ),
     ("exec 0 hello", &["exec: 0 is not a number from 1 to 1000"]),
     ("exec", &["exec: which program?", "usage: exec [N] PATH"]),
     ("sleep 0.1", &[""]),
     ("sleep long", &["sleep: long is not a number of seconds", "usage: sleep SECONDS"]),
-    ("timer", &["up for ", "clock             TSC", "timer             local APIC", "a sleep of 10 ms took 1"]),
+    (
+        "timer",
+        &[
+            "up for ",
+            "clock             TSC",
+            "timer             local APIC",
+            "a sleep of 10 ms took 1",
+        ],
+    ),
     ("irqs", &["VECTOR", "timer", "spurious: 0", "bytes of console input lost: 0"]),
     ("page-table 0", &["PML4 [  0]  0x0000000000000000  not present", "0x0 is not mapped"]),
     ("page-table context::stack_start", &["PML4 [511]", "present", "global"]),
@@ -105,11 +150,12 @@ fn session(config: &Config, names: &[String], results: &Results<'_>) {
                 Ok(machine)
             }),
         };
-        let outcome = machine.as_mut().map_err(|error| error.clone()).and_then(|machine| match test {
-            Test::Step(step) => step(machine),
-            Test::Command(command, texts) => one_command(machine, command, texts),
-            Test::Every => every_command(machine),
-        });
+        let outcome =
+            machine.as_mut().map_err(|error| error.clone()).and_then(|machine| match test {
+                Test::Step(step) => step(machine),
+                Test::Command(command, texts) => one_command(machine, command, texts),
+                Test::Every => every_command(machine),
+            });
         running = machine.ok().filter(|_| outcome.is_ok());
         results.add(name, timed(start, outcome));
     }
@@ -139,7 +185,8 @@ fn every_command(machine: &mut Machine) -> Outcome {
     let listed = output.lines().filter(|line| line.starts_with("  "));
     let listed: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let tried = |name: &&str| {
-        **name == *"exit" || COMMANDS.iter().any(|(command, _)| command.split(' ').next() == Some(name))
+        **name == *"exit"
+            || COMMANDS.iter().any(|(command, _)| command.split(' ').next() == Some(name))
     };
     match listed.iter().find(|name| !tried(name)) {
         Some(name) => Err(format!("no test tries `{name}`")),

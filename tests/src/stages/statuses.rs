@@ -34,21 +34,29 @@ pub(super) fn jobs() -> Vec<Job> {
     }
     for (name, cmdline, texts) in [
         ("unknown command", "tset; exit 5", &["tset: no such command; did you mean test?"][..]),
-        ("unknown setting", "colour=red exit 5", &["colour=red: no such setting; there is: loglevel"]),
-        ("bad level", "loglevel=loud exit 5", &["loglevel=loud: no such level; good ones: off, error"]),
-        ("bad status", "exit 256; exit 5", &["256 is not a status from 0 to 255", "usage: exit [STATUS]"]),
+        (
+            "unknown setting",
+            "colour=red exit 5",
+            &["colour=red: no such setting; there is: loglevel"],
+        ),
+        (
+            "bad level",
+            "loglevel=loud exit 5",
+            &["loglevel=loud: no such level; good ones: off, error"],
+        ),
+        (
+            "bad status",
+            "exit 256; exit 5",
+            &["256 is not a status from 0 to 255", "usage: exit [STATUS]"],
+        ),
         ("quoting", "echo 'a;  b' \"c'd\" e\\;f $HOME; exit 5", &["\na;  b c'd e;f $HOME\n"]),
         ("level", "loglevel=error echo it is quiet; exit 5", &["it is quiet"]),
     ] {
         let name = format!("command line: {name}");
         jobs.push(Job::one(name, move || boot(&Config::new(Debug, cmdline), 5, texts)));
     }
-    jobs.push(Job::one("command line: a quote that is not closed", || {
-        let mut machine = Machine::start(&Config::new(Debug, "echo 'a; exit 3"))?;
-        machine.expect_prompt()?;
-        machine.expect_written(&["quote"])?;
-        machine.type_line("exit")?;
-        machine.expect_status(1)
+    jobs.push(Job::one("command line: a quote that is not closed ends the run with 2", || {
+        boot(&Config::new(Debug, "echo 'a; exit 3"), 2, &["quote"])
     }));
     // Nobody would see the report of a machine that ends.
     jobs.push(Job::one("status of a panic that nobody scripted: none, the machine stops", || {
