@@ -29,7 +29,9 @@ pub fn exits_on_panic() -> bool {
 /// halts this CPU.
 pub fn exit(status: u8) -> ! {
     leave_qemu(status);
-    crate::println!("This machine has no isa-debug-exit device; halted. It is safe to switch it off.");
+    crate::println!(
+        "This machine has no isa-debug-exit device; halted. It is safe to switch it off."
+    );
     interrupts::halt_forever()
 }
 

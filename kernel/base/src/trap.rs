@@ -84,7 +84,9 @@ impl fmt::Display for KernelException<'_> {
             return write!(
                 f,
                 "kernel stack overflow in task {}: {describe}, stack pointer {:#x}, guard page hit at {}",
-                panic::CurrentTask, self.frame.rsp, self.address
+                panic::CurrentTask,
+                self.frame.rsp,
+                self.address
             );
         }
         write!(f, "{describe}")?;

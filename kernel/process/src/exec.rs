@@ -4,13 +4,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use abi::Errno;
 use abi::auxv::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_MINSIGSTKSZ,
     AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID,
 };
 use abi::fcntl::O_RDWR;
 use abi::stack_image::{self, StackRequest};
-use abi::Errno;
 use arch::cpu::tables::{USER_CODE, USER_DATA};
 use arch::cpu::{features, fpu};
 use arch::trap::TrapFrame;
@@ -159,12 +159,7 @@ fn choose_bias(image: &Image) -> u64 {
     base.unwrap_or_else(|| USER_START.next_multiple_of(image.alignment)).wrapping_sub(first)
 }
 
-fn load(
-    inode: Inode,
-    path: &[u8],
-    args: &[&[u8]],
-    env: &[&[u8]],
-) -> Result<Loaded, ExecError> {
+fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Loaded, ExecError> {
     let free = frames::statistics();
     let limits = Limits {
         lowest: USER_START,

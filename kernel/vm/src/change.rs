@@ -248,7 +248,12 @@ impl AddressSpace {
             && state.map.is_free(tail.clone())
         {
             let backing = at_offset(&vma, tail.start);
-            state.map.insert(Vma { start: tail.start, end: tail.end, access: vma.access, backing })?;
+            state.map.insert(Vma {
+                start: tail.start,
+                end: tail.end,
+                access: vma.access,
+                backing,
+            })?;
             return Ok(address);
         }
         if !may_move {
@@ -318,10 +323,8 @@ impl AddressSpace {
 fn at_offset(vma: &Vma, at: u64) -> Backing {
     match &vma.backing {
         Backing::Anonymous => Backing::Anonymous,
-        Backing::Object { object, offset, end } => Backing::Object {
-            object: object.clone(),
-            offset: offset + (at - vma.start),
-            end: *end,
-        },
+        Backing::Object { object, offset, end } => {
+            Backing::Object { object: object.clone(), offset: offset + (at - vma.start), end: *end }
+        }
     }
 }

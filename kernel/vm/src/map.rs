@@ -194,7 +194,12 @@ mod tests {
     const PAGE: u64 = 4096;
 
     fn vma(pages: Range<u64>, access: Access) -> Vma {
-        Vma { start: pages.start * PAGE, end: pages.end * PAGE, access, backing: Backing::Anonymous }
+        Vma {
+            start: pages.start * PAGE,
+            end: pages.end * PAGE,
+            access,
+            backing: Backing::Anonymous,
+        }
     }
 
     fn pages(map: &VmaMap) -> Vec<(u64, u64)> {

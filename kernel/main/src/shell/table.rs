@@ -2,7 +2,9 @@
 //! family under `commands/`.
 
 use super::command::{Arguments, Command};
-use super::commands::{boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools};
+use super::commands::{
+    boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools,
+};
 
 /// The commands, as `help` lists them.
 pub(super) static COMMANDS: &[Command] = &[

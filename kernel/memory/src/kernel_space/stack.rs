@@ -2,9 +2,7 @@
 
 use alloc::vec::Vec;
 
-use arch::paging::{
-    EntryFlags, PAGE_SIZE, PageSize, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr,
-};
+use arch::paging::{EntryFlags, PAGE_SIZE, PageSize, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use base::sync::IrqSpinLock;
 
 use super::{TABLES, TableFrames};

@@ -271,8 +271,7 @@ impl Drop for UserTable {
         // SAFETY: the tables that `new` made, whose owner ends here; this CPU has just
         // left them, and user programs run on one CPU only.
         unsafe {
-            PageTable::from_root(self.root)
-                .free_user_half(&mut TableFrames(Purpose::User), free);
+            PageTable::from_root(self.root).free_user_half(&mut TableFrames(Purpose::User), free);
         }
     }
 }

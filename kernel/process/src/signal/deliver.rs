@@ -55,7 +55,10 @@ pub fn deliver_pending(thread: &Thread, regs: &mut TrapFrame) {
         match (action.handler, signal.default_action()) {
             (SIG_IGN, _) | (SIG_DFL, DefaultAction::Ignore | DefaultAction::Continue) => {}
             (SIG_DFL, DefaultAction::Stop) => {
-                log::warn!("{signal} for process {}: stopping is not there yet", thread.process.pid());
+                log::warn!(
+                    "{signal} for process {}: stopping is not there yet",
+                    thread.process.pid()
+                );
             }
             (SIG_DFL, DefaultAction::Terminate | DefaultAction::CoreDump) => {
                 exit(Outcome::Killed { signal, cause: None });

@@ -121,9 +121,30 @@ pub(super) fn push(
     let mut frame = [0u64; WORDS];
     let segments = u64::from(USER_CODE) | u64::from(USER_DATA) << 48;
     let registers = [
-        regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15, regs.rdi,
-        regs.rsi, regs.rbp, regs.rbx, regs.rdx, regs.rax, regs.rcx, regs.rsp, regs.rip,
-        regs.rflags, segments, info.trap.1, info.trap.0, blocked, info.word, fpu_at,
+        regs.r8,
+        regs.r9,
+        regs.r10,
+        regs.r11,
+        regs.r12,
+        regs.r13,
+        regs.r14,
+        regs.r15,
+        regs.rdi,
+        regs.rsi,
+        regs.rbp,
+        regs.rbx,
+        regs.rdx,
+        regs.rax,
+        regs.rcx,
+        regs.rsp,
+        regs.rip,
+        regs.rflags,
+        segments,
+        info.trap.1,
+        info.trap.0,
+        blocked,
+        info.word,
+        fpu_at,
     ];
     let [first, second, third] = stack.to_words(regs.rsp);
     let signal_and_errno = u64::from(signal.number());
@@ -190,9 +211,24 @@ fn restore(thread: &Thread, regs: &mut TrapFrame) -> Result<(), BadFrame> {
         ..TrapFrame::default()
     };
     for register in [
-        &mut new.r8, &mut new.r9, &mut new.r10, &mut new.r11, &mut new.r12, &mut new.r13,
-        &mut new.r14, &mut new.r15, &mut new.rdi, &mut new.rsi, &mut new.rbp, &mut new.rbx,
-        &mut new.rdx, &mut new.rax, &mut new.rcx, &mut new.rsp, &mut new.rip, &mut new.rflags,
+        &mut new.r8,
+        &mut new.r9,
+        &mut new.r10,
+        &mut new.r11,
+        &mut new.r12,
+        &mut new.r13,
+        &mut new.r14,
+        &mut new.r15,
+        &mut new.rdi,
+        &mut new.rsi,
+        &mut new.rbp,
+        &mut new.rbx,
+        &mut new.rdx,
+        &mut new.rax,
+        &mut new.rcx,
+        &mut new.rsp,
+        &mut new.rip,
+        &mut new.rflags,
     ] {
         *register = next();
     }

@@ -40,10 +40,9 @@ impl Action {
     fn ignores(&self, signal: Signal) -> bool {
         match self.handler {
             SIG_IGN => true,
-            SIG_DFL => matches!(
-                signal.default_action(),
-                DefaultAction::Ignore | DefaultAction::Continue
-            ),
+            SIG_DFL => {
+                matches!(signal.default_action(), DefaultAction::Ignore | DefaultAction::Continue)
+            }
             _ => false,
         }
     }

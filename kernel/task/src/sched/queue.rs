@@ -91,8 +91,7 @@ impl RunQueue {
     /// Starts the CPU's timer for the next thing that is due: the first deadline, or the
     /// end of the slice if somebody waits for the CPU.
     pub(crate) fn set_alarm(&mut self) {
-        let deadline =
-            self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
+        let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
         let current_is_idle = self.current.as_ref().is_some_and(|current| self.is_idle(current));
         let slice_end =
             (!self.ready.is_empty() && !current_is_idle).then_some(self.slice_start + SLICE_NS);

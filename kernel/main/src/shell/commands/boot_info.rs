@@ -26,7 +26,9 @@ pub(in crate::shell) fn boot_info(context: &mut Context<'_>, arguments: &[String
         Some((revision @ 0..=1, address)) => {
             println!("ACPI          revision {revision}, RSDT at {address:#x}");
         }
-        Some((revision, address)) => println!("ACPI          revision {revision}, XSDT at {address:#x}"),
+        Some((revision, address)) => {
+            println!("ACPI          revision {revision}, XSDT at {address:#x}")
+        }
         None => println!("ACPI          none"),
     }
     println!("CPU           {}", banner::cpu_brand());
