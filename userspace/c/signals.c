@@ -336,6 +336,7 @@ static void test_rseq(void)
     // Spins in a section until it is preempted, which leads to the abort address; or,
     // where the machine is idle, until a second has passed.
     uint64_t aborted = 0;
+    const uint64_t ticks = 3000000000, begin = __builtin_ia32_rdtsc();
     section.version = section.flags = 0;
     __asm__ volatile("lea 1f(%%rip), %%rax\n\tmov %%rax, %[start]\n\t"
                      "lea 2f(%%rip), %%rcx\n\tsub %%rax, %%rcx\n\tmov %%rcx, %[length]\n\t"
@@ -351,8 +352,11 @@ static void test_rseq(void)
                      : [start] "=m"(section.start), [length] "=m"(section.length),
                        [abort] "=m"(section.abort), [current] "=m"(area.section),
                        [aborted] "+r"(aborted)
-                     : [descriptor] "m"(section), [ticks] "r"(3000000000UL)
+                     : [descriptor] "m"(section), [ticks] "r"(ticks)
                      : "rax", "rcx", "rdx", "r8", "memory", "cc");
+    // As long again for the others that run beside this one: they want to be preempted, too.
+    while (__builtin_ia32_rdtsc() - begin < ticks)
+        ;
     printf("rseq: %s\n", aborted ? "aborted" : "not preempted");
     area.section = 0;
     check_result("rseq-unregister", SYS(SYS_rseq, &area, 32, 1, 0x53053053), 0);
