@@ -123,6 +123,13 @@ fn a_rate_is_what_runs_agree_on() {
     });
     assert_eq!(result, Ok(1000));
     assert_eq!(lengths[..], [4, 8, 1, 1]);
+    // One that was stopped for so long that the timer seems absent, at times.
+    let mut at = 0;
+    let stopped = rate(|_| {
+        at += 1;
+        if at % 3 == 0 { bounds(1000, 1002) } else { None }
+    });
+    assert_eq!(stopped, Ok(1001));
     // A clock that is always disturbed, one that never says the same, one that is not there.
     assert_eq!(rate(|_| bounds(900, 1100)), Err(CalibrationError::Unsteady));
     let mut next = 1000;

@@ -6,7 +6,7 @@ use core::fmt::Debug;
 use abi::fcntl::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
 use abi::{Errno, Result};
 use memory::user::UserSlice;
-use task::{Mutex, WaitQueue};
+use task::{Mutex, MutexGuard, WaitQueue};
 use vm::MemoryObject;
 
 /// What stat(2) tells of a file, before it has the layout of user space.
@@ -64,6 +64,12 @@ pub trait File: Debug + Send + Sync {
     /// # Errors
     /// As write(2).
     fn write(&self, position: u64, from: UserSlice) -> Result<usize>;
+
+    /// Held by a call that writes in several parts, so that no other writer's come in
+    /// between. [`File::write`] itself does not take it.
+    fn whole_write(&self) -> Option<MutexGuard<'static, ()>> {
+        None
+    }
 
     /// What stat(2) tells.
     fn status(&self) -> Status;

@@ -17,7 +17,7 @@ use base::console;
 use drivers::console_input;
 use fs::{File, Readiness, Status};
 use memory::user::UserSlice;
-use task::{Mutex, WaitOptions, WaitQueue};
+use task::{Mutex, MutexGuard, WaitOptions, WaitQueue};
 
 /// Longest line, as on Linux: with its end, 4096 bytes.
 const MAX_LINE: usize = 4095;
@@ -44,6 +44,9 @@ struct Line {
 
 static LINE: Mutex<Line> =
     Mutex::new(Line { bytes: ArrayVec::new_const(), complete: false, read: 0 });
+
+/// Who writes: as on Linux, no other program's bytes come into the middle of a call.
+static WRITER: Mutex<()> = Mutex::new(());
 
 impl Line {
     /// Takes the last character off, all bytes of it.
@@ -150,6 +153,10 @@ impl File for Console {
             line.read = 0;
         }
         Ok(count)
+    }
+
+    fn whole_write(&self) -> Option<MutexGuard<'static, ()>> {
+        Some(WRITER.lock())
     }
 
     fn write(&self, _position: u64, from: UserSlice) -> Result<usize> {

@@ -32,6 +32,7 @@ pub(crate) fn write(call: &Call<'_>) -> Result<usize> {
     if from.is_empty() {
         return Ok(0);
     }
+    let _whole = file.file().whole_write();
     file.write(from)
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn writev(call: &Call<'_>) -> Result<usize> {
     if !file.is_writable() {
         return Err(Errno::EBADF);
     }
+    let _whole = file.file().whole_write();
     vectored(address, count, |part| file.write(part))
 }
 

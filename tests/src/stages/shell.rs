@@ -41,7 +41,7 @@ const COMMANDS: [(&str, &[&str]); 31] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
     (
-        "test base::irq",
+        "test base::irq::a_line",
         &["test base::irq::a_line_is_taken_once ... ok", "kernel tests: 1 passed, 0 failed"],
     ),
     ("test no::such::test", &["test: no test has no::such::test in its name"]),

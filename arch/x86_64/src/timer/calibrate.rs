@@ -65,8 +65,11 @@ impl fmt::Display for CalibrationError {
     }
 }
 
-/// Runs before giving up.
-const MAX_RUNS: u32 = 24;
+/// Runs before giving up. A host with much else to do disturbs most of them.
+const MAX_RUNS: u32 = 240;
+/// Runs without an answer, one after the other, before the timer counts as absent: a run
+/// that was stopped for long right after its start looks like that too.
+const MAX_MISSES: u32 = 3;
 /// Runs that must agree.
 const AGREE: u32 = 2;
 /// The longest run, as a power of two of the first one's length.
@@ -74,21 +77,26 @@ const LONGEST: u32 = 4;
 
 /// A rate in Hz, right within 0.1 %: repeats `run` until two runs in a row agree and
 /// together tell it so well. `run` gets its length in quarters of the shortest run that may
-/// be enough; `None` from it ends everything.
+/// be enough; `None` from it, or bounds that
+/// say nothing, three times in a row end everything.
 ///
 /// # Errors
-/// As [`CalibrationError`] says; at most 24 runs, each at most 16 times that long.
+/// As [`CalibrationError`] says; at most 240 runs, each at most 16 times that long.
 pub fn rate(mut run: impl FnMut(u32) -> Option<Bounds>) -> Result<u64, CalibrationError> {
     let mut known: Option<(Bounds, u32)> = None;
-    let mut length = 0;
+    let (mut length, mut misses) = (0, 0);
     for _ in 0..MAX_RUNS {
         // A short run is enough to confirm what is told well.
         let confirms = known.is_some_and(|(bounds, _)| bounds.are_narrow());
         let quarters = if confirms { 1 } else { 4 << length };
-        let found = run(quarters).ok_or(CalibrationError::Absent)?;
-        if found.low == 0 || found.high < found.low {
-            return Err(CalibrationError::Absent);
-        }
+        let Some(found) = run(quarters).filter(|found| (1..=found.high).contains(&found.low)) else {
+            misses += 1;
+            if misses == MAX_MISSES {
+                return Err(CalibrationError::Absent);
+            }
+            continue;
+        };
+        misses = 0;
         if !confirms && !found.are_narrow() {
             length = (length + 1).min(LONGEST);
         }
