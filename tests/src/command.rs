@@ -134,7 +134,7 @@ fn temporary() -> std::io::Result<File> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let path = crate::place::scratch(&format!("file-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-    let file = File::options().read(true).write(true).append(true).create_new(true).open(&path)?;
+    let file = File::options().read(true).append(true).create_new(true).open(&path)?;
     std::fs::remove_file(path)?;
     Ok(file)
 }
