@@ -18,8 +18,8 @@ endif
 # scripts through the environment, and no other make as a command-line variable.
 VARIABLES := RUST_BUILD_MODE UEFI GRAPHICS CMDLINE SMP MEM ACCEL EXTRA INITRAMFS DISK \
 	QEMU_EXTRA RUN_QEMU_GDB GDB_PORT
-$(foreach v,$(VARIABLES),$(eval override $v := $$(value $v)))
-export $(VARIABLES)
+$(foreach v,$(VARIABLES) TEST,$(eval override $v := $$(value $v)))
+export $(VARIABLES) TEST
 MAKEOVERRIDES :=
 
 MODE      := $(or $(RUST_BUILD_MODE),debug)
@@ -97,7 +97,7 @@ test: setup
 	@unset $(VARIABLES) && for mode in debug release; do \
 		$(MAKE) --no-print-directory build RUST_BUILD_MODE=$$mode || exit; \
 	done
-	@unset $(VARIABLES) && tools/cargo.sh host run --quiet --package boot-tests -- $(TEST)
+	@unset $(VARIABLES) && tools/cargo.sh host run --quiet --package boot-tests -- "$$TEST"
 
 bench:
 	@echo "There are no benchmarks yet: they come with the work on speed."

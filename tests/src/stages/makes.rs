@@ -1,5 +1,7 @@
 //! The commands that a user types.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use crate::command::{Ended, command, make, run};
@@ -10,7 +12,7 @@ use crate::runner::Job;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Values that are refused: the variable, and what is said of good ones.
-const BAD: [(&str, &str); 17] = [
+const BAD: [(&str, &str); 18] = [
     ("UEFI=maybe", "Good values: on off"),
     ("UEFI=ON", "Good values: on off"),
     ("RUST_BUILD_MODE=fast", "Good values: debug release"),
@@ -22,6 +24,7 @@ const BAD: [(&str, &str); 17] = [
     ("MEM=lots", "Good values: a size such as 64M or 2G"),
     ("MEM=64", "Good values: a size such as 64M or 2G"),
     ("GDB_PORT=http", "Good values: a TCP port"),
+    ("GDB_PORT=65536", "Good values: a TCP port"),
     ("INITRAMFS=/no/such/file", "INITRAMFS=/no/such/file: no such file"),
     ("EXTRA=/no/such/folder", "EXTRA=/no/such/folder: no such folder"),
     ("EXTRA=/etc/passwd", "no such folder"),
@@ -58,6 +61,30 @@ pub(super) fn jobs() -> Vec<Job> {
         ended.expect_output("$HOME it's $(a) `b` \\ %x # ü")?;
         ended.expect_status(3)
     }));
+    jobs.push(Job::one("make run of a CMDLINE with an open quote ends with 2", || {
+        let ended = make_run(&["CMDLINE=echo 'it runs; exit 0"])?;
+        ended.expect_output("quote ' at column 6 is not closed")?;
+        ended.expect_status(2)
+    }));
+    jobs.push(Job::one("make run of a CMDLINE that is not UTF-8 is refused", || {
+        let mut make = command("make");
+        make.arg("run").arg(OsStr::from_bytes(b"CMDLINE=echo \xff; exit 0"));
+        let ended = run(&mut make, "", LIMIT)?;
+        ended.expect_output("CMDLINE must be UTF-8")?;
+        ended.expect_status(2)
+    }));
+    // Firmware and GRUB read the serial line too.
+    for uefi in ["UEFI=off", "UEFI=on"] {
+        jobs.push(Job::one(format!("make run {uefi} loses nothing of a file"), move || {
+            let _alone = crate::runner::lock(&crate::command::BUILD);
+            let typed = "echo the $first line\nexec echo_lines\nfor a program\n\x04exit 6\n";
+            let ended = run(command("make").args(["run", uefi]), typed, LIMIT)?;
+            for line in ["\nthe $first line", "1: for a program", "1 lines"] {
+                ended.expect_output(line)?;
+            }
+            ended.expect_status(6)
+        }));
+    }
     jobs.push(Job::one("make run takes the variables", || {
         let disk = crate::place::scratch("disk image, with comma");
         std::fs::write(&disk, [0; 4096]).map_err(|error| format!("{}: {error}", disk.display()))?;
