@@ -285,7 +285,7 @@ fn clearing_frees_pages_and_tables() {
     let access = Access { read: true, write: true, execute: false };
     for index in 0..40u64 {
         // Each in a table of its own, some in a directory of their own.
-        let page = VirtAddr::new(arch::paging::USER_START + (index << 21) + (index % 3 << 39));
+        let page = VirtAddr::new(arch::paging::USER_START + (index << 21) + ((index % 3) << 39));
         let frame = Frame::zeroed(Purpose::User).expect("memory at boot");
         table.map(page, frame, access).expect("memory at boot");
     }
