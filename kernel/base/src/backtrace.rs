@@ -185,7 +185,13 @@ fn a_walk_ends_at_the_edge_of_user_mode_and_in_a_circle() {
 
 #[macros::kernel_test(should_fault = "kernel stack overflow in task 'a_small_frame")]
 fn a_small_frame_over_the_end_is_an_overflow() {
-    crate::crash::overflow();
+    /// Calls itself; the compiler must not make a loop of it.
+    #[inline(never)]
+    fn descend(depth: u64) -> u64 {
+        let frame = core::hint::black_box([depth; 16]);
+        if depth == u64::MAX { 0 } else { descend(depth + 1).wrapping_add(frame[0]) }
+    }
+    core::hint::black_box(descend(0));
 }
 
 #[macros::kernel_test(should_fault = "kernel stack overflow in task 'a_frame_larger")]

@@ -89,21 +89,6 @@ pub fn breakpoint() {
     unsafe { asm!("int3", options(nomem, nostack)) };
 }
 
-/// Recurses until the kernel stack is full, in small frames: a double fault.
-pub fn overflow() {
-    black_box(descend(black_box(0)));
-}
-
-/// Calls itself; the compiler must not make a loop of it.
-#[inline(never)]
-fn descend(depth: u64) -> u64 {
-    let frame = black_box([depth; 16]);
-    if depth == u64::MAX {
-        return 0;
-    }
-    descend(depth + 1).wrapping_add(frame[0])
-}
-
 /// Has a frame larger than any kernel stack with what lies below it: a double fault, since
 /// the compiler touches each page of a frame in turn.
 #[inline(never)]

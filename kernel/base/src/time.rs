@@ -132,6 +132,7 @@ fn a_rate_is_what_runs_agree_on() {
     assert_eq!(stopped, Ok(1001));
     // A clock that is always disturbed, one that never says the same, one that is not there.
     assert_eq!(rate(|_| bounds(900, 1100)), Err(CalibrationError::Unsteady));
+    assert_eq!(rate(|_| bounds(1000, 1040)), Ok(1020));
     let mut next = 1000;
     let changing = rate(|_| {
         next += 10;

@@ -1,7 +1,7 @@
 //! Runs the kernel tests, each in a task of its own. A test that panics or faults ends
 //! its task; what it held stays as it was, and the others still run.
 
-use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt::{self, Write};
 
 use arch::cpu::{interrupts, local};
@@ -21,12 +21,12 @@ pub const TIME_LIMIT_NS: u64 = 60_000_000_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// A panic or exception that was not expected, or one with another text.
-    Report(Box<ArrayString<400>>),
+    Report(String),
     /// It returned although it should not have.
     Returned,
     /// It did not end in time; its task is left behind.
     TimedOut,
-    /// No memory for its task.
+    /// No memory for its task, or for the report.
     NoMemory,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Failure {
             Self::Report(report) => f.write_str(report),
             Self::Returned => f.write_str("returned, but should have failed"),
             Self::TimedOut => write!(f, "did not end within {} s", TIME_LIMIT_NS / 1_000_000_000),
-            Self::NoMemory => f.write_str("no memory to run it"),
+            Self::NoMemory => f.write_str("no memory to run it or for its report"),
         }
     }
 }
@@ -96,6 +96,18 @@ pub fn init() {
     });
 }
 
+/// The failure that a report tells of.
+fn failure(report: &str) -> Failure {
+    let mut text = String::new();
+    match text.try_reserve_exact(report.len()) {
+        Ok(()) => {
+            text.push_str(report);
+            Failure::Report(text)
+        }
+        Err(_) => Failure::NoMemory,
+    }
+}
+
 /// Runs one test. One at a time.
 ///
 /// # Errors
@@ -130,7 +142,7 @@ pub fn run(test: &'static KernelTest) -> Result<(), Failure> {
         (Expect::Panic(text) | Expect::Fault(text), Some(report)) if report.contains(text) => {
             Ok(())
         }
-        (_, Some(report)) => Err(Failure::Report(Box::new(report))),
+        (_, Some(report)) => Err(failure(&report)),
         (_, None) => Err(Failure::Returned),
     }
 }
