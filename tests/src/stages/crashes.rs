@@ -7,7 +7,7 @@ use crate::runner::Job;
 /// A kind, what the report must hold, and the same for debug builds alone.
 type Kind = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 19] = [
     (
         "null",
         &[
@@ -64,6 +64,15 @@ const KINDS: [Kind; 15] = [
         &["commands::crash::overflow"],
     ),
     (
+        "big-frame",
+        &[
+            "kernel exception: kernel stack overflow in task 'shell' (task 1): double fault (#DF, vector 8)",
+            "guard page hit at 0xffffd0",
+            "base::crash::overflow_at_once",
+        ],
+        &[],
+    ),
+    (
         "panic",
         &[
             "kernel panic: asked for by the command `crash`, at kernel/main/src/shell/commands/crash.rs:",
@@ -76,6 +85,31 @@ const KINDS: [Kind; 15] = [
             "kernel panic: the report of this panic ends in another one:",
             "panic inside a panic: ",
             "; stopped",
+        ],
+        &[],
+    ),
+    (
+        "triple-panic",
+        &[
+            "kernel panic: the report of this panic ends in others: ",
+            "panic inside a panic: asked for by the command `crash`: ",
+        ],
+        &[],
+    ),
+    (
+        "interrupt",
+        &[
+            "kernel panic: asked for by the command `crash`, in an interrupt handler, at kernel/main/src/shell/commands/crash.rs:",
+            "  --- interrupted ---",
+            "base::crash::interrupt",
+        ],
+        &[],
+    ),
+    (
+        "console",
+        &[
+            "kernel panic: asked for by the command `crash`, inside a report, at kernel/main/src/shell/commands/crash.rs:",
+            "Unprintable as Display>::fmt",
         ],
         &[],
     ),
@@ -137,11 +171,9 @@ fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
     if machine.text().contains("kernel exception: ") {
         machine.expect_written(&REGISTERS)?;
     }
-    machine.expect_written(
-        &["on CPU 0 in task 'shell' (task 1)\n"][..usize::from(name != "double-panic")],
-    )?;
-    // The first panic's report had not come to its backtrace.
-    if name != "double-panic" {
+    // The first panic's report had not come to its place and backtrace.
+    if !matches!(name, "double-panic" | "triple-panic") {
+        machine.expect_written(&["on CPU 0 in task 'shell' (task 1)\n"])?;
         machine.expect_written(&BACKTRACE)?;
     }
     Ok(())
