@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::place::top;
 use crate::runner::tail;
 
-/// What a user sets (see `make help`), and what a make above this program has set.
-const VARIABLES: [&str; 21] = [
+/// What a user sets (see `make help`).
+pub(crate) const VARIABLES: [&str; 13] = [
     "RUST_BUILD_MODE",
     "UEFI",
     "GRAPHICS",
@@ -27,15 +27,11 @@ const VARIABLES: [&str; 21] = [
     "QEMU_EXTRA",
     "RUN_QEMU_GDB",
     "GDB_PORT",
-    "MEDIUM",
-    "ISO",
-    "STATUS_FILE",
-    "QEMU",
-    "TEST",
-    "MAKEFLAGS",
-    "MFLAGS",
-    "MAKELEVEL",
 ];
+
+/// What only the scripts take, and what a make above this program has set.
+const FURTHER: [&str; 8] =
+    ["MEDIUM", "ISO", "STATUS_FILE", "QEMU", "TEST", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"];
 
 /// Held by whoever runs make, or builds: two in one tree would be in each other's way.
 pub(crate) static BUILD: Mutex<()> = Mutex::new(());
@@ -45,7 +41,7 @@ pub(crate) static BUILD: Mutex<()> = Mutex::new(());
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--", program]).current_dir(top()).process_group(0);
-    for variable in VARIABLES {
+    for variable in VARIABLES.into_iter().chain(FURTHER) {
         command.env_remove(variable);
     }
     command

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use crate::command::{Ended, command, make, run};
+use crate::command::{Ended, VARIABLES, command, make, run};
 use crate::place::top;
 use crate::runner::Job;
 
@@ -158,21 +158,7 @@ fn help() -> Result<(), String> {
     for target in ["run", "test", "bench", "check", "iso", "run-debug", "gdb", "setup", "clean"] {
         ended.expect_output(&format!("make {target} "))?;
     }
-    for variable in [
-        "RUST_BUILD_MODE",
-        "UEFI",
-        "GRAPHICS",
-        "CMDLINE",
-        "SMP",
-        "MEM",
-        "ACCEL",
-        "EXTRA",
-        "INITRAMFS",
-        "DISK",
-        "QEMU_EXTRA",
-        "RUN_QEMU_GDB",
-        "GDB_PORT",
-    ] {
+    for variable in VARIABLES {
         ended.expect_output(&format!("\n{variable} "))?;
     }
     Ok(())
