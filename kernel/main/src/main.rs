@@ -78,6 +78,9 @@ fn boot(loader: LoaderInformation) -> ! {
     }
     arch::cpu::tables::load();
 
+    // What the firmware's tables say of the machine: CPUs, interrupt controllers, timers.
+    banner::log_platform(drivers::acpi::init(&data));
+
     // Interrupts: all lines masked until a driver claims one. Tasks; this code is the
     // first. The timer interrupts when something is due.
     base::irq::init();

@@ -1,8 +1,8 @@
 //! Floor 3: memory.
 //!
 //! Physical frames ([`frames`]), the kernel heap ([`heap`]), the kernel's address space
-//! with device memory and kernel stacks ([`kernel_space`]), and safe doors to user
-//! memory ([`user`]). Start-up, in order, all from the boot CPU with interrupts off:
+//! with device memory and kernel stacks ([`kernel_space`]), the firmware's ACPI tables
+//! ([`firmware`]), and safe doors to user memory ([`user`]). Start-up, in order, all from the boot CPU with interrupts off:
 //!
 //! 1. [`boot_data::start`] reads the loader's information and starts the frame allocator
 //!    (and with it the heap) with its memory map.
@@ -14,6 +14,7 @@ extern crate alloc;
 
 pub mod boot_data;
 pub mod crash;
+pub mod firmware;
 pub mod frames;
 pub mod heap;
 pub mod kernel_space;

@@ -107,6 +107,18 @@ pub fn init(external: bool) {
     write(Register::SpuriousVector, APIC_ENABLE | u32::from(SPURIOUS_VECTOR));
 }
 
+/// This CPU's APIC id as CPUID tells: for when the APIC cannot be asked yet.
+pub fn initial_id() -> u32 {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    if __cpuid(0).eax >= 0xb {
+        let leaf = __cpuid_count(0xb, 0);
+        if leaf.ebx != 0 {
+            return leaf.edx;
+        }
+    }
+    __cpuid(1).ebx >> 24
+}
+
 /// This CPU's APIC id.
 pub fn id() -> u32 {
     let id = read(Register::Id);

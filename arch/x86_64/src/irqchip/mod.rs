@@ -2,3 +2,21 @@
 
 pub mod lapic;
 pub mod pic;
+
+/// When an interrupt line counts as active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polarity {
+    /// While it is high, or when it rises.
+    ActiveHigh,
+    /// While it is low, or when it falls.
+    ActiveLow,
+}
+
+/// What of an interrupt line makes an interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Becoming active.
+    Edge,
+    /// Being active.
+    Level,
+}

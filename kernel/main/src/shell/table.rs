@@ -2,7 +2,7 @@
 //! family under `commands/`.
 
 use super::command::{Arguments, Command};
-use super::commands::{boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools};
+use super::commands::{acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools};
 
 /// The commands, as `help` lists them.
 pub(super) static COMMANDS: &[Command] = &[
@@ -49,6 +49,14 @@ pub(super) static COMMANDS: &[Command] = &[
         help: "Addresses are physical unless they begin with 0xffff.",
         arguments: Arguments::None,
         run: boot_info::boot_info,
+    },
+    Command {
+        name: "print-acpi",
+        usage: "",
+        summary: "print the ACPI tables, and what was understood of them",
+        help: "Understood are MADT (APIC), HPET, MCFG and FADT (FACP).",
+        arguments: Arguments::None,
+        run: acpi::print_acpi,
     },
     Command {
         name: "mem",

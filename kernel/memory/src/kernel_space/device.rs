@@ -55,6 +55,18 @@ impl IoMem {
     /// # Errors
     /// As [`DeviceMapError`] says.
     pub fn map(start: u64, bytes: usize) -> Result<Self, DeviceMapError> {
+        Self::map_as(start, bytes, EntryFlags::WRITABLE)
+    }
+
+    /// Maps `bytes` bytes at physical address `start`; writes fault.
+    ///
+    /// # Errors
+    /// As [`DeviceMapError`] says.
+    pub fn map_read_only(start: u64, bytes: usize) -> Result<Self, DeviceMapError> {
+        Self::map_as(start, bytes, EntryFlags::empty())
+    }
+
+    fn map_as(start: u64, bytes: usize, rights: EntryFlags) -> Result<Self, DeviceMapError> {
         let end = start.checked_add(bytes as u64).filter(|end| end >> 52 == 0 && bytes > 0);
         let end = end.ok_or(DeviceMapError::BadRange)?;
         let mut is_ram = false;
@@ -74,7 +86,7 @@ impl IoMem {
         let base = NEXT
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .map_err(|_| DeviceMapError::OutOfMemory)?;
-        let flags = EntryFlags::WRITABLE
+        let flags = rights
             | EntryFlags::NO_EXECUTE
             | EntryFlags::GLOBAL
             | EntryFlags::NO_CACHE

@@ -44,6 +44,14 @@ impl From<MapError> for OutOfMemory {
     }
 }
 
+/// Whether the kernel's own tables map the page of `address`.
+pub(crate) fn is_mapped(address: arch::paging::VirtAddr) -> bool {
+    TABLES
+        .lock()
+        .as_ref()
+        .is_some_and(|tables| tables.lookup(address).is_some())
+}
+
 /// Calls `visit` with the page-table entries on the way to `address`, as the CPU walks
 /// them now: level (4 to 1), index, entry.
 pub fn walk(address: arch::paging::VirtAddr, visit: impl FnMut(u8, usize, arch::paging::Entry)) {

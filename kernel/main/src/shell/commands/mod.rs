@@ -1,5 +1,6 @@
 //! The commands, one file for each family. The table that lists them is `../table.rs`.
 
+pub(super) mod acpi;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod exec;
