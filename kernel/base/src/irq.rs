@@ -6,7 +6,7 @@
 //! sleep, and it may not claim or drop its own vector.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arch::irqchip::{lapic, pic};
 
@@ -144,6 +144,10 @@ pub(crate) fn dispatch(vector: u8) {
         SPURIOUS.fetch_add(1, Ordering::Relaxed);
         return; // the local APIC wants no end for it
     }
+    if vector == lapic::ERROR_VECTOR {
+        on_apic_error();
+        return lapic::end_of_interrupt();
+    }
     let line = pic_line(vector);
     if let Some(line) = line
         && !PIC.lock().is_real(line)
@@ -164,6 +168,25 @@ pub(crate) fn dispatch(vector: u8) {
         Some(line) => PIC.lock().end_of_interrupt(line),
         None => lapic::end_of_interrupt(),
     }
+}
+
+/// Errors of local APICs that have been told.
+static APIC_ERRORS: AtomicU32 = AtomicU32::new(0);
+
+/// A local APIC reports an error: each kind is told once.
+fn on_apic_error() {
+    SLOTS[usize::from(lapic::ERROR_VECTOR)].count.fetch_add(1, Ordering::Relaxed);
+    let errors = lapic::take_errors();
+    let told = APIC_ERRORS.fetch_or(errors.bits(), Ordering::Relaxed);
+    let fresh = errors - lapic::Errors::from_bits_truncate(told);
+    if !fresh.is_empty() {
+        log::warn!("local APIC error: {fresh}");
+    }
+}
+
+/// Errors of local APICs so far.
+pub fn apic_errors() -> lapic::Errors {
+    lapic::Errors::from_bits_truncate(APIC_ERRORS.load(Ordering::Relaxed))
 }
 
 /// Owner and number of interrupts of every vector that is registered or has been seen.
@@ -193,4 +216,23 @@ fn a_line_is_taken_once() {
     assert_eq!(IrqLine::claim(2, "cascade", |_| (), 0).err(), Some(IrqError::OutOfRange));
     assert_eq!(IrqLine::claim(16, "none", |_| (), 0).err(), Some(IrqError::OutOfRange));
     assert_eq!(Vector::claim(14, "cpu", |_| (), 0).err(), Some(IrqError::OutOfRange));
+}
+
+#[macros::kernel_test]
+fn an_ipi_to_oneself_arrives() {
+    static WORD: AtomicU64 = AtomicU64::new(0);
+    const FREE: u8 = 0x70;
+    WORD.store(0, Ordering::Relaxed);
+    let vector = Vector::claim(FREE, "test", |word| WORD.store(word as u64, Ordering::Release), 7)
+        .expect("a vector that nobody has");
+    lapic::send_ipi(lapic::id(), FREE).expect("the APIC sends");
+    let end = crate::time::now_ns() + 100_000_000;
+    while WORD.load(Ordering::Acquire) == 0 && crate::time::now_ns() < end {
+        core::hint::spin_loop();
+    }
+    assert_eq!(WORD.load(Ordering::Acquire), 7);
+    drop(vector);
+    if lapic::mode() == lapic::Mode::XApic {
+        assert_eq!(lapic::send_nmi(0x100), Err(lapic::IpiError::BadTarget));
+    }
 }

@@ -1,5 +1,6 @@
 //! Interrupt controllers: the local APIC ([`lapic`]) and the 8259A pair ([`pic`]).
 
+mod ipi;
 pub mod lapic;
 pub mod pic;
 
