@@ -10,6 +10,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::{lapic, pic};
 
+use spin::Once;
+
 use crate::sync::IrqSpinLock;
 
 /// A handler gets the word that was registered with it.
@@ -57,6 +59,35 @@ static PIC: IrqSpinLock<pic::Pic> = IrqSpinLock::new("pic", unsafe { pic::Pic::n
 
 static SPURIOUS: AtomicU64 = AtomicU64::new(0);
 
+/// Handlers of the vectors that every CPU has for itself: no lock is taken for them.
+struct LocalSlot {
+    owner: &'static str,
+    handler: fn(),
+}
+
+static LOCAL: [Once<LocalSlot>; 256] = [const { Once::new() }; 256];
+
+/// Registers `handler` for good for a vector of the local APICs: its timer, or what CPUs
+/// send each other. It may run on several CPUs at once.
+///
+/// # Errors
+/// `OutOfRange` for the CPU's own vectors (below 32); `InUse`.
+pub fn claim_local(vector: u8, owner: &'static str, handler: fn()) -> Result<(), IrqError> {
+    if u64::from(vector) < arch::trap::vector::FIRST_INTERRUPT {
+        return Err(IrqError::OutOfRange);
+    }
+    let registration = SLOTS[usize::from(vector)].registration.lock();
+    if let Some(taken) = &*registration {
+        return Err(IrqError::InUse { owner: taken.owner });
+    }
+    let mut fresh = false;
+    let slot = LOCAL[usize::from(vector)].call_once(|| {
+        fresh = true;
+        LocalSlot { owner, handler }
+    });
+    if fresh { Ok(()) } else { Err(IrqError::InUse { owner: slot.owner }) }
+}
+
 /// Resets the 8259A pair, all lines masked. Call once, interrupts off.
 pub fn init() {
     PIC.lock().init();
@@ -82,6 +113,9 @@ impl Vector {
             return Err(IrqError::OutOfRange);
         }
         let mut registration = SLOTS[usize::from(vector)].registration.lock();
+        if let Some(taken) = LOCAL[usize::from(vector)].get() {
+            return Err(IrqError::InUse { owner: taken.owner });
+        }
         match &*registration {
             Some(taken) => Err(IrqError::InUse { owner: taken.owner }),
             None => {
@@ -144,6 +178,11 @@ pub(crate) fn dispatch(vector: u8) {
         SPURIOUS.fetch_add(1, Ordering::Relaxed);
         return; // the local APIC wants no end for it
     }
+    if let Some(local) = LOCAL[usize::from(vector)].get() {
+        SLOTS[usize::from(vector)].count.fetch_add(1, Ordering::Relaxed);
+        (local.handler)();
+        return lapic::end_of_interrupt();
+    }
     let line = pic_line(vector);
     if let Some(line) = line
         && !PIC.lock().is_real(line)
@@ -170,7 +209,9 @@ pub(crate) fn dispatch(vector: u8) {
 pub fn statistics() -> impl Iterator<Item = (u8, &'static str, u64)> {
     (0..=255u8).filter_map(|vector| {
         let slot = &SLOTS[usize::from(vector)];
+        let local = LOCAL[usize::from(vector)].get().map(|local| local.owner);
         let owner = slot.registration.lock().as_ref().map(|registration| registration.owner);
+        let owner = local.or(owner);
         let count = slot.count.load(Ordering::Relaxed);
         (owner.is_some() || count > 0).then(|| (vector, owner.unwrap_or("nobody"), count))
     })

@@ -73,7 +73,7 @@ fn boot(loader: LoaderInformation) -> ! {
     banner::log_protections();
 
     // This CPU's copy of the per-CPU variables; GDT and TSS are among them.
-    if let Err(error) = memory::install_cpu_area(0) {
+    if let Err(error) = memory::install_boot_cpu_area() {
         panic!("no memory for the per-CPU variables: {error}");
     }
     arch::cpu::tables::load();

@@ -22,6 +22,8 @@ enum Register {
     TaskPriority = 0x80,
     EndOfInterrupt = 0xb0,
     SpuriousVector = 0xf0,
+    CommandLow = 0x300,
+    CommandHigh = 0x310,
     LvtTimer = 0x320,
     LvtLint0 = 0x350,
     LvtLint1 = 0x360,
@@ -139,4 +141,38 @@ pub fn start_timer_silent() {
 /// Ticks left.
 pub fn timer_current() -> u32 {
     read(Register::TimerCurrent)
+}
+
+/// Sends a command through the interrupt command register (temporary).
+fn command(apic_id: u32, low: u32) {
+    if PAGE.load(Ordering::Relaxed) == 0 {
+        // SAFETY: x2APIC mode: the MSR exists; it sends an interrupt.
+        unsafe { msr::write(0x830, u64::from(apic_id) << 32 | u64::from(low)) };
+        return;
+    }
+    write(Register::CommandHigh, apic_id << 24);
+    write(Register::CommandLow, low);
+    for _ in 0..100_000 {
+        if read(Register::CommandLow) & (1 << 12) == 0 {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Sends interrupt `vector`.
+pub fn send_ipi(apic_id: u32, vector: u8) {
+    command(apic_id, 0x4000 | u32::from(vector));
+}
+/// Sends an NMI.
+pub fn send_nmi(apic_id: u32) {
+    command(apic_id, 0x4000 | 4 << 8);
+}
+/// Sends INIT.
+pub fn send_init(apic_id: u32) {
+    command(apic_id, 0x4000 | 5 << 8);
+}
+/// Sends STARTUP.
+pub fn send_startup(apic_id: u32, page: u8) {
+    command(apic_id, 0x4000 | 6 << 8 | u32::from(page));
 }
