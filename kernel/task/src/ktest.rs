@@ -74,8 +74,10 @@ fn test_failed(report: &dyn fmt::Display) {
         running.task = None;
     }
     // The test's spin locks stay taken; so does nothing else of the preemption count.
+    // Interrupts stay off until the next task runs: this may be an interrupt stack (of a
+    // double fault), which the next one to need it starts anew.
     local::set_preempt_count(0);
-    interrupts::enable();
+    interrupts::disable();
     exit()
 }
 
