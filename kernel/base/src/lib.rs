@@ -1,7 +1,8 @@
 //! Floor 2: what every kernel crate stands on.
 //!
 //! Locks whose type names the IRQ discipline ([`sync`]), per-CPU data ([`percpu`]) and
-//! the preemption count ([`preempt`]); the log ([`log_sink`]) and the console
+//! the preemption count ([`preempt`]), the CPUs and what they ask of each other ([`smp`],
+//! [`cpu_set`]); the log ([`log_sink`]) and the console
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
 //! ([`panic`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
 //! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
@@ -14,6 +15,7 @@ extern crate self as base;
 
 pub mod backtrace;
 pub mod console;
+pub mod cpu_set;
 pub mod crash;
 pub mod entry;
 pub mod exit;
@@ -24,6 +26,7 @@ pub mod log_sink;
 pub mod panic;
 pub mod percpu;
 pub mod preempt;
+pub mod smp;
 pub mod symbols;
 pub mod sync;
 pub mod time;

@@ -74,22 +74,30 @@ fn boot(loader: LoaderInformation) -> ! {
     banner::log_protections();
 
     // This CPU's copy of the per-CPU variables; GDT and TSS are among them.
-    if let Err(error) = memory::install_cpu_area(0) {
+    if let Err(error) = memory::install_boot_cpu_area() {
         panic!("no memory for the per-CPU variables: {error}");
     }
     arch::cpu::tables::load();
 
     // What the firmware's tables say of the machine: CPUs, interrupt controllers, timers.
-    banner::log_platform(drivers::acpi::init(&data));
+    let platform = drivers::acpi::init(&data);
+    banner::log_platform(platform);
 
     // Interrupts: all lines masked until a driver claims one. Tasks; this code is the
     // first. The timer interrupts when something is due.
-    base::irq::init();
+    if let Err(error) = base::irq::init() {
+        panic!("no interrupts: {error}");
+    }
+    match drivers::acpi::use_io_apics(platform) {
+        0 => log::info!("interrupts: through the 8259A pair"),
+        count => log::info!("interrupts: through {count} I/O APICs"),
+    }
     task::ktest::init();
     task::init();
     if let Err(error) = task::timer::init() {
         panic!("no timer: {error:?}");
     }
+    base::irq::init_local_pins();
     log::info!("timer: local APIC at {} Hz", task::timer::rate());
 
     // The rest of the story may sleep. From the first switch on interrupts are on.

@@ -13,6 +13,7 @@ use core::ptr::NonNull;
 
 use acpi::fadt::Fadt;
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
+use arch::irqchip::ioapic::{self, IoApic};
 use arch::paging::{PAGE_SIZE, PhysAddr};
 use static_assertions::const_assert;
 
@@ -47,6 +48,8 @@ pub enum TableError {
     BadSignature([u8; 4]),
     /// The registers that it names are not in memory.
     NotInMemory,
+    /// There is nothing where it says.
+    NoAnswer,
     /// Its memory cannot be mapped.
     NotMapped(DeviceMapError),
 }
@@ -59,6 +62,7 @@ impl fmt::Display for TableError {
             Self::BadChecksum => f.write_str("its checksum is wrong"),
             Self::BadSignature(found) => write!(f, "its signature is {}", found.escape_ascii()),
             Self::NotInMemory => f.write_str("its registers are not in memory"),
+            Self::NoAnswer => f.write_str("nothing answers there"),
             Self::NotMapped(error) => write!(f, "its memory cannot be mapped: {error}"),
         }
     }
@@ -115,6 +119,24 @@ pub fn read_physical(start: u64, bytes: usize) -> Result<Vec<u8>, TableError> {
         take(memory.address().as_ptr());
     }
     Ok(copy)
+}
+
+/// Maps the I/O APIC at a physical address that the MADT names, for good, with all lines
+/// masked.
+///
+/// # Errors
+/// `NotMapped`; `NoAnswer` if there is nothing.
+pub fn map_io_apic(address: u64) -> Result<IoApic, TableError> {
+    let memory = IoMem::map(address, ioapic::REGISTER_BYTES).map_err(TableError::NotMapped)?;
+    // SAFETY: the firmware says that an I/O APIC is there; mapped uncacheable, and for good
+    // once it is known to answer. The MADT is read once, and names each address once.
+    match unsafe { IoApic::new(memory.address().as_u64()) } {
+        Some(chip) => {
+            core::mem::forget(memory);
+            Ok(chip)
+        }
+        None => Err(TableError::NoAnswer),
+    }
 }
 
 /// A table as its header describes it.

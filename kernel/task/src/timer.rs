@@ -5,8 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
 use arch::timer::calibrate::{self, Bounds, CalibrationError};
-use base::irq::Vector;
-use base::time;
+use base::{irq, time};
 use memory::kernel_space::IoMem;
 
 use crate::sched::queue::with_queue;
@@ -75,10 +74,7 @@ pub fn init() -> Result<(), TimerError> {
     lapic::start_timer(0);
     let rate = rate.map_err(TimerError::NotCounting)?;
     RATE.store(rate, Ordering::Relaxed);
-    let vector = Vector::claim(lapic::TIMER_VECTOR, "timer", |_| on_alarm(), 0)
-        .map_err(|_| TimerError::VectorInUse)?;
-    core::mem::forget(vector); // for good
-    Ok(())
+    irq::claim_local(lapic::TIMER_VECTOR, "timer", on_alarm).map_err(|_| TimerError::VectorInUse)
 }
 
 /// Ticks of the timer per second.

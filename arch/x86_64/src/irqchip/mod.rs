@@ -1,5 +1,7 @@
-//! Interrupt controllers: the local APIC ([`lapic`]) and the 8259A pair ([`pic`]).
+//! Interrupt controllers: the local APIC ([`lapic`]), I/O APICs ([`ioapic`]) and the
+//! 8259A pair ([`pic`]).
 
+pub mod ioapic;
 mod ipi;
 pub mod lapic;
 pub mod pic;

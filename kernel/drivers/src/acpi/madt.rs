@@ -5,6 +5,7 @@ use core::pin::Pin;
 
 use ::acpi::madt::{Madt as Table, MadtEntry};
 use arch::irqchip::{Polarity, Trigger};
+pub use base::irq::{LocalNmi, NmiSource, Override};
 
 /// A CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,44 +42,6 @@ pub struct IoApic {
     pub address: u64,
     /// The global system interrupt of its first line.
     pub gsi_base: u32,
-}
-
-/// An ISA line that is not the global system interrupt of its own number, or is not
-/// edge-triggered and active high as ISA lines are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Override {
-    /// The ISA line.
-    pub isa_line: u8,
-    /// Where it arrives.
-    pub gsi: u32,
-    /// When it is active.
-    pub polarity: Polarity,
-    /// What of it makes an interrupt.
-    pub trigger: Trigger,
-}
-
-/// A line of an I/O APIC that is to raise NMIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NmiSource {
-    /// The line.
-    pub gsi: u32,
-    /// When it is active.
-    pub polarity: Polarity,
-    /// What of it makes an interrupt.
-    pub trigger: Trigger,
-}
-
-/// A pin of local APICs that is to raise NMIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LocalNmi {
-    /// Of the CPU with this uid; `None`: of all.
-    pub uid: Option<u32>,
-    /// LINT0 or LINT1.
-    pub lint: u8,
-    /// When it is active.
-    pub polarity: Polarity,
-    /// What of it makes an interrupt.
-    pub trigger: Trigger,
 }
 
 /// Interrupt controllers and how they are wired.

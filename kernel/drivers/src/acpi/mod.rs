@@ -7,11 +7,14 @@
 //! | file | what |
 //! |---|---|
 //! | `madt.rs` | CPUs and interrupt controllers |
+//! | `interrupts.rs` | puts the I/O APICs to work |
 //! | `fixed.rs` | HPET, MCFG and FADT |
 
 mod fixed;
+mod interrupts;
 mod madt;
 
+pub use interrupts::use_io_apics;
 pub use fixed::{Fadt, Hpet, PciRegion, Register, Space};
 pub use madt::{Cpu, IoApic, LocalNmi, Madt, NmiSource, Override};
 

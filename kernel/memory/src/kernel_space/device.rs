@@ -10,6 +10,7 @@ use arch::paging::{
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
 use crate::frames::{Purpose, RegionKind, regions};
+use crate::shootdown;
 
 /// Next free address of the region for device memory. A range that was unmapped is not
 /// used again: the region is 512 GiB, and a stale TLB entry can then do no harm.
@@ -101,7 +102,7 @@ impl IoMem {
             {
                 for done in 0..page {
                     if let Ok((_, flush)) = tables.unmap(VirtAddr::new(base + done * PAGE_SIZE)) {
-                        flush.flush();
+                        flush.ignore(); // nobody has touched them, or will
                     }
                 }
                 return Err(OutOfMemory::from(error).into());
@@ -134,10 +135,11 @@ impl Drop for IoMem {
         if let Some(tables) = TABLES.lock().as_mut() {
             for page in 0..pages {
                 if let Ok((_, flush)) = tables.unmap(first.offset(page * PAGE_SIZE)) {
-                    flush.flush();
+                    flush.ignore(); // all at once, below
                 }
             }
         }
+        shootdown::kernel_range(first, pages);
     }
 }
 

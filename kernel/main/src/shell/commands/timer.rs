@@ -23,11 +23,8 @@ pub(in crate::shell) fn timer(_: &mut Context<'_>, arguments: &[String]) -> Outc
     }
     println!("TSC rate          {} Hz", time::tsc_rate());
     println!("timer             local APIC, {} Hz", task::timer::rate());
-    let interrupts = || {
-        let timer = |&(vector, ..): &(u8, _, _)| vector == lapic::TIMER_VECTOR;
-        base::irq::statistics().find(timer).map_or(0, |(.., count)| count)
-    };
-    println!("timer interrupts  {}", interrupts());
+    let interrupts = |cpu| base::irq::count_of(lapic::TIMER_VECTOR, cpu);
+    println!("timer interrupts  {}", base::smp::online().iter().map(interrupts).sum::<u64>());
     let start = time::now_ns();
     task::sleep(10_000_000);
     let slept = time::now_ns().saturating_sub(start);
