@@ -4,9 +4,11 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
+use arch::timer::calibrate::{self, Bounds, CalibrationError};
 use base::{irq, time};
 use memory::kernel_space::IoMem;
 
+use crate::sched::balance::balance;
 use crate::sched::queue::with_queue;
 
 /// Timer ticks per second; 0 until [`init`].
@@ -82,7 +84,14 @@ pub fn rate() -> u64 {
 }
 
 fn on_alarm() {
-    with_queue(|queue| queue.on_alarm());
+    if with_queue(|queue| queue.on_alarm()) {
+        balance(time::now_ns());
+    }
+}
+
+/// Prepares the local APIC of another CPU than the boot CPU; its timer runs at the same rate.
+pub(crate) fn init_secondary() {
+    lapic::init(false);
 }
 
 /// Sets this CPU's timer for the time `due` of the clock, or stops it.
