@@ -100,6 +100,12 @@ fn boot(loader: LoaderInformation) -> ! {
     base::irq::init_local_pins();
     log::info!("timer: local APIC at {} Hz", task::timer::rate());
 
+    // What CPUs ask each other, also when there is only one.
+    memory::shootdown::init();
+    if let Err(error) = base::smp::init() {
+        panic!("no vector for requests between CPUs: {error}");
+    }
+
     // The rest of the story may sleep. From the first switch on interrupts are on.
     if let Err(error) = task::spawn("shell", move || start(data, settings)) {
         panic!("no memory for the first task: {error}");
@@ -109,6 +115,10 @@ fn boot(loader: LoaderInformation) -> ! {
 
 /// The second half of the story, in the task that becomes the shell.
 fn start(data: BootData, settings: Settings) {
+    // The other CPUs. (temporary: by number)
+    let cpus = task::smp::start(0..4);
+    log::info!("smp: {cpus} CPUs run");
+
     // Devices.
     if let Err(error) = drivers::serial::init_input() {
         log::error!("no input from the serial line: {error}");

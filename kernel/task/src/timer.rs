@@ -8,6 +8,7 @@ use arch::timer::calibrate::{self, Bounds, CalibrationError};
 use base::{irq, time};
 use memory::kernel_space::IoMem;
 
+use crate::sched::balance::balance;
 use crate::sched::queue::with_queue;
 
 /// Timer ticks per second; 0 until [`init`].
@@ -83,7 +84,14 @@ pub fn rate() -> u64 {
 }
 
 fn on_alarm() {
-    with_queue(|queue| queue.on_alarm());
+    if with_queue(|queue| queue.on_alarm()) {
+        balance(time::now_ns());
+    }
+}
+
+/// Prepares the local APIC of another CPU than the boot CPU; its timer runs at the same rate.
+pub(crate) fn init_secondary() {
+    lapic::init(false);
 }
 
 /// Sets this CPU's timer for the time `due` of the clock, or stops it.

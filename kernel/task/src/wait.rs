@@ -145,14 +145,6 @@ fn loop_until<T>(outcome: Result<T, WaitError>) -> T {
     }
 }
 
-impl Task {
-    /// Wakes the task if it sleeps interruptibly: sets [`SIGNAL`] first.
-    pub fn interrupt(self: &Arc<Self>) {
-        self.set_pending(SIGNAL);
-        sched::wake(self);
-    }
-}
-
 /// Sleeps for `ns` nanoseconds.
 pub fn sleep(ns: u64) {
     let deadline = time::now_ns().saturating_add(ns);
