@@ -32,17 +32,46 @@ pub fn exit(status: u8) -> ! {
     interrupts::halt_forever()
 }
 
-/// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
-/// nothing.
-pub(crate) fn leave_qemu(status: u8) {
-    // SAFETY: QEMU's debug console and debug exit. On a PC nothing answers there
-    // (0xe9 and 0xf4 are not assigned); neither does DMA.
-    let (debug, exit) = unsafe { (Port::<u8>::new(0xe9), Port::<u32>::new(0xf4)) };
+/// How the machine is about to end, other than by [`exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It will be switched off.
+    PowerOff,
+    /// It will be reset.
+    Reset,
+    /// Not at all: what was announced has failed.
+    None,
+}
+
+/// Tells the script that started QEMU how the machine is about to end, and with which
+/// status: `off 0`, `reset 1`, `none 0`.
+pub fn announce(end: End, status: u8) {
+    // SAFETY: as in `leave_qemu`.
+    let debug = unsafe { Port::<u8>::new(0xe9) };
+    let word = match end {
+        End::PowerOff => "off ",
+        End::Reset => "reset ",
+        End::None => "none ",
+    };
+    word.bytes().for_each(|byte| debug.write(byte));
+    write_status(&debug, status);
+}
+
+fn write_status(debug: &Port<u8>, status: u8) {
     for divisor in [100, 10, 1] {
         if status >= divisor || divisor == 1 {
             debug.write(b'0' + status / divisor % 10);
         }
     }
     debug.write(b'\n');
+}
+
+/// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
+/// nothing.
+pub(crate) fn leave_qemu(status: u8) {
+    // SAFETY: QEMU's debug console and debug exit. On a PC nothing answers there
+    // (0xe9 and 0xf4 are not assigned); neither does DMA.
+    let (debug, exit) = unsafe { (Port::<u8>::new(0xe9), Port::<u32>::new(0xf4)) };
+    write_status(&debug, status);
     exit.write(u32::from(status & 0x7f));
 }

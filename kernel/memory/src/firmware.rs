@@ -139,6 +139,18 @@ pub fn map_io_apic(address: u64) -> Result<IoApic, TableError> {
     }
 }
 
+/// Writes `value` to the register of eight bits at a physical address that a table names.
+///
+/// # Errors
+/// The register cannot be mapped.
+pub fn write_register(address: u64, value: u8) -> Result<(), DeviceMapError> {
+    let memory = IoMem::map(address, 1)?;
+    // SAFETY: mapped writable while `memory` lives, and not RAM that the kernel uses, as
+    // `IoMem::map` makes sure. What the device then does the firmware answers for.
+    unsafe { memory.address().as_mut_ptr::<u8>().write_volatile(value) };
+    Ok(())
+}
+
 /// A table as its header describes it.
 #[derive(Clone, Debug)]
 pub struct Table {

@@ -9,14 +9,18 @@
 //! | `madt.rs` | CPUs and interrupt controllers |
 //! | `interrupts.rs` | puts the I/O APICs to work |
 //! | `fixed.rs` | HPET, MCFG and FADT |
+//! | `power.rs` | switches the machine off and resets it |
 
 mod fixed;
 mod interrupts;
 mod madt;
+mod power;
 
 pub use interrupts::use_io_apics;
 pub use fixed::{Fadt, Hpet, PciRegion, Register, Space};
 pub use madt::{Cpu, IoApic, LocalNmi, Madt, NmiSource, Override};
+
+pub use power::{PowerError, ResetWay, power_off, reset};
 
 use alloc::vec::Vec;
 

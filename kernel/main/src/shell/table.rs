@@ -2,7 +2,7 @@
 //! family under `commands/`.
 
 use super::command::{Arguments, Command};
-use super::commands::{acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools};
+use super::commands::{acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, power, tasks, test, timer, tools};
 
 /// The commands, as `help` lists them.
 pub(super) static COMMANDS: &[Command] = &[
@@ -33,6 +33,25 @@ pub(super) static COMMANDS: &[Command] = &[
                way out, halts.",
         arguments: Arguments::None,
         run: tools::exit,
+    },
+    Command {
+        name: "poweroff",
+        usage: "",
+        summary: "switch the machine off",
+        help: "Through ACPI (S5). `make run` then ends with 0 if the command before succeeded, \
+               else 1. Where it does not work, says why and halts.",
+        arguments: Arguments::None,
+        run: power::poweroff,
+    },
+    Command {
+        name: "reboot",
+        usage: "[WAY]",
+        summary: "reset the machine, in one way or in all",
+        help: "The ways, in the order in which they are tried: acpi (the register that the FADT \
+               names), keyboard (the keyboard controller), pci (port 0xcf9), triple-fault. \
+               `make run` ends at a reset, with 0 if the command before succeeded, else 1.",
+        arguments: Arguments::First(power::ways),
+        run: power::reboot,
     },
     Command {
         name: "backtrace",

@@ -10,6 +10,7 @@ pub(super) mod irqs;
 pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
+pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;
 pub(super) mod timer;
