@@ -12,7 +12,7 @@
 mod lines;
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arch::irqchip::lapic;
 use spin::Once;
@@ -87,6 +87,17 @@ impl Spurious {
     /// All of them.
     pub const ALL: [Self; SPURIOUS_SOURCES] =
         [Self::LocalApic, Self::FirstPic, Self::SecondPic, Self::Unclaimed];
+}
+
+crate::percpu! {
+    static IN_HANDLER: AtomicBool = AtomicBool::new(false);
+}
+
+/// Whether this CPU is in an interrupt handler: what fails then is not the task that was
+/// interrupted.
+pub fn in_handler() -> bool {
+    let stay = preempt::disable();
+    IN_HANDLER.get(&stay).load(Ordering::Relaxed)
 }
 
 impl fmt::Display for Spurious {
@@ -206,6 +217,9 @@ pub(crate) fn dispatch(vector: u8) {
     }
     count(&COUNTS, index);
     {
+        let stay = preempt::disable();
+        let in_handler = IN_HANDLER.get(&stay);
+        in_handler.store(true, Ordering::Relaxed);
         let registration = SLOTS[index].lock();
         match &*registration {
             Some(found) => (found.handler)(found.word),
@@ -214,6 +228,7 @@ pub(crate) fn dispatch(vector: u8) {
                 on_unclaimed(vector);
             }
         }
+        in_handler.store(false, Ordering::Relaxed);
     }
     match pic_line {
         Some(line) => lines::with_pic(|pic| pic.end_of_interrupt(line)),
@@ -359,4 +374,20 @@ fn an_ipi_to_oneself_arrives() {
     if lapic::mode() == lapic::Mode::XApic {
         assert_eq!(lapic::send_nmi(0x100), Err(lapic::IpiError::BadTarget));
     }
+}
+
+#[macros::kernel_test]
+fn a_handler_is_known_to_be_one() {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    SEEN.store(0, Ordering::Relaxed);
+    let vector = usize::from(crate::crash::VECTOR);
+    let note = |word| SEEN.store(word as u64 + u64::from(in_handler()), Ordering::Relaxed);
+    let claimed = Vector::claim(crate::crash::VECTOR, "test", note, vector).expect("it is free");
+    assert!(!in_handler());
+    crate::crash::interrupt();
+    assert_eq!(SEEN.load(Ordering::Relaxed), vector as u64 + 1);
+    assert!(!in_handler() && !crate::preempt::in_atomic());
+    drop(claimed);
+    crate::crash::interrupt(); // nobody's: a log line
+    assert!(!in_handler());
 }

@@ -115,8 +115,9 @@ fn boot(loader: LoaderInformation) -> ! {
 
 /// The second half of the story, in the task that becomes the shell.
 fn start(data: BootData, settings: Settings) {
-    // The other CPUs. (temporary: by number)
-    let cpus = task::smp::start(0..4);
+    // The other CPUs.
+    let usable = drivers::acpi::platform().cpus.iter().filter(|cpu| cpu.usable);
+    let cpus = task::smp::start(usable.map(|cpu| cpu.apic_id));
     log::info!("smp: {cpus} CPUs run");
 
     // Devices.

@@ -82,7 +82,7 @@ fn test_failed(report: &dyn fmt::Display) {
 }
 
 fn write_current_task(out: &mut dyn Write) -> fmt::Result {
-    match with_current(|task| (task.name(), task.id())) {
+    match with_current(|task| (task.name_if_free(), task.id())) {
         Some((name, id)) => write!(out, "'{name}' (task {id})"),
         None => out.write_str("boot"),
     }

@@ -72,20 +72,21 @@ fn start_one(page: &StartPage, cpu: u32, apic_id: u32) -> Result<(), &'static st
     // holds it. The stack is the idle task's, which is kept below if the CPU does not come.
     let vector = unsafe { page.fill(top, run, cpu.into()) };
 
-    lapic::send_init(apic_id);
+    const NOT_SENT: &str = "cannot be reached: the local APIC does not send";
+    lapic::send_init(apic_id).map_err(|_| NOT_SENT)?;
     let begin = time::now_ns();
     while time::now_ns().saturating_sub(begin) < INIT_NS {
         interrupts::spin_hint();
     }
     check_clock();
     for _ in 0..2 {
-        lapic::send_startup(apic_id, vector);
+        lapic::send_startup(apic_id, vector).map_err(|_| NOT_SENT)?;
         if comes_up(cpu, STARTUP_NS) {
             break;
         }
     }
     if !comes_up(cpu, PATIENCE_NS) {
-        lapic::send_init(apic_id);
+        let _ = lapic::send_init(apic_id); // it is left out anyway
         core::mem::forget(idle);
         return Err("did not start within a second");
     }
@@ -93,7 +94,7 @@ fn start_one(page: &StartPage, cpu: u32, apic_id: u32) -> Result<(), &'static st
     let begin = time::now_ns();
     while !smp::online().contains(cpu) {
         if time::now_ns().saturating_sub(begin) > PATIENCE_NS {
-            lapic::send_init(apic_id);
+            let _ = lapic::send_init(apic_id); // it is left out anyway
             core::mem::forget(idle);
             return Err("began to run, but did not get ready within a second");
         }
@@ -126,9 +127,14 @@ fn run(cpu: u64) -> ! {
         arch::cpu::init(features);
     }
     BEGUN.store(cpu, Ordering::Release);
-    timer::init_secondary();
     let idle = STARTING.lock().take();
     let Some(idle) = idle else { interrupts::halt_forever() };
+    if lapic::join().is_err() {
+        log::error!("smp: CPU {cpu} has no x2APIC mode, which the boot CPU uses");
+        interrupts::halt_forever();
+    }
+    timer::init_secondary();
+    base::irq::init_local_pins();
     sched::adopt_idle(idle);
     check_clock();
     smp::set_online();

@@ -187,12 +187,14 @@ pub(super) fn write(register: Register, value: u32) {
 /// [`ERROR_VECTOR`], the 8259A pair on LINT0 if `external`, NMI on LINT1 (until
 /// [`set_pin`] says otherwise); then enables it.
 pub fn init(external: bool) {
+    // First of all: while it is disabled every line of the table stays masked (SDM volume 3,
+    // section 11.4.7.2).
+    write(Register::SpuriousVector, APIC_ENABLE | u32::from(SPURIOUS_VECTOR));
     write(Register::TaskPriority, 0);
     write(Register::LvtTimer, LVT_MASKED);
     set_pin(0, if external { Pin::External } else { Pin::Masked });
     set_pin(1, Pin::Nmi(Polarity::ActiveHigh, Trigger::Edge));
     write(Register::TimerDivide, DIVIDE_BY_16);
-    write(Register::SpuriousVector, APIC_ENABLE | u32::from(SPURIOUS_VECTOR));
     // What firmware did wrong is not ours.
     take_errors();
     write(Register::LvtError, u32::from(ERROR_VECTOR));
