@@ -17,6 +17,8 @@ pub mod ktest;
 mod mutex;
 mod sched;
 pub mod smp;
+#[cfg(not(test))]
+mod smp_tests;
 mod spawn;
 mod task;
 pub mod timer;

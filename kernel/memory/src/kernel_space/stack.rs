@@ -119,6 +119,13 @@ impl KernelStack {
     }
 }
 
+/// Writes `byte` to the whole of a stack that nothing runs on: for tests.
+pub fn fill(stack: &mut KernelStack, byte: u8) {
+    // SAFETY: the stack is mapped and the caller's; nothing runs on it: whoever
+    // runs a task on it keeps it.
+    unsafe { stack.bottom().as_mut_ptr::<u8>().write_bytes(byte, STACK_BYTES as usize) };
+}
+
 /// Unmaps what of the slot is mapped and frees the frames.
 fn unmap(slot: u64) {
     let mut frames: ArrayVec<Frame, STACK_PAGES> = ArrayVec::new();

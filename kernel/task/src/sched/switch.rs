@@ -11,7 +11,7 @@ use memory::shootdown;
 
 use super::balance::{self, set_idle, steal};
 use super::policy::Policy;
-use super::queue::{RunQueue, bury_current, with_queue};
+use super::queue::{RunQueue, bury_current, with_queue, with_queue_of_task};
 use crate::task::{State, Task, current};
 
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
@@ -227,10 +227,19 @@ pub(crate) fn finish_switch() {
 
 /// Nanoseconds that the current task has spent on a CPU.
 pub fn cpu_time_ns() -> u64 {
-    with_queue(|queue| {
-        queue.account(time::now_ns());
-        queue.current.as_ref().map_or(0, |current| current.cpu_ns.load(Ordering::Relaxed))
-    })
+    current().map_or(0, |task| task.cpu_time_ns())
+}
+
+impl Task {
+    /// Nanoseconds that the task has spent on a CPU.
+    pub fn cpu_time_ns(&self) -> u64 {
+        let _ = with_queue_of_task(self, |queue| {
+            if queue.is_current(self) {
+                queue.account(time::now_ns());
+            }
+        });
+        self.cpu_ns.load(Ordering::Relaxed)
+    }
 }
 
 /// Lets other tasks run first.
