@@ -34,9 +34,7 @@ fn readable(address: u64) -> bool {
     }
     // SAFETY: the tree that the CPU runs on; nothing is changed through it.
     let tables = unsafe { PageTable::from_root(control::page_table_root()) };
-    let mapped = |address| {
-        tables.lookup(VirtAddr::new(address)).is_some()
-    };
+    let mapped = |address| tables.lookup(VirtAddr::new(address)).is_some();
     mapped(address) && mapped(address + 15)
 }
 
@@ -62,7 +60,10 @@ impl Backtrace {
 
     /// Of the code that a trap interrupted.
     pub fn of_trap(frame: &TrapFrame) -> Self {
-        Self { start: [Some(CodeAddress { address: frame.rip, exact: true }), jumped_from(frame)], frame: frame.rbp }
+        Self {
+            start: [Some(CodeAddress { address: frame.rip, exact: true }), jumped_from(frame)],
+            frame: frame.rbp,
+        }
     }
 
     /// Of a thread that is switched out with stack pointer `sp`: its registers lie

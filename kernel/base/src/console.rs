@@ -196,9 +196,13 @@ macro_rules! println {
 #[macros::kernel_test]
 fn the_console_knows_whether_its_line_is_empty() {
     let mut line = Line { sequence: Sequence::None, is_empty: true };
-    for (text, is_empty) in
-        [("\x1b[1;31m", true), ("a", false), ("\x1b[0m\r", false), ("\n\x1b[0m", true), ("\x1bcx", false)]
-    {
+    for (text, is_empty) in [
+        ("\x1b[1;31m", true),
+        ("a", false),
+        ("\x1b[0m\r", false),
+        ("\n\x1b[0m", true),
+        ("\x1bcx", false),
+    ] {
         text.bytes().for_each(|byte| line.follow(byte));
         assert_eq!(line.is_empty, is_empty, "{text:?}");
     }

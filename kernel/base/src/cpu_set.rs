@@ -93,7 +93,11 @@ impl fmt::Display for CpuSet {
                 _ => write!(f, "{separator}{first}-{last}")?,
             }
             separator = ",";
-            rest.0 = rest.0.checked_shr(last + 1).and_then(|high| high.checked_shl(last + 1)).unwrap_or(0);
+            rest.0 = rest
+                .0
+                .checked_shr(last + 1)
+                .and_then(|high| high.checked_shl(last + 1))
+                .unwrap_or(0);
         }
         Ok(())
     }
@@ -145,7 +149,9 @@ impl AtomicCpuSet {
 #[macros::kernel_test]
 fn sets_of_cpus_are_listed() {
     use core::fmt::Write;
-    for (bits, text) in [(0, ""), (1, "0"), (0b1111, "0-3"), (0b101, "0,2"), (u64::MAX, "0-63"), (3 << 62, "62-63")] {
+    for (bits, text) in
+        [(0, ""), (1, "0"), (0b1111, "0-3"), (0b101, "0,2"), (u64::MAX, "0-63"), (3 << 62, "62-63")]
+    {
         let mut list = arrayvec::ArrayString::<64>::new();
         write!(list, "{}", CpuSet::from_bits(bits)).expect("short");
         assert_eq!(&*list, text);

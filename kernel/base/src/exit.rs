@@ -28,7 +28,9 @@ pub fn exits_on_panic() -> bool {
 /// halts this CPU.
 pub fn exit(status: u8) -> ! {
     leave_qemu(status);
-    crate::println!("This machine has no isa-debug-exit device; halted. It is safe to switch it off.");
+    crate::println!(
+        "This machine has no isa-debug-exit device; halted. It is safe to switch it off."
+    );
     interrupts::halt_forever()
 }
 
@@ -68,7 +70,7 @@ fn write_status(debug: &Port<u8>, status: u8) {
 
 /// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
 /// nothing.
-pub(crate) fn leave_qemu(status: u8) {
+pub fn leave_qemu(status: u8) {
     // SAFETY: QEMU's debug console and debug exit. On a PC nothing answers there
     // (0xe9 and 0xf4 are not assigned); neither does DMA.
     let (debug, exit) = unsafe { (Port::<u8>::new(0xe9), Port::<u32>::new(0xf4)) };

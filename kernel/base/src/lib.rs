@@ -4,7 +4,7 @@
 //! the preemption count ([`preempt`]), the CPUs and what they ask of each other ([`smp`],
 //! [`cpu_set`]); the log ([`log_sink`]) and the console
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
-//! ([`panic`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
+//! ([`panic`], which stops the others by [`nmi`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
 //! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
 //! purpose ([`crash`]).
 #![no_std]
@@ -23,6 +23,7 @@ pub mod io_ports;
 pub mod irq;
 pub mod ktest;
 pub mod log_sink;
+pub mod nmi;
 pub mod panic;
 pub mod percpu;
 pub mod preempt;

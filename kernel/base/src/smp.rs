@@ -8,8 +8,8 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use arch::cpu::{interrupts, local};
 use arch::cpu::local::MAX_CPUS;
+use arch::cpu::{interrupts, local};
 use arch::irqchip::lapic;
 use spin::Once;
 

@@ -110,7 +110,9 @@ impl Builder {
     ) -> Result<(), OutOfMemory> {
         let Some(directory) = self.inode_mut(directory) else { return Ok(()) };
         match directory.entries.binary_search_by(|(entry, _)| (*entry).cmp(name)) {
-            Ok(at) => directory.entries.iter_mut().skip(at).take(1).for_each(|entry| entry.1 = index),
+            Ok(at) => {
+                directory.entries.iter_mut().skip(at).take(1).for_each(|entry| entry.1 = index)
+            }
             Err(at) => {
                 directory.entries.try_reserve(1).map_err(|_| OutOfMemory)?;
                 directory.entries.insert(at, (name, index));

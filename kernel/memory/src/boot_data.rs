@@ -73,7 +73,9 @@ impl BootMemory {
         // SAFETY: `BootMemory` is only made below, for ranges that the loader names, that
         // lie below 4 GiB in RAM (so both the boot tables and the physical map show
         // them), and that `start` reserves: nobody writes to them or frees them.
-        unsafe { core::slice::from_raw_parts(PhysAddr::new(self.start).to_physmap().as_ptr(), self.len) }
+        unsafe {
+            core::slice::from_raw_parts(PhysAddr::new(self.start).to_physmap().as_ptr(), self.len)
+        }
     }
 }
 
@@ -212,9 +214,8 @@ fn root_table(information: &BootInformation<'_>) -> Option<RootTable> {
         |bytes: &[u8]| bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte)) == 0;
     let v1 = information.rsdp_v1_tag();
     let mut broken = v1.is_some_and(|rsdp| !rsdp.checksum_is_valid());
-    let mut rsdt = v1
-        .filter(|rsdp| rsdp.checksum_is_valid())
-        .map(|rsdp| rsdp.rsdt_address() as u32);
+    let mut rsdt =
+        v1.filter(|rsdp| rsdp.checksum_is_valid()).map(|rsdp| rsdp.rsdt_address() as u32);
     let mut xsdt = None;
     if let Some(tag) = information.rsdp_v2_tag() {
         // SAFETY: the tag is 44 bytes long, its padding (to 48) left out. Its own checksum
@@ -252,14 +253,17 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
         unsafe { BootInformation::load(pointer) }.map_err(|_| BootError::BadInformation)?;
 
     let mut reserved: ArrayVec<(u64, u64), 60> = ArrayVec::new();
-    let mut reserve = |start: u64, end: u64| {
-        reserved.try_push((start, end)).map_err(|_| BootError::OutOfMemory)
-    };
+    let mut reserve =
+        |start: u64, end: u64| reserved.try_push((start, end)).map_err(|_| BootError::OutOfMemory);
     let in_reach = |start: u64, end: u64| start > 0 && start < end && end <= BOOT_MAPPED_BYTES;
     reserve(loader.address(), loader.address() + information.total_size() as u64)?;
 
     let mut data = BootData {
-        loader: information.boot_loader_name_tag().and_then(|tag| tag.name().ok()).map(cut).unwrap_or_default(),
+        loader: information
+            .boot_loader_name_tag()
+            .and_then(|tag| tag.name().ok())
+            .map(cut)
+            .unwrap_or_default(),
         framebuffer: framebuffer(&information),
         ..BootData::default()
     };
@@ -277,7 +281,8 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
     }
     let image = image_layout().physical;
     for section in information.elf_sections_tag().into_iter().flat_map(|tag| tag.sections()) {
-        let (start, end) = (section.start_address(), section.start_address().wrapping_add(section.size()));
+        let (start, end) =
+            (section.start_address(), section.start_address().wrapping_add(section.size()));
         let allocated = section.is_allocated();
         let name = cut(section.name().unwrap_or("?"));
         if !allocated && in_reach(start, end) {
@@ -287,7 +292,12 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
             }
         }
         // Past the capacity there is no section worth a line of `boot-info`.
-        let _ = data.sections.try_push(Section { name, address: start, size: section.size(), allocated });
+        let _ = data.sections.try_push(Section {
+            name,
+            address: start,
+            size: section.size(),
+            allocated,
+        });
     }
     data.acpi = root_table(&information);
 
@@ -302,7 +312,8 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
     unsafe { frames::init(regions, reserved.into_iter())? };
 
     // The information lives in reserved memory, seen through the physical map.
-    let information: &'static BootInformation<'static> = alloc::boxed::Box::leak(alloc::boxed::Box::new(information));
+    let information: &'static BootInformation<'static> =
+        alloc::boxed::Box::leak(alloc::boxed::Box::new(information));
     data.command_line = information.command_line_tag().and_then(|tag| tag.cmdline().ok());
     Ok(data)
 }

@@ -173,18 +173,13 @@ pub struct Table {
 }
 
 fn length_of(table: &[u8]) -> u32 {
-    table
-        .get(4..8)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u32::from_le_bytes)
+    table.get(4..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
 fn set_length(table: &mut [u8], length: u32) {
     table[4..8].copy_from_slice(&length.to_le_bytes());
     table[9] = 0;
-    let sum = table[..length as usize]
-        .iter()
-        .fold(0u8, |sum, &byte| sum.wrapping_add(byte));
+    let sum = table[..length as usize].iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
     table[9] = sum.wrapping_neg();
 }
 
@@ -325,10 +320,7 @@ impl Tables {
         }
         let bytes = root.copy.as_deref().unwrap_or_default();
         let entries = bytes.get(HEADER..root.length as usize).unwrap_or_default();
-        let (count, listed) = (
-            entries.len() / width,
-            entries.chunks_exact(width).take(MOST),
-        );
+        let (count, listed) = (entries.len() / width, entries.chunks_exact(width).take(MOST));
         let listed = listed.map(|entry| {
             let mut address = [0; 8];
             address[..width].copy_from_slice(entry);
@@ -337,10 +329,7 @@ impl Tables {
         if count > MOST {
             log::warn!("ACPI: the root table lists {count} tables; the first {MOST} are read");
         }
-        let listed = listed
-            .filter(|&address| address != 0)
-            .map(Table::read)
-            .collect();
+        let listed = listed.filter(|&address| address != 0).map(Table::read).collect();
         Ok(Self { root, listed })
     }
 
@@ -352,11 +341,7 @@ impl Tables {
     /// The tables as the `acpi` crate shows them: those that are whole, of the kinds that
     /// the kernel reads.
     pub fn parsed(&self) -> Option<AcpiTables<TableCopies<'_>>> {
-        let revision = if self.root.signature == *b"RSDT" {
-            0
-        } else {
-            2
-        };
+        let revision = if self.root.signature == *b"RSDT" { 0 } else { 2 };
         // SAFETY: the handler shows checked copies under the tables' addresses and, for
         // any other address, a table of no kind. So nothing that the crate dereferences
         // lies outside a copy and its padding.
@@ -380,9 +365,7 @@ impl AcpiHandler for TableCopies<'_> {
     ) -> PhysicalMapping<Self, T> {
         let mut all = core::iter::once(&self.0.root).chain(&self.0.listed);
         let found = all.find(|table| table.address == address as u64 && table.error.is_none());
-        let copy = found
-            .and_then(|table| table.copy.as_deref())
-            .unwrap_or(&NOTHING);
+        let copy = found.and_then(|table| table.copy.as_deref()).unwrap_or(&NOTHING);
         let whole = copy.len().max(PADDING) - PADDING;
         // Neither can be: sizes come from headers of copies, types from the crate.
         assert!(
@@ -392,13 +375,7 @@ impl AcpiHandler for TableCopies<'_> {
         // SAFETY: the copy lives as long as the handler, which the mapping holds; it is as
         // long as the size and the type say, and every bit pattern is a table.
         unsafe {
-            PhysicalMapping::new(
-                address,
-                NonNull::from(copy).cast(),
-                size,
-                whole.max(size),
-                *self,
-            )
+            PhysicalMapping::new(address, NonNull::from(copy).cast(), size, whole.max(size), *self)
         }
     }
 
@@ -413,9 +390,7 @@ mod tests {
     fn madt(entries: &[&[u8]]) -> Vec<u8> {
         let mut table = alloc::vec![0; 44];
         table[..4].copy_from_slice(b"APIC");
-        entries
-            .iter()
-            .for_each(|entry| table.extend_from_slice(entry));
+        entries.iter().for_each(|entry| table.extend_from_slice(entry));
         let length = table.len();
         table.resize(length + PADDING, 0);
         set_length(&mut table, length as u32);
@@ -435,18 +410,10 @@ mod tests {
             let mut table = madt(&[&cpu, bad]);
             assert_eq!(cut_bad_entries(&mut table), Some(52), "{why}");
             assert_eq!(length_of(&table), 52);
-            assert_eq!(
-                table[..52]
-                    .iter()
-                    .fold(0u8, |sum, &byte| sum.wrapping_add(byte)),
-                0
-            );
+            assert_eq!(table[..52].iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte)), 0);
             assert_eq!(cut_bad_entries(&mut table), None);
         }
-        assert_eq!(
-            cut_bad_entries(&mut madt(&[&cpu, &[0x90, 3, 0], &cpu])),
-            None
-        );
+        assert_eq!(cut_bad_entries(&mut madt(&[&cpu, &[0x90, 3, 0], &cpu])), None);
         assert_eq!(cut_bad_entries(&mut madt(&[])), None);
     }
 
@@ -458,10 +425,7 @@ mod tests {
         assert_eq!(Table::read(u64::MAX - 8).error, beyond);
         assert_eq!(Table::read(1 << 52).error, beyond);
         // Zeros: the interrupt vectors of real mode hold no table.
-        assert!(matches!(
-            Table::read(0).error,
-            Some(TableError::BadLength(_))
-        ));
+        assert!(matches!(Table::read(0).error, Some(TableError::BadLength(_))));
         let root = Tables::read(RootTable::Rsdt(0x20_0000)).map(|tables| tables.listed.len());
         assert_eq!(root.err(), Some(TableError::InUsableRam));
     }

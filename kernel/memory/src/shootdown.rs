@@ -129,7 +129,8 @@ fn serve() {
                 loaded_on.0.remove(me);
             }
             Some(loaded_on)
-                if request.leave.load(Ordering::Relaxed) || LAZY.get(&stay).load(Ordering::Relaxed) =>
+                if request.leave.load(Ordering::Relaxed)
+                    || LAZY.get(&stay).load(Ordering::Relaxed) =>
             {
                 loaded_on.0.remove(me);
                 kernel_space::leave_user_half();

@@ -112,7 +112,8 @@ impl Rseq {
         }
         if regs.rip.wrapping_sub(start) < len {
             let signature: u32 = UserSlice::read_value(abort - 4)?;
-            if signature != self.signature.load(Ordering::Relaxed) || abort.wrapping_sub(start) < len
+            if signature != self.signature.load(Ordering::Relaxed)
+                || abort.wrapping_sub(start) < len
             {
                 return Err(BadAddress);
             }

@@ -26,8 +26,7 @@ pub(crate) fn init() {
 
 /// Resolves a page fault. Interrupts on.
 fn on_page_fault(fault: UserPageFault) -> bool {
-    let touch =
-        Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
+    let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
     let result = with_thread(|thread| {
         let result = thread.space.fault(touch);
         if thread.rseq.is_registered() && thread.take_switched() {

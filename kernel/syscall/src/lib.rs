@@ -48,8 +48,9 @@ extern "C" fn on_syscall(frame: &mut SyscallFrame) -> SyscallReturn {
         return SyscallReturn { value: 0, slow: SIGRETURN };
     }
     let result = match table::handler(number) {
-        Some(handler) => with_thread(|thread| handler(&Call::new(thread, frame)))
-            .unwrap_or(Err(Errno::ENOSYS)),
+        Some(handler) => {
+            with_thread(|thread| handler(&Call::new(thread, frame))).unwrap_or(Err(Errno::ENOSYS))
+        }
         None => {
             log_unknown(number);
             Err(Errno::ENOSYS)

@@ -40,8 +40,8 @@ fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Inode> {
 fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usize> {
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
-    let writes = flags & O_PATH == 0
-        && (flags & O_ACCMODE != O_RDONLY || flags & (O_TRUNC | O_CREAT) != 0);
+    let writes =
+        flags & O_PATH == 0 && (flags & O_ACCMODE != O_RDONLY || flags & (O_TRUNC | O_CREAT) != 0);
     if flags & O_TMPFILE & !O_DIRECTORY != 0 {
         return Err(Errno::EROFS);
     }

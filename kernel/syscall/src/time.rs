@@ -57,10 +57,8 @@ pub(crate) fn clock_getres(call: &Call<'_>) -> Result<usize> {
 pub(crate) fn gettimeofday(call: &Call<'_>) -> Result<usize> {
     let [to, zone, ..] = call.args;
     let micros = rtc::now_ns() / 1000;
-    let time = Timeval {
-        tv_sec: (micros / 1_000_000) as i64,
-        tv_usec: (micros % 1_000_000) as i64,
-    };
+    let time =
+        Timeval { tv_sec: (micros / 1_000_000) as i64, tv_usec: (micros % 1_000_000) as i64 };
     write_optional(to, &time)?;
     write_optional(zone, &[0i32; 2])?;
     Ok(0)

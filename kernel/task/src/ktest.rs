@@ -127,7 +127,9 @@ pub fn run(test: &'static KernelTest) -> Result<(), Failure> {
     }
     match (test.expect, report) {
         (Expect::Success, None) => Ok(()),
-        (Expect::Panic(text) | Expect::Fault(text), Some(report)) if report.contains(text) => Ok(()),
+        (Expect::Panic(text) | Expect::Fault(text), Some(report)) if report.contains(text) => {
+            Ok(())
+        }
         (_, Some(report)) => Err(Failure::Report(Box::new(report))),
         (_, None) => Err(Failure::Returned),
     }

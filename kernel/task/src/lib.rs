@@ -17,12 +17,14 @@ pub mod ktest;
 mod mutex;
 mod sched;
 pub mod smp;
+#[cfg(not(test))]
+mod smp_tests;
 mod spawn;
 mod task;
 pub mod timer;
 mod wait;
 
-pub use fpu::{load_fpu, save_fpu};
+pub use fpu::{load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard};
 pub use sched::{Policy, become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use spawn::{exit, spawn, spawn_user};

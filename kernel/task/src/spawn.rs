@@ -28,10 +28,7 @@ fn start(task: &Arc<Task>, top: u64, entry: extern "C" fn(usize) -> !, argument:
 ///
 /// # Errors
 /// [`OutOfMemory`] for its stack.
-pub fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<Arc<Task>, OutOfMemory> {
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Arc<Task>, OutOfMemory> {
     let stack = KernelStack::allocate()?;
     let top = stack.top().as_u64();
     let task = Task::new(name, Some(stack));

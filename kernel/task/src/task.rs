@@ -19,6 +19,7 @@ use spin::Once;
 
 use crate::sched::Policy;
 use crate::sched::policy::Rank;
+use crate::sched::queue::with_queue_of_task;
 use crate::wait::WaitQueue;
 
 /// Longest name of a task, in bytes; longer ones are cut.
@@ -92,7 +93,9 @@ static ALL: IrqSpinLock<BTreeMap<u64, Weak<Task>>> = IrqSpinLock::new("tasks", B
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Task {
+    /// A task that may use the CPUs that its maker may use.
     pub(crate) fn new(name: &str, stack: Option<KernelStack>) -> Arc<Self> {
+        let affinity = with_current(Self::affinity).unwrap_or(CpuSet::ALL);
         let task = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: IrqSpinLock::new("task name", cut(name)),
@@ -104,7 +107,7 @@ impl Task {
             joiners: WaitQueue::new("task exit"),
             waits_for: IrqSpinLock::new("task wait reason", ""),
             cpu: AtomicU32::new(local::cpu_number()),
-            affinity: AtomicU64::new(CpuSet::ALL.bits()),
+            affinity: AtomicU64::new(affinity.bits()),
             policy: AtomicU32::new(Policy::NORMAL.encode()),
             virtual_time: AtomicU64::new(0),
             turn: AtomicU64::new(0),
@@ -265,7 +268,7 @@ pub struct TaskInfo {
     pub cpu: u32,
     /// How it shares the CPU.
     pub policy: Policy,
-    /// Whether it was the one that ran.
+    /// Whether it was the one that ran on its CPU.
     pub is_current: bool,
     /// What it waited for, if blocked.
     pub waits_for: &'static str,
@@ -283,7 +286,7 @@ pub fn find(id: u64) -> Option<Arc<Task>> {
 /// All tasks, by number.
 pub fn tasks() -> Vec<TaskInfo> {
     let all: Vec<Arc<Task>> = ALL.lock().values().filter_map(Weak::upgrade).collect();
-    let me = with_current(Task::id);
+    let runs = |task: &Task| with_queue_of_task(task, |queue| queue.is_current(task));
     all.iter()
         .map(|task| TaskInfo {
             id: task.id,
@@ -291,7 +294,7 @@ pub fn tasks() -> Vec<TaskInfo> {
             state: task.state(),
             cpu: task.cpu(),
             policy: task.policy(),
-            is_current: Some(task.id) == me,
+            is_current: runs(task).unwrap_or(false),
             waits_for: *task.waits_for.lock(),
             cpu_ns: task.cpu_ns.load(Ordering::Relaxed),
             is_user: task.data.get().is_some(),

@@ -228,6 +228,9 @@ impl AddressSpace {
         let old = address..address.checked_add(old_len).ok_or(Errno::EINVAL)?;
         let mut state = self.state.lock();
         let vma = state.map.find(address).ok_or(Errno::EFAULT)?.clone();
+        if old.end > USER_END {
+            return Err(Errno::EINVAL);
+        }
         if new_len <= old_len && fixed.is_none() {
             if new_len < old_len {
                 self.take_away(&mut state, address + new_len..old.end)?;
@@ -245,12 +248,19 @@ impl AddressSpace {
             && state.map.is_free(tail.clone())
         {
             let backing = at_offset(&vma, tail.start);
-            state.map.insert(Vma { start: tail.start, end: tail.end, access: vma.access, backing })?;
+            state.map.insert(Vma {
+                start: tail.start,
+                end: tail.end,
+                access: vma.access,
+                backing,
+            })?;
             return Ok(address);
         }
         if !may_move {
             return Err(Errno::ENOMEM);
         }
+        // One is added and two are cut; once pages have moved nothing may fail.
+        state.map.reserve(5)?;
         let to = match fixed {
             Some(to) => {
                 let target = in_user_space(to, new_len).ok_or(Errno::EINVAL)?;
@@ -313,10 +323,8 @@ impl AddressSpace {
 fn at_offset(vma: &Vma, at: u64) -> Backing {
     match &vma.backing {
         Backing::Anonymous => Backing::Anonymous,
-        Backing::Object { object, offset, end } => Backing::Object {
-            object: object.clone(),
-            offset: offset + (at - vma.start),
-            end: *end,
-        },
+        Backing::Object { object, offset, end } => {
+            Backing::Object { object: object.clone(), offset: offset + (at - vma.start), end: *end }
+        }
     }
 }

@@ -144,8 +144,7 @@ impl AddressSpace {
             let vma = state.map.find(at).ok_or(FaultKind::NotMapped)?;
             self.bring(vma, page)?;
             // Taken out, filled and put back: nobody else knows the page yet.
-            let mut frame =
-                self.table.unmap(VirtAddr::new(page)).ok_or(FaultKind::NotMapped)?;
+            let mut frame = self.table.unmap(VirtAddr::new(page)).ok_or(FaultKind::NotMapped)?;
             let start = (at - page) as usize;
             if let Some(to) = frame.bytes_mut().get_mut(start..start + part.len()) {
                 to.copy_from_slice(part);

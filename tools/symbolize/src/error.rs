@@ -40,10 +40,7 @@ impl fmt::Display for Error {
             Self::Elf(source) => write!(f, "not a good ELF file: {source}"),
             Self::NotAKernel(why) => write!(f, "not a kernel: {why}"),
             Self::NoDebugInformation => {
-                write!(
-                    f,
-                    "no debug information; give the kernel as the linker made it"
-                )
+                write!(f, "no debug information; give the kernel as the linker made it")
             }
             Self::Dwarf(source) => write!(f, "bad debug information: {source}"),
             Self::Table(source) => write!(f, "{source}"),

@@ -47,23 +47,14 @@ pub(crate) fn functions(elf: &ElfFile64<'_>) -> Result<Vec<FunctionLines>, Error
                 continue;
             }
             let name = names::of_function(&name);
-            symbols.push(Symbol {
-                name,
-                start: address,
-                size: symbol.st_size(endian),
-                function,
-            });
+            symbols.push(Symbol { name, start: address, size: symbol.st_size(endian), function });
         }
-        functions.extend(
-            separate(symbols, end)
-                .into_iter()
-                .map(|symbol| FunctionLines {
-                    name: Rc::from(symbol.name),
-                    start: symbol.start,
-                    size: symbol.size,
-                    rows: Vec::new(),
-                }),
-        );
+        functions.extend(separate(symbols, end).into_iter().map(|symbol| FunctionLines {
+            name: Rc::from(symbol.name),
+            start: symbol.start,
+            size: symbol.size,
+            rows: Vec::new(),
+        }));
     }
     if functions.is_empty() {
         return Err(Error::NotAKernel("it has no symbols for code"));
@@ -124,12 +115,7 @@ mod tests {
     use super::*;
 
     fn symbol(name: &str, start: u64, size: u64, function: bool) -> Symbol {
-        Symbol {
-            name: name.to_owned(),
-            start,
-            size,
-            function,
-        }
+        Symbol { name: name.to_owned(), start, size, function }
     }
 
     #[test]
@@ -145,10 +131,8 @@ mod tests {
             symbol("tail", 0x1300, 0, false),
         ];
         let separate = separate(symbols, 0x1380);
-        let found: Vec<_> = separate
-            .iter()
-            .map(|found| (&*found.name, found.start, found.size))
-            .collect();
+        let found: Vec<_> =
+            separate.iter().map(|found| (&*found.name, found.start, found.size)).collect();
         assert_eq!(
             found,
             [

@@ -29,9 +29,7 @@ pub(crate) fn check_kernel(kernel: &[u8]) -> Result<(), Error> {
         return Err(Error::NotAKernel("it is not linked at a fixed address"));
     }
     if multiboot2_header(kernel).is_none() {
-        return Err(Error::NotAKernel(
-            "it has no Multiboot2 header in its first 32 KiB",
-        ));
+        return Err(Error::NotAKernel("it has no Multiboot2 header in its first 32 KiB"));
     }
     Ok(())
 }
@@ -83,9 +81,7 @@ fn segments(file: &[u8]) -> Result<Vec<Segment<'_>>, Error> {
             header.p_memsz(endian),
             header.p_align(endian),
         ];
-        let data = header
-            .data(endian, file)
-            .map_err(|()| Error::Changed("segment data"))?;
+        let data = header.data(endian, file).map_err(|()| Error::Changed("segment data"))?;
         Ok((header.p_type(endian), header.p_flags(endian), numbers, data))
     };
     elf.elf_program_headers().iter().map(segment).collect()
@@ -103,9 +99,7 @@ fn check_same(kernel: &[u8], image: &[u8], table: &[u8]) -> Result<(), Error> {
     if multiboot2_header(image) != multiboot2_header(kernel) {
         return Err(Error::Changed("Multiboot2 header"));
     }
-    let section = new
-        .section_by_name(SECTION)
-        .ok_or(Error::Changed("sections"))?;
+    let section = new.section_by_name(SECTION).ok_or(Error::Changed("sections"))?;
     if section.data()? != table || section.address() != 0 {
         return Err(Error::Changed("symbols"));
     }
@@ -171,17 +165,11 @@ mod tests {
         assert_eq!(segments(&image).unwrap(), segments(&kernel).unwrap());
         assert_eq!(multiboot2_header(&image), Some(0x1040));
         let elf = ElfFile64::<Endianness>::parse(&*image).unwrap();
-        let names: Vec<_> = elf
-            .sections()
-            .filter_map(|section| section.name().ok())
-            .collect();
+        let names: Vec<_> = elf.sections().filter_map(|section| section.name().ok()).collect();
         assert_eq!(names, [".text", ".shstrtab", SECTION]);
         assert_eq!(elf.section_by_name(SECTION).unwrap().data().unwrap(), table);
         // What has been made cannot be taken for what the linker made.
-        assert!(matches!(
-            crate::table(&image, "/".as_ref()),
-            Err(Error::NotAKernel(_))
-        ));
+        assert!(matches!(crate::table(&image, "/".as_ref()), Err(Error::NotAKernel(_))));
     }
 
     #[test]

@@ -46,13 +46,7 @@ impl Lines {
         let changes = changes(&Dwarf::load(load)?)?;
         let context = Context::from_dwarf(Dwarf::load(load)?)?;
         let (files, names) = Default::default();
-        Ok(Self {
-            context,
-            changes,
-            root: root.to_owned(),
-            files,
-            names,
-        })
+        Ok(Self { context, changes, root: root.to_owned(), files, names })
     }
 
     /// Gives functions their rows.
@@ -63,11 +57,7 @@ impl Lines {
         for function in &mut functions {
             let (start, end) = (function.start, function.start.saturating_add(function.size));
             let mut addresses = vec![start];
-            addresses.extend(
-                self.changes
-                    .range(start..end)
-                    .filter(|address| **address > start),
-            );
+            addresses.extend(self.changes.range(start..end).filter(|address| **address > start));
             for address in addresses {
                 let frames = self.frames(address)?;
                 if function.rows.last().map_or(&[][..], |row| &row.frames) != frames {
@@ -98,11 +88,7 @@ impl Lines {
                 None => None,
             };
             let line = location.and_then(|location| location.line).unwrap_or(0);
-            calls.push(Call {
-                function,
-                file,
-                line,
-            });
+            calls.push(Call { function, file, line });
         }
         // An address of which only this is known is one of which nothing is.
         if calls.iter().all(|call| call.file.is_none()) {

@@ -49,10 +49,8 @@ fn symbolize(input: &Path, output: &Path) -> Result<String, Error> {
         .and_then(|parsed| parsed.check().map(|()| parsed.functions().count()))
         .map_err(Error::BrokenTable)?;
     let image = image::with_symbols(&kernel, &table)?;
-    write_whole(output, &image).map_err(|source| Error::Write {
-        path: output.to_owned(),
-        source,
-    })?;
+    write_whole(output, &image)
+        .map_err(|source| Error::Write { path: output.to_owned(), source })?;
     Ok(format!(
         "{} KiB, of them {} KiB symbols and lines of {functions} functions",
         image.len().div_ceil(1024),
@@ -124,9 +122,7 @@ mod tests {
 
         let elf = ElfFile64::<object::Endianness>::parse(&*file).unwrap();
         let load = |id: gimli::SectionId| -> Result<Section<'_>, gimli::Error> {
-            let data = elf
-                .section_by_name(id.name())
-                .map(|section| section.uncompressed_data());
+            let data = elf.section_by_name(id.name()).map(|section| section.uncompressed_data());
             let Ok(Cow::Borrowed(data)) = data.unwrap_or(Ok(Cow::Borrowed(&[]))) else {
                 panic!("{} is compressed", id.name())
             };
@@ -134,10 +130,7 @@ mod tests {
         };
         let context = Context::from_dwarf(Dwarf::load(load).unwrap()).unwrap();
 
-        let ours: Vec<_> = table
-            .functions()
-            .filter(|f| f.name.contains("symbolize::"))
-            .collect();
+        let ours: Vec<_> = table.functions().filter(|f| f.name.contains("symbolize::")).collect();
         assert!(ours.len() > 50, "{} functions", ours.len());
         let (mut asked, mut inlined) = (0, 0);
         for function in ours {
@@ -146,28 +139,15 @@ mod tests {
                 let frames: Vec<_> = table.frames(address).collect();
                 asked += 1;
                 inlined += usize::from(frames.len() > 1);
-                assert_eq!(
-                    frames.len(),
-                    expected.len().max(1),
-                    "{address:#x}: {frames:?}"
-                );
+                assert_eq!(frames.len(), expected.len().max(1), "{address:#x}: {frames:?}");
                 for (frame, (name, file, line)) in frames.iter().zip(expected) {
-                    assert!(
-                        !frame.inlined || frame.function == name,
-                        "{address:#x}: {frame:?}"
-                    );
+                    assert!(!frame.inlined || frame.function == name, "{address:#x}: {frame:?}");
                     assert_eq!(frame.file, Some(&*file), "{address:#x}: {frame:?}");
                     assert_eq!(frame.line, line, "{address:#x}: {frame:?}");
                 }
-                assert_eq!(
-                    frames.last().map(|frame| frame.function),
-                    Some(function.name)
-                );
+                assert_eq!(frames.last().map(|frame| frame.function), Some(function.name));
             }
         }
-        assert!(
-            asked > 1000 && inlined > 100,
-            "{asked} addresses, {inlined} inlined"
-        );
+        assert!(asked > 1000 && inlined > 100, "{asked} addresses, {inlined} inlined");
     }
 }

@@ -60,10 +60,7 @@ fn cut(name: &str, depth: usize, short: bool) -> String {
     let mut open: Vec<Angle> = Vec::new();
     let mut left = name;
     while let Some(next) = left.chars().next() {
-        let arguments = open
-            .iter()
-            .filter(|angle| **angle == Angle::Arguments)
-            .count();
+        let arguments = open.iter().filter(|angle| **angle == Angle::Arguments).count();
         let told = arguments <= depth;
         let (mut token, mut rest) = left.split_at(next.len_utf8());
         if is_word(next) {
@@ -124,10 +121,7 @@ fn cut(name: &str, depth: usize, short: bool) -> String {
 /// How many parts of a path of words follow, each behind a `::`.
 fn parts_behind(mut path: &str) -> usize {
     let mut parts = 0;
-    while let Some(part) = path
-        .strip_prefix("::")
-        .filter(|part| part.starts_with(is_word))
-    {
+    while let Some(part) = path.strip_prefix("::").filter(|part| part.starts_with(is_word)) {
         path = part.trim_start_matches(is_word);
         parts += 1;
     }
@@ -172,14 +166,8 @@ mod tests {
                 "a::b::<fn(D<F<_>>) -> L>::{closure#0}",
             ),
             ("a::b::<c::d::{closure#1}>", "a::b::<d::{closure#1}>"),
-            (
-                "a::b::<<c::D<e::F> as g::H<i::J>>::K>",
-                "a::b::<<D<F> as H<J>>::K>",
-            ),
-            (
-                "<a::B<c::D> as e::F<g::H>>::i::<32>",
-                "<a::B<D> as F<H>>::i::<32>",
-            ),
+            ("a::b::<<c::D<e::F> as g::H<i::J>>::K>", "a::b::<<D<F> as H<J>>::K>"),
+            ("<a::B<c::D> as e::F<g::H>>::i::<32>", "<a::B<D> as F<H>>::i::<32>"),
             (
                 "<core::iter::adapters::filter::Filter<core::slice::iter::Iter<memory::Region>, \
                  memory::init::{closure#0}> as core::iter::traits::iterator::Iterator>::next",
@@ -196,14 +184,8 @@ mod tests {
             ("start", "start"),
             ("tasks::run", "tasks::run"),
             ("kernel::tasks::queue::run", "queue::run"),
-            (
-                "<base::sync::spin::Lock<u8, base::sync::IrqOff>>::lock",
-                "Lock<_>::lock",
-            ),
-            (
-                "<alloc::vec::Vec<u8>>::extend::<a::B<c::D>>",
-                "Vec<_>::extend",
-            ),
+            ("<base::sync::spin::Lock<u8, base::sync::IrqOff>>::lock", "Lock<_>::lock"),
+            ("<alloc::vec::Vec<u8>>::extend::<a::B<c::D>>", "Vec<_>::extend"),
             ("<u32>::checked_sub", "u32::checked_sub"),
             ("<[u8]>::first::<3>", "<[u8]>::first"),
             ("<dyn core::any::Any>::is::<u8>", "<dyn Any>::is"),

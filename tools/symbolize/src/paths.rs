@@ -22,20 +22,14 @@ pub(crate) fn shorten(path: &str, root: &Path) -> String {
     let directory = &parts[..parts.len().saturating_sub(1)];
     let source = directory.iter().rposition(|part| *part == "src");
     // Cargo unpacks a crate to registry/src/INDEX/CRATE.
-    let registry = directory
-        .windows(2)
-        .position(|parts| parts == ["registry", "src"]);
+    let registry = directory.windows(2).position(|parts| parts == ["registry", "src"]);
     let first = match (registry, source) {
         (Some(registry), _) if registry + 3 < directory.len() => registry + 3,
         // The crate's directory, which is not the root directory.
         (_, Some(source)) if source > 1 => source - 1,
         _ => directory.len(),
     };
-    parts[first..]
-        .iter()
-        .collect::<PathBuf>()
-        .to_string_lossy()
-        .into_owned()
+    parts[first..].iter().collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
 /// Without `.` and `..`, as far as the path alone tells.
@@ -61,23 +55,11 @@ mod tests {
     fn names_files_by_crate_or_workspace() {
         let root = Path::new("/home/someone/basalt");
         for (path, name) in [
-            (
-                "/home/someone/basalt/kernel/base/src/panic.rs",
-                "kernel/base/src/panic.rs",
-            ),
-            (
-                "/home/someone/basalt/./kernel/x/../base/src/panic.rs",
-                "kernel/base/src/panic.rs",
-            ),
+            ("/home/someone/basalt/kernel/base/src/panic.rs", "kernel/base/src/panic.rs"),
+            ("/home/someone/basalt/./kernel/x/../base/src/panic.rs", "kernel/base/src/panic.rs"),
             ("kernel/base/src/panic.rs", "kernel/base/src/panic.rs"),
-            (
-                "/usr/lib/rustlib/src/rust/library/core/src/fmt/mod.rs",
-                "core/src/fmt/mod.rs",
-            ),
-            (
-                "/rustc/0123456789abcdef/library/alloc/src/vec/mod.rs",
-                "alloc/src/vec/mod.rs",
-            ),
+            ("/usr/lib/rustlib/src/rust/library/core/src/fmt/mod.rs", "core/src/fmt/mod.rs"),
+            ("/rustc/0123456789abcdef/library/alloc/src/vec/mod.rs", "alloc/src/vec/mod.rs"),
             (
                 "/rustc/01/library/core/src/../../stdarch/crates/core_arch/src/x86/sse2.rs",
                 "core_arch/src/x86/sse2.rs",

@@ -27,10 +27,7 @@ impl Primes {
         composite.try_reserve_exact(bound.saturating_add(1))?;
         composite.resize(bound.saturating_add(1), false);
 
-        let mut primes = Primes {
-            count: 0,
-            largest: None,
-        };
+        let mut primes = Primes { count: 0, largest: None };
         for candidate in 2..=bound {
             if composite[candidate] {
                 continue;
@@ -58,10 +55,9 @@ fn main() -> ExitCode {
         }
     };
     match Primes::up_to(bound) {
-        Ok(Primes {
-            count,
-            largest: Some(largest),
-        }) => println!("{count} primes up to {bound}, the largest is {largest}"),
+        Ok(Primes { count, largest: Some(largest) }) => {
+            println!("{count} primes up to {bound}, the largest is {largest}")
+        }
         Ok(_) => println!("no primes up to {bound}"),
         Err(error) => {
             eprintln!("primes: {error}");

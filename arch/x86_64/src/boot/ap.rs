@@ -101,6 +101,8 @@ pub unsafe fn write_trampoline(page: PhysAddr, start: &Start, entry: fn(u64) -> 
     // parameters are written unaligned.
     unsafe {
         core::ptr::copy_nonoverlapping(code, to, bytes);
-        to.add(offset(&raw const ap_parameters) as usize).cast::<Parameters>().write_unaligned(parameters);
+        to.add(offset(&raw const ap_parameters) as usize)
+            .cast::<Parameters>()
+            .write_unaligned(parameters);
     }
 }

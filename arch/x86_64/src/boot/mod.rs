@@ -54,17 +54,11 @@ pub fn image_layout() -> ImageLayout {
     let address = |symbol: *const u8| VirtAddr::new(symbol as u64);
     let physical = |symbol: *const u8| PhysAddr::new(symbol as u64);
     ImageLayout {
-        physical: (
-            physical(&raw const __image_start_phys),
-            physical(&raw const __image_end_phys),
-        ),
+        physical: (physical(&raw const __image_start_phys), physical(&raw const __image_end_phys)),
         text: (address(&raw const __text_start), address(&raw const __text_end)),
         rodata: (address(&raw const __rodata_start), address(&raw const __rodata_end)),
         data: (address(&raw const __data_start), address(&raw const __data_end)),
         boot_stack_guard: address(&raw const __boot_stack_guard),
-        boot_stack: (
-            address(&raw const __boot_stack_bottom),
-            address(&raw const __boot_stack_top),
-        ),
+        boot_stack: (address(&raw const __boot_stack_bottom), address(&raw const __boot_stack_top)),
     }
 }

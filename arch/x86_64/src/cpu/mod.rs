@@ -29,8 +29,7 @@ pub fn init(features: &Features) {
     cr0 -= Cr0::EMULATION | Cr0::TASK_SWITCHED;
     // Nothing else stays on: with FSGSBASE, user code could load a GS base that the trap
     // entries take for the kernel's.
-    let mut cr4 =
-        Cr4::PAE | Cr4::GLOBAL_PAGES | Cr4::OS_FXSAVE | Cr4::OS_SIMD_EXCEPTIONS;
+    let mut cr4 = Cr4::PAE | Cr4::GLOBAL_PAGES | Cr4::OS_FXSAVE | Cr4::OS_SIMD_EXCEPTIONS;
     // Without it a machine check is a reset.
     cr4.set(Cr4::MACHINE_CHECK, features.machine_check);
     cr4.set(Cr4::SMEP, features.smep);

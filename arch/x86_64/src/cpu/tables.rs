@@ -40,8 +40,7 @@ pub enum InterruptStack {
 
 impl InterruptStack {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::DoubleFault, Self::Nmi, Self::MachineCheck, Self::Debug];
+    pub const ALL: [Self; 4] = [Self::DoubleFault, Self::Nmi, Self::MachineCheck, Self::Debug];
 }
 
 /// The 64-bit task-state segment.

@@ -158,7 +158,11 @@ impl PageTable {
         let slot = self.slot(table, page, level);
         let entry = slot.load();
         if entry.is_present() {
-            return if entry.is_leaf(level) { Err(MapError::InsideHugePage) } else { Ok(entry.address()) };
+            return if entry.is_leaf(level) {
+                Err(MapError::InsideHugePage)
+            } else {
+                Ok(entry.address())
+            };
         }
         let frame = frames.allocate_table().ok_or(MapError::OutOfFrames)?;
         let mut flags = EntryFlags::PRESENT | EntryFlags::WRITABLE;
@@ -260,8 +264,11 @@ impl PageTable {
             return Err(MapError::InsideHugePage);
         }
         let entry = slot.swap(Entry::EMPTY);
-        let mapping =
-            Mapping { address: entry.address().align_down(size.bytes()), size, flags: entry.flags() };
+        let mapping = Mapping {
+            address: entry.address().align_down(size.bytes()),
+            size,
+            flags: entry.flags(),
+        };
         Ok((mapping, Flush::new(page)))
     }
 

@@ -25,9 +25,8 @@ const MAX_POLLS: u32 = 50_000_000;
 pub fn measure(ticks: u16, clock: impl Fn() -> u64) -> Option<(u64, u64)> {
     // SAFETY: fixed ports of the 8254 and of the system control port, which do no DMA.
     // Nothing else in the kernel uses channel 2, and this runs on the boot CPU only.
-    let (command, channel, control) = unsafe {
-        (Port::<u8>::new(0x43), Port::<u8>::new(0x42), Port::<u8>::new(0x61))
-    };
+    let (command, channel, control) =
+        unsafe { (Port::<u8>::new(0x43), Port::<u8>::new(0x42), Port::<u8>::new(0x61)) };
     let before = control.read();
     control.write(before & !(GATE | SPEAKER));
     command.write(0b1011_0000); // channel 2, both bytes, mode 0, binary

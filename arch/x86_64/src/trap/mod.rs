@@ -170,5 +170,7 @@ pub fn triple_fault() -> ! {
     let empty = TablePointer { limit: 0, base: 0 };
     crate::cpu::interrupts::disable();
     // SAFETY: the CPU resets the machine, or shuts down; nothing runs after.
-    unsafe { asm!("lidt [{}]", "int3", "2: hlt", "jmp 2b", in(reg) &raw const empty, options(noreturn)) };
+    unsafe {
+        asm!("lidt [{}]", "int3", "2: hlt", "jmp 2b", in(reg) &raw const empty, options(noreturn))
+    };
 }

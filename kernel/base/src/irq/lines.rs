@@ -219,7 +219,9 @@ pub fn source(vector: u8) -> Source {
         return Source::Pic(line);
     }
     let index = vector.checked_sub(FIRST_GSI_VECTOR).map(usize::from);
-    match index.and_then(|index| LINES.lock().gsis.get(index).map(|known| (known.gsi, known.trigger))) {
+    match index
+        .and_then(|index| LINES.lock().gsis.get(index).map(|known| (known.gsi, known.trigger)))
+    {
         Some((gsi, trigger)) => Source::Gsi { gsi, trigger },
         None => Source::Local,
     }

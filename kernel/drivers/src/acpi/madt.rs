@@ -24,12 +24,7 @@ impl Cpu {
     /// The CPU that runs this.
     pub(super) fn this() -> Self {
         let apic_id = arch::irqchip::lapic::initial_id();
-        Self {
-            apic_id,
-            uid: 0,
-            usable: true,
-            online_capable: false,
-        }
+        Self { apic_id, uid: 0, usable: true, online_capable: false }
     }
 }
 
@@ -87,20 +82,10 @@ fn add_cpu(cpus: &mut Vec<Cpu>, apic_id: u32, uid: u32, flags: u32) {
         // Firmware lists CPUs in both ways at times; unused entries repeat an id.
         Some(known) => {
             if usable && !known.usable {
-                *known = Cpu {
-                    apic_id,
-                    uid,
-                    usable,
-                    online_capable,
-                };
+                *known = Cpu { apic_id, uid, usable, online_capable };
             }
         }
-        None => cpus.push(Cpu {
-            apic_id,
-            uid,
-            usable,
-            online_capable,
-        }),
+        None => cpus.push(Cpu { apic_id, uid, usable, online_capable }),
     }
 }
 
@@ -128,16 +113,7 @@ fn add(entry: &MadtEntry<'_>, cpus: &mut Vec<Cpu>, madt: &mut Madt) -> Result<()
     let local_nmi = |uid, lint, flags| {
         let (polarity, trigger) = wiring(flags).ok_or(BAD_FLAGS)?;
         let uid = (uid != ALL_CPUS).then_some(uid);
-        if lint > 1 {
-            Err("no such pin")
-        } else {
-            Ok(LocalNmi {
-                uid,
-                lint,
-                polarity,
-                trigger,
-            })
-        }
+        if lint > 1 { Err("no such pin") } else { Ok(LocalNmi { uid, lint, polarity, trigger }) }
     };
     match entry {
         // 0xff is the broadcast id, which firmware writes into entries without a CPU.
@@ -157,31 +133,18 @@ fn add(entry: &MadtEntry<'_>, cpus: &mut Vec<Cpu>, madt: &mut Madt) -> Result<()
             {
                 return Err("the same I/O APIC again");
             }
-            madt.io_apics.push(IoApic {
-                id: chip.io_apic_id,
-                address,
-                gsi_base,
-            });
+            madt.io_apics.push(IoApic { id: chip.io_apic_id, address, gsi_base });
         }
         MadtEntry::InterruptSourceOverride(line) => {
             let (isa_line, gsi) = (line.irq, line.global_system_interrupt);
             if line.bus != 0 || isa_line > 15 {
                 return Err("not an ISA line");
             }
-            if madt
-                .overrides
-                .iter()
-                .any(|known| known.isa_line == isa_line)
-            {
+            if madt.overrides.iter().any(|known| known.isa_line == isa_line) {
                 return Err("the same ISA line again");
             }
             let (polarity, trigger) = wiring(line.flags).ok_or(BAD_FLAGS)?;
-            madt.overrides.push(Override {
-                isa_line,
-                gsi,
-                polarity,
-                trigger,
-            });
+            madt.overrides.push(Override { isa_line, gsi, polarity, trigger });
         }
         MadtEntry::NmiSource(line) => {
             let (polarity, trigger) = wiring(line.flags).ok_or(BAD_FLAGS)?;
@@ -192,17 +155,11 @@ fn add(entry: &MadtEntry<'_>, cpus: &mut Vec<Cpu>, madt: &mut Madt) -> Result<()
             });
         }
         MadtEntry::LocalApicNmi(pin) => {
-            let uid = if pin.processor_id == 0xff {
-                ALL_CPUS
-            } else {
-                pin.processor_id.into()
-            };
-            madt.local_nmis
-                .push(local_nmi(uid, pin.nmi_line, pin.flags)?);
+            let uid = if pin.processor_id == 0xff { ALL_CPUS } else { pin.processor_id.into() };
+            madt.local_nmis.push(local_nmi(uid, pin.nmi_line, pin.flags)?);
         }
         MadtEntry::X2ApicNmi(pin) => {
-            madt.local_nmis
-                .push(local_nmi(pin.processor_uid, pin.nmi_line, pin.flags)?);
+            madt.local_nmis.push(local_nmi(pin.processor_uid, pin.nmi_line, pin.flags)?);
         }
         MadtEntry::LocalApicAddressOverride(chip) => {
             madt.local_apic_address = chip.local_apic_address;
@@ -230,12 +187,6 @@ fn a_cpu_that_is_listed_twice_is_one() {
     add_cpu(&mut cpus, 0, 3, 1);
     add_cpu(&mut cpus, 1, 4, 0);
     add_cpu(&mut cpus, 2, 5, 2);
-    let found: Vec<_> = cpus
-        .iter()
-        .map(|cpu| (cpu.uid, cpu.usable, cpu.online_capable))
-        .collect();
-    assert_eq!(
-        found,
-        [(3, true, false), (2, true, false), (5, false, true)]
-    );
+    let found: Vec<_> = cpus.iter().map(|cpu| (cpu.uid, cpu.usable, cpu.online_capable)).collect();
+    assert_eq!(found, [(3, true, false), (2, true, false), (5, false, true)]);
 }

@@ -16,8 +16,8 @@ mod interrupts;
 mod madt;
 mod power;
 
-pub use interrupts::use_io_apics;
 pub use fixed::{Fadt, Hpet, PciRegion, Register, Space};
+pub use interrupts::use_io_apics;
 pub use madt::{Cpu, IoApic, LocalNmi, Madt, NmiSource, Override};
 
 pub use power::{PowerError, ResetWay, power_off, reset};
@@ -47,13 +47,7 @@ pub struct Platform {
 impl Platform {
     /// What there is without any table.
     fn without_tables() -> Self {
-        Self {
-            cpus: alloc::vec![Cpu::this()],
-            madt: None,
-            hpet: None,
-            pci: Vec::new(),
-            fadt: None,
-        }
+        Self { cpus: alloc::vec![Cpu::this()], madt: None, hpet: None, pci: Vec::new(), fadt: None }
     }
 
     fn read(tables: &Tables) -> Self {
@@ -116,9 +110,7 @@ pub fn init(boot: &BootData) -> &'static Platform {
 /// # Panics
 /// Before [`init`].
 pub fn platform() -> &'static Platform {
-    PLATFORM
-        .get()
-        .expect("acpi::init comes first in the boot story")
+    PLATFORM.get().expect("acpi::init comes first in the boot story")
 }
 
 /// The tables; `None` if there are none.

@@ -89,9 +89,10 @@ fn word_register(register: &Register) -> Result<IoPorts, PowerError> {
 /// `NoRegister`, `BadTable`, `NoSleepType`.
 fn sleep_types(fadt: &Fadt, tables: &Tables) -> Result<SleepTypes, PowerError> {
     let dsdt = Tables::at(fadt.dsdt.ok_or(PowerError::NoRegister)?);
-    let found = dsdt.body().map_err(PowerError::BadTable).and_then(|aml| {
-        aml_s5::find(&aml).map_err(PowerError::NoSleepType)
-    });
+    let found = dsdt
+        .body()
+        .map_err(PowerError::BadTable)
+        .and_then(|aml| aml_s5::find(&aml).map_err(PowerError::NoSleepType));
     let secondary = tables.listed.iter().filter(|table| table.signature == *b"SSDT");
     let mut others = secondary.filter_map(|table| aml_s5::find(&table.body().ok()?).ok());
     found.or_else(|error| others.next().ok_or(error))
@@ -200,7 +201,8 @@ pub fn reset(platform: &Platform, way: ResetWay) -> PowerError {
 }
 
 fn reset_by_register(platform: &Platform) -> Result<(), PowerError> {
-    let (register, value) = platform.fadt.and_then(|fadt| fadt.reset).ok_or(PowerError::NoRegister)?;
+    let (register, value) =
+        platform.fadt.and_then(|fadt| fadt.reset).ok_or(PowerError::NoRegister)?;
     match register.space {
         Space::Memory => {
             firmware::write_register(register.address, value).map_err(PowerError::NotMapped)

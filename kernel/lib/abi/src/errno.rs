@@ -65,8 +65,7 @@ impl Errno {
     /// What went wrong in words, as `strerror(3)` says it: "Bad address".
     #[must_use]
     pub fn description(self) -> &'static str {
-        self.entry()
-            .map_or("Unknown error", |(_, description)| description)
+        self.entry().map_or("Unknown error", |(_, description)| description)
     }
 
     fn entry(self) -> Option<(&'static str, &'static str)> {
@@ -301,24 +300,15 @@ mod tests {
 
     #[test]
     fn prints_its_name() {
-        assert_eq!(
-            format!("{} {:?}", Errno::ENOSYS, Errno::E2BIG),
-            "ENOSYS E2BIG"
-        );
+        assert_eq!(format!("{} {:?}", Errno::ENOSYS, Errno::E2BIG), "ENOSYS E2BIG");
         assert_eq!(Errno::ENOENT.description(), "No such file or directory");
         let unnamed = Errno::from_code(512).unwrap();
-        assert_eq!(
-            format!("{unnamed}: {}", unnamed.description()),
-            "errno 512: Unknown error"
-        );
+        assert_eq!(format!("{unnamed}: {}", unnamed.description()), "errno 512: Unknown error");
     }
 
     #[test]
     fn the_build_machine_describes_them_the_same_way() {
-        for code in (1..=133)
-            .filter_map(Errno::from_code)
-            .filter(|errno| errno.name().is_some())
-        {
+        for code in (1..=133).filter_map(Errno::from_code).filter(|errno| errno.name().is_some()) {
             let host = std::io::Error::from_raw_os_error(code.code()).to_string();
             let expected = format!("{} (os error {})", code.description(), code.code());
             assert_eq!(host, expected);

@@ -436,10 +436,7 @@ mod tests {
     #[test]
     fn known_numbers() {
         // arch/x86/entry/syscalls/syscall_64.tbl
-        assert_eq!(
-            (READ, EXECVE, EXIT_GROUP, OPENAT, CLONE3),
-            (0, 59, 231, 257, 435)
-        );
+        assert_eq!((READ, EXECVE, EXIT_GROUP, OPENAT, CLONE3), (0, 59, 231, 257, 435));
         assert_eq!(syscall_name(0), Some("read"));
         assert_eq!(syscall_name(1), Some("write"));
         assert_eq!(syscall_name(231), Some("exit_group"));

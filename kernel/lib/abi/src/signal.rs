@@ -87,10 +87,7 @@ impl Signal {
     /// The name, `SIGSEGV`; `None` for a real-time signal.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
-        NAMES
-            .iter()
-            .find(|(signal, _)| *signal == self)
-            .map(|(_, name)| *name)
+        NAMES.iter().find(|(signal, _)| *signal == self).map(|(_, name)| *name)
     }
 
     /// Whether the signal is real-time: queued, and without a meaning of its own.
@@ -218,9 +215,7 @@ mod tests {
     #[test]
     fn bits_fill_the_set() {
         assert_eq!(Signal::SIGHUP.bit(), 1);
-        let all = (1..=64)
-            .filter_map(Signal::new)
-            .fold(0, |set, signal| set | signal.bit());
+        let all = (1..=64).filter_map(Signal::new).fold(0, |set, signal| set | signal.bit());
         assert_eq!(all, u64::MAX);
     }
 
@@ -237,10 +232,7 @@ mod tests {
         assert_eq!(count(DefaultAction::Ignore), 3);
         assert_eq!(count(DefaultAction::Continue), 1);
         assert_eq!(count(DefaultAction::Terminate), 13);
-        assert_eq!(
-            Signal::new(40).unwrap().default_action(),
-            DefaultAction::Terminate
-        );
+        assert_eq!(Signal::new(40).unwrap().default_action(), DefaultAction::Terminate);
         assert!(!Signal::SIGKILL.is_catchable() && Signal::SIGTERM.is_catchable());
     }
 }

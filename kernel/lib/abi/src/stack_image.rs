@@ -74,11 +74,7 @@ pub struct StackImage {
 /// - `ENOMEM`: no memory for the image.
 pub fn build(request: &StackRequest<'_>) -> Result<StackImage> {
     check(request)?;
-    let mut space = Space {
-        address: request.top,
-        top: request.top,
-        limit: request.limit,
-    };
+    let mut space = Space { address: request.top, top: request.top, limit: request.limit };
     space.take(WORD)?;
     let exec_path = space.take_string(request.exec_path)?;
     let env_end = space.address;
@@ -89,13 +85,8 @@ pub fn build(request: &StackRequest<'_>) -> Result<StackImage> {
     let platform = space.take_string(request.platform)?;
     let random = space.take(request.random.len() as u64)?;
 
-    let own = [
-        (AT_RANDOM, random),
-        (AT_EXECFN, exec_path),
-        (AT_PLATFORM, platform),
-        (AT_NULL, 0),
-    ]
-    .map(|(key, value)| (u64::from(key), value));
+    let own = [(AT_RANDOM, random), (AT_EXECFN, exec_path), (AT_PLATFORM, platform), (AT_NULL, 0)]
+        .map(|(key, value)| (u64::from(key), value));
     // The number of arguments, two null pointers, and two words for each pair.
     let words = 3 + args.len() + env.len() + 2 * (request.auxv.len() + own.len());
     space.take(words as u64 * WORD)?;
@@ -116,18 +107,10 @@ pub fn build(request: &StackRequest<'_>) -> Result<StackImage> {
     image.bytes.extend_from_slice(&request.random);
     image.string(request.platform);
     request.args.iter().for_each(|arg| image.string(arg));
-    request
-        .env
-        .iter()
-        .for_each(|variable| image.string(variable));
+    request.env.iter().for_each(|variable| image.string(variable));
     image.string(request.exec_path);
     image.pad_to(request.top);
-    Ok(StackImage {
-        bytes: image.bytes,
-        sp,
-        args: args_start..args_end,
-        env: args_end..env_end,
-    })
+    Ok(StackImage { bytes: image.bytes, sp, args: args_start..args_end, env: args_end..env_end })
 }
 
 /// Refuses what cannot be represented.
@@ -168,9 +151,7 @@ impl Space {
     /// the last string's first.
     fn take_strings(&mut self, strings: &[&[u8]]) -> Result<Vec<u64>> {
         let mut addresses = Vec::new();
-        addresses
-            .try_reserve_exact(strings.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        addresses.try_reserve_exact(strings.len()).map_err(|_| Errno::ENOMEM)?;
         for string in strings.iter().rev() {
             addresses.push(self.take_string(string)?);
         }

@@ -51,10 +51,7 @@ mod tests {
     #[test]
     fn exit_codes() {
         for code in 0..=255 {
-            assert_eq!(
-                decoded(exited(code)),
-                (Some(code), None, false, None, false)
-            );
+            assert_eq!(decoded(exited(code)), (Some(code), None, false, None, false));
         }
         assert_eq!(exited(-1), exited(255));
         assert_eq!(exited(256), exited(0));
@@ -68,10 +65,7 @@ mod tests {
             assert_eq!(decoded(ended), (None, Some(number), false, None, false));
             let dumped = signaled(signal, true);
             assert_eq!(decoded(dumped), (None, Some(number), true, None, false));
-            assert_eq!(
-                decoded(stopped(signal)),
-                (None, None, false, Some(number), false)
-            );
+            assert_eq!(decoded(stopped(signal)), (None, None, false, Some(number), false));
         }
         assert!(decoded(CONTINUED).4);
     }

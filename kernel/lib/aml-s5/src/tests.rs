@@ -30,14 +30,14 @@ fn packages_of_known_machines() {
 #[test]
 fn other_values_are_not_understood() {
     for value in [
-        &[0x0a, 0x05][..],                        // not a package
-        &[0x12, 0x02, 0x00],                      // of no elements
-        &[0x12, 0x06, 0x04, 0x0a],                // past its end
-        &[0x12, 0x03, 0x02, 0x0a, 0x05, 0x0a, 5], // the second element lies outside
-        &[0x12, 0x06, 0x04, 0x0a, 0x08, 0, 0],    // four bits
+        &[0x0a, 0x05][..],                              // not a package
+        &[0x12, 0x02, 0x00],                            // of no elements
+        &[0x12, 0x06, 0x04, 0x0a],                      // past its end
+        &[0x12, 0x03, 0x02, 0x0a, 0x05, 0x0a, 5],       // the second element lies outside
+        &[0x12, 0x06, 0x04, 0x0a, 0x08, 0, 0],          // four bits
         &[0x12, 0x08, 0x02, b'S', b'5', b'T', b'A', 0], // a name
-        &[0x12, 0xff],                            // half a length
-        &[0x12, 0x00, 0x04],                      // a length that is less than its own
+        &[0x12, 0xff],                                  // half a length
+        &[0x12, 0x00, 0x04],                            // a length that is less than its own
     ] {
         let aml = [&[NAME_OP][..], b"_S5_", value].concat();
         assert_eq!(find(&aml), Err(S5Error::NotUnderstood), "{value:x?}");

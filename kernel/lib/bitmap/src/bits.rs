@@ -6,11 +6,7 @@ pub(crate) const WORD_BITS: usize = u64::BITS as usize;
 
 /// The bits from `from` on; none from 64 on.
 pub(crate) const fn bits_from(from: usize) -> u64 {
-    if from < WORD_BITS {
-        u64::MAX << from
-    } else {
-        0
-    }
+    if from < WORD_BITS { u64::MAX << from } else { 0 }
 }
 
 /// The bits from `from` to before `to`, both at most 64.
@@ -20,11 +16,7 @@ pub(crate) const fn bits_between(from: usize, to: usize) -> u64 {
 
 /// The words that `start..end` covers, with the bits in each; none if it is empty.
 pub(crate) fn spans(start: usize, end: usize) -> impl Iterator<Item = (usize, u64)> {
-    let past = if start < end {
-        end.div_ceil(WORD_BITS)
-    } else {
-        0
-    };
+    let past = if start < end { end.div_ceil(WORD_BITS) } else { 0 };
     let words = start / WORD_BITS..past;
     words.map(move |word| {
         let first = word * WORD_BITS;

@@ -25,15 +25,8 @@ impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyFree { frame } => write!(f, "frame {frame:#x} is free already"),
-            Self::OutOfRange {
-                start,
-                count,
-                frames,
-            } => {
-                write!(
-                    f,
-                    "{count} frames from {start:#x} are not within the {frames:#x} there are"
-                )
+            Self::OutOfRange { start, count, frames } => {
+                write!(f, "{count} frames from {start:#x} are not within the {frames:#x} there are")
             }
         }
     }

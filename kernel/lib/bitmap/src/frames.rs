@@ -46,13 +46,7 @@ impl<'a> FrameBitmap<'a> {
         let summary = &mut summary[..summary_for(frames)];
         words.fill(0);
         summary.fill(0);
-        Self {
-            words,
-            summary,
-            frames,
-            free: 0,
-            hint: 0,
-        }
+        Self { words, summary, frames, free: 0, hint: 0 }
     }
 
     /// How many frames there are, free and used.
@@ -82,11 +76,7 @@ impl<'a> FrameBitmap<'a> {
         let end = start
             .checked_add(count)
             .filter(|end| *end <= frames)
-            .ok_or(FrameError::OutOfRange {
-                start,
-                count,
-                frames,
-            })?;
+            .ok_or(FrameError::OutOfRange { start, count, frames })?;
         for (word, bits) in spans(start, end) {
             let already = self.words[word] & bits;
             if already != 0 {
@@ -137,9 +127,8 @@ impl<'a> FrameBitmap<'a> {
         if count >= WORD_BITS {
             return self.allocate_range(count, count, within);
         }
-        let start = self.search(within, count, |frames, from, to| {
-            frames.find_in_word(order, from, to)
-        })?;
+        let start =
+            self.search(within, count, |frames, from, to| frames.find_in_word(order, from, to))?;
         self.take(start, count)
     }
 
@@ -164,11 +153,7 @@ impl<'a> FrameBitmap<'a> {
     /// Every run of free frames, from the lowest on.
     #[must_use]
     pub fn free_runs(&self) -> FreeRuns<'_> {
-        FreeRuns {
-            words: self.words,
-            frames: self.frames,
-            next: 0,
-        }
+        FreeRuns { words: self.words, frames: self.frames, next: 0 }
     }
 
     /// Looks with `find` from the hint to the end of `within`, then from its

@@ -58,23 +58,13 @@ mod tests {
             }
             quoted.push(c);
         }
-        if argument.contains(' ') {
-            format!("\"{quoted}\"")
-        } else {
-            quoted
-        }
+        if argument.contains(' ') { format!("\"{quoted}\"") } else { quoted }
     }
 
     #[test]
     fn a_whole_quoted_line_is_undone() {
-        assert_eq!(
-            unquote(r#""loglevel=info ls; exit 0""#),
-            "loglevel=info ls; exit 0"
-        );
-        assert_eq!(
-            unquote(r#" "echo \"a b\" \'c\' \\" "#),
-            r#"echo "a b" 'c' \"#
-        );
+        assert_eq!(unquote(r#""loglevel=info ls; exit 0""#), "loglevel=info ls; exit 0");
+        assert_eq!(unquote(r#" "echo \"a b\" \'c\' \\" "#), r#"echo "a b" 'c' \"#);
         assert_eq!(unquote(r#""""#), "");
     }
 

@@ -33,11 +33,7 @@ impl fmt::Display for ParseError {
                 write!(f, "quote {quote} at column {} is not closed", offset + 1)
             }
             Self::TrailingBackslash { offset } => {
-                write!(
-                    f,
-                    "nothing to escape after the backslash at column {}",
-                    offset + 1
-                )
+                write!(f, "nothing to escape after the backslash at column {}", offset + 1)
             }
         }
     }
@@ -69,11 +65,7 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self {
-            chars: text.char_indices(),
-            open: None,
-            failed: false,
-        }
+        Self { chars: text.char_indices(), open: None, failed: false }
     }
 
     /// The character after a backslash at `offset`, which stands outside quotes.

@@ -33,26 +33,18 @@ impl BootArgs {
                 break;
             }
         }
-        Self {
-            settings,
-            commands: String::from(rest),
-        }
+        Self { settings, commands: String::from(rest) }
     }
 
     /// The value of a setting; the last one if it was given more than once.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.settings()
-            .filter(|(name, _)| *name == key)
-            .map(|(_, value)| value)
-            .last()
+        self.settings().filter(|(name, _)| *name == key).map(|(_, value)| value).last()
     }
 
     /// All settings in the order given, repetitions too, as (key, value).
     pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.settings
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The text of the commands, empty if there are none. For
@@ -100,10 +92,7 @@ mod tests {
     #[test]
     fn settings_come_first() {
         let args = BootArgs::parse("  loglevel=debug root=/dev/vda exec /bin/env a=b; exit 0 ");
-        assert_eq!(
-            settings(&args),
-            [("loglevel", "debug"), ("root", "/dev/vda")]
-        );
+        assert_eq!(settings(&args), [("loglevel", "debug"), ("root", "/dev/vda")]);
         assert_eq!(args.commands(), "exec /bin/env a=b; exit 0 ");
         assert_eq!(args.get("root"), Some("/dev/vda"));
         assert_eq!(args.get("a"), None);
@@ -122,13 +111,7 @@ mod tests {
         let args = BootArgs::parse(r#"a="x y;z" b='q"' c= d=p\ q e.f-g_9=1=2 ls"#);
         assert_eq!(
             settings(&args),
-            [
-                ("a", "x y;z"),
-                ("b", "q\""),
-                ("c", ""),
-                ("d", "p q"),
-                ("e.f-g_9", "1=2")
-            ]
+            [("a", "x y;z"), ("b", "q\""), ("c", ""), ("d", "p q"), ("e.f-g_9", "1=2")]
         );
         assert_eq!(args.commands(), "ls");
     }

@@ -22,27 +22,15 @@ pub fn split_commands(line: &str) -> Result<Vec<&str>, ParseError> {
         }
     }
     commands.extend(line.get(start..));
-    Ok(commands
-        .into_iter()
-        .map(trim_command)
-        .filter(|command| !command.is_empty())
-        .collect())
+    Ok(commands.into_iter().map(trim_command).filter(|command| !command.is_empty()).collect())
 }
 
 /// Without the white space around it, except a space that a backslash at the
 /// end escapes.
 fn trim_command(command: &str) -> &str {
     let trimmed = command.trim();
-    let backslashes = trimmed
-        .bytes()
-        .rev()
-        .take_while(|byte| *byte == b'\\')
-        .count();
-    if backslashes % 2 == 0 {
-        trimmed
-    } else {
-        command.trim_start()
-    }
+    let backslashes = trimmed.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    if backslashes % 2 == 0 { trimmed } else { command.trim_start() }
 }
 
 /// Splits a command at white space outside quotes and takes the quoting off.
@@ -78,27 +66,18 @@ mod tests {
 
     #[test]
     fn commands_end_at_semicolons_outside_quotes() {
-        assert_eq!(
-            split_commands("ls /; ; exit 0;").unwrap(),
-            ["ls /", "exit 0"]
-        );
+        assert_eq!(split_commands("ls /; ; exit 0;").unwrap(), ["ls /", "exit 0"]);
         assert_eq!(
             split_commands(r#"echo "a;b" 'c;d' e\;f ; g"#).unwrap(),
             [r#"echo "a;b" 'c;d' e\;f"#, "g"]
         );
-        assert_eq!(
-            split_commands(r"echo \ ; ls \\ ").unwrap(),
-            [r"echo \ ", r"ls \\"]
-        );
+        assert_eq!(split_commands(r"echo \ ; ls \\ ").unwrap(), [r"echo \ ", r"ls \\"]);
         assert!(split_commands(" ;; ").unwrap().is_empty());
     }
 
     #[test]
     fn words_lose_their_quotes() {
-        assert_eq!(
-            words("  exec  /bin/primes\t15000 "),
-            ["exec", "/bin/primes", "15000"]
-        );
+        assert_eq!(words("  exec  /bin/primes\t15000 "), ["exec", "/bin/primes", "15000"]);
         assert_eq!(words(r#"a"b c"'d e'\ f"#), ["ab cd e f"]);
         assert_eq!(words(r#"'' "" x"#), ["", "", "x"]);
         assert_eq!(words(r#""\"\\\'\n" '\"'"#), [r#""\'\n"#, r#"\""#]);
@@ -108,17 +87,11 @@ mod tests {
 
     #[test]
     fn unfinished_quoting_is_an_error_that_says_where() {
-        let open = ParseError::UnterminatedQuote {
-            quote: '\'',
-            offset: 5,
-        };
+        let open = ParseError::UnterminatedQuote { quote: '\'', offset: 5 };
         assert_eq!(split_words("echo 'a"), Err(open));
         assert_eq!(split_commands("echo 'a; b"), Err(open));
         assert_eq!(open.to_string(), "quote ' at column 6 is not closed");
-        let open = ParseError::UnterminatedQuote {
-            quote: '"',
-            offset: 0,
-        };
+        let open = ParseError::UnterminatedQuote { quote: '"', offset: 0 };
         assert_eq!(split_words(r#""a\""#), Err(open));
         let slash = ParseError::TrailingBackslash { offset: 3 };
         assert_eq!(split_words(r"ls \"), Err(slash));

@@ -20,13 +20,7 @@ impl<'a> Archive<'a> {
     /// trailers. The first error ends it.
     #[must_use]
     pub const fn entries(&self) -> Entries<'a> {
-        Entries {
-            input: self.input,
-            offset: 0,
-            archive: 0,
-            inside: false,
-            failed: false,
-        }
+        Entries { input: self.input, offset: 0, archive: 0, inside: false, failed: false }
     }
 }
 
@@ -55,13 +49,11 @@ impl<'a> Entries<'a> {
         self.offset += zeros;
         let rest = rest.get(zeros..).unwrap_or_default();
         self.check_start(rest)?;
-        let header = rest
-            .first_chunk::<HEADER_LEN>()
-            .ok_or(CpioError::Truncated {
-                offset: self.offset,
-                needed: HEADER_LEN,
-                available: rest.len(),
-            })?;
+        let header = rest.first_chunk::<HEADER_LEN>().ok_or(CpioError::Truncated {
+            offset: self.offset,
+            needed: HEADER_LEN,
+            available: rest.len(),
+        })?;
         let header = Header::parse(header, self.offset)?;
         let (entry, next) = header.entry(self.input, self.offset, self.archive)?;
         self.offset = next;
@@ -84,10 +76,7 @@ impl<'a> Entries<'a> {
                 return Err(CpioError::OtherFormat { offset });
             }
             let mut magic = [0; 6];
-            magic
-                .iter_mut()
-                .zip(rest)
-                .for_each(|(to, from)| *to = *from);
+            magic.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
             return Err(CpioError::BadMagic { offset, magic });
         }
         Ok(())

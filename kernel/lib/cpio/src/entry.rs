@@ -68,11 +68,7 @@ impl Entry<'_> {
     /// carries the data, mostly the last.
     #[must_use]
     pub fn link_key(&self) -> Option<LinkKey> {
-        let key = LinkKey {
-            archive: self.archive,
-            dev: self.dev,
-            ino: self.ino,
-        };
+        let key = LinkKey { archive: self.archive, dev: self.dev, ino: self.ino };
         (self.nlink > 1 && self.mode & S_IFMT != S_IFDIR).then_some(key)
     }
 
@@ -94,21 +90,14 @@ impl Header {
     /// Reads the header at `offset`, where `bytes` were found.
     pub(crate) fn parse(bytes: &[u8; HEADER_LEN], offset: usize) -> Result<Self, CpioError> {
         let Some((magic, rest)) = bytes.split_first_chunk::<MAGIC_LEN>() else {
-            return Err(CpioError::Truncated {
-                offset,
-                needed: HEADER_LEN,
-                available: 0,
-            });
+            return Err(CpioError::Truncated { offset, needed: HEADER_LEN, available: 0 });
         };
         let with_checksum = match magic {
             b"070701" => false,
             b"070702" => true,
             b"070707" => return Err(CpioError::OtherFormat { offset }),
             _ => {
-                return Err(CpioError::BadMagic {
-                    offset,
-                    magic: *magic,
-                });
+                return Err(CpioError::BadMagic { offset, magic: *magic });
             }
         };
         let mut fields = [0; FIELDS];
@@ -127,26 +116,10 @@ impl Header {
         offset: usize,
         archive: usize,
     ) -> Result<(Entry<'a>, usize), CpioError> {
-        let [
-            ino,
-            mode,
-            uid,
-            gid,
-            nlink,
-            mtime,
-            size,
-            maj,
-            min,
-            rmaj,
-            rmin,
-            name_len,
-            _,
-        ] = self.fields;
+        let [ino, mode, uid, gid, nlink, mtime, size, maj, min, rmaj, rmin, name_len, _] =
+            self.fields;
         if name_len == 0 || name_len > MAX_NAME_LEN {
-            return Err(CpioError::BadNameLength {
-                offset,
-                len: name_len,
-            });
+            return Err(CpioError::BadNameLength { offset, len: name_len });
         }
         let name_offset = offset + HEADER_LEN;
         // No sum overflows: a length is 32 bits, an offset within the input.
@@ -155,11 +128,8 @@ impl Header {
         let data_end = data_offset + size as usize;
         // Without data the padding of the name may be missing at the very end.
         let end = if size == 0 { name_end } else { data_end };
-        let truncated = CpioError::Truncated {
-            offset,
-            needed: end - offset,
-            available: input.len() - offset,
-        };
+        let truncated =
+            CpioError::Truncated { offset, needed: end - offset, available: input.len() - offset };
         if end > input.len() {
             return Err(truncated);
         }
@@ -168,9 +138,7 @@ impl Header {
         let name = match name.split_last() {
             Some((0, name)) if !name.contains(&0) => name,
             _ => {
-                return Err(CpioError::BadName {
-                    offset: name_offset,
-                });
+                return Err(CpioError::BadName { offset: name_offset });
             }
         };
         self.verify(mode, data, data_offset)?;
@@ -197,15 +165,9 @@ impl Header {
         let Some(expected) = self.checksum.filter(|_| mode & S_IFMT == S_IFREG) else {
             return Ok(());
         };
-        let actual = data
-            .iter()
-            .fold(0u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+        let actual = data.iter().fold(0u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
         if actual != expected {
-            return Err(CpioError::BadChecksum {
-                offset,
-                expected,
-                actual,
-            });
+            return Err(CpioError::BadChecksum { offset, expected, actual });
         }
         Ok(())
     }
@@ -216,10 +178,7 @@ fn parse_field(digits: &[u8; FIELD_LEN], offset: usize) -> Result<u32, CpioError
     let mut value = 0;
     for (index, byte) in digits.iter().enumerate() {
         let digit = char::from(*byte).to_digit(16);
-        let bad = CpioError::BadDigit {
-            offset: offset + index,
-            byte: *byte,
-        };
+        let bad = CpioError::BadDigit { offset: offset + index, byte: *byte };
         value = value << 4 | digit.ok_or(bad)?;
     }
     Ok(value)

@@ -93,9 +93,7 @@ impl Compression {
     /// How `bytes` are compressed; `None` if their first bytes do not say so.
     #[must_use]
     pub fn detect(bytes: &[u8]) -> Option<Self> {
-        let found = Self::MAGICS
-            .iter()
-            .find(|(magic, _)| bytes.starts_with(magic));
+        let found = Self::MAGICS.iter().find(|(magic, _)| bytes.starts_with(magic));
         found.map(|(_, method)| *method)
     }
 }
@@ -117,41 +115,20 @@ impl fmt::Display for Compression {
 impl fmt::Display for CpioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated {
-                offset,
-                needed,
-                available,
-            } => {
-                write!(
-                    f,
-                    "entry at {offset:#x} takes {needed} bytes, {available} are left"
-                )
+            Self::Truncated { offset, needed, available } => {
+                write!(f, "entry at {offset:#x} takes {needed} bytes, {available} are left")
             }
             Self::BadMagic { offset, magic } => {
-                write!(
-                    f,
-                    "no cpio header at {offset:#x} but \"{}\"",
-                    magic.escape_ascii()
-                )
+                write!(f, "no cpio header at {offset:#x} but \"{}\"", magic.escape_ascii())
             }
             Self::OtherFormat { offset } => {
-                write!(
-                    f,
-                    "old cpio format at {offset:#x}; make the archive with cpio -H newc"
-                )
+                write!(f, "old cpio format at {offset:#x}; make the archive with cpio -H newc")
             }
             Self::Compressed { offset, method } => {
-                write!(
-                    f,
-                    "archive at {offset:#x} is compressed with {method}; decompress it first"
-                )
+                write!(f, "archive at {offset:#x} is compressed with {method}; decompress it first")
             }
             Self::BadDigit { offset, byte } => {
-                write!(
-                    f,
-                    "'{}' at {offset:#x} is no hexadecimal digit",
-                    byte.escape_ascii()
-                )
+                write!(f, "'{}' at {offset:#x} is no hexadecimal digit", byte.escape_ascii())
             }
             Self::BadNameLength { offset, len } => {
                 write!(f, "entry at {offset:#x} has a name of {len} bytes")
@@ -159,15 +136,8 @@ impl fmt::Display for CpioError {
             Self::BadName { offset } => {
                 write!(f, "name at {offset:#x} does not end with its only NUL")
             }
-            Self::BadChecksum {
-                offset,
-                expected,
-                actual,
-            } => {
-                write!(
-                    f,
-                    "data at {offset:#x} sum up to {actual:#010x}, not {expected:#010x}"
-                )
+            Self::BadChecksum { offset, expected, actual } => {
+                write!(f, "data at {offset:#x} sum up to {actual:#010x}, not {expected:#010x}")
             }
         }
     }

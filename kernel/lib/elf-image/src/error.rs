@@ -11,10 +11,7 @@ use crate::headers::MAX_PROGRAM_HEADERS;
 /// Why a file cannot be loaded. Segments are named by the index of their
 /// program header; offsets and sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the values that the message prints"
-)]
+#[expect(missing_docs, reason = "the fields are the values that the message prints")]
 pub enum ElfError {
     /// The file does not begin with `\x7fELF`.
     NotElf,
@@ -33,57 +30,26 @@ pub enum ElfError {
     /// More program headers than [`MAX_PROGRAM_HEADERS`].
     TooManyProgramHeaders { count: u16 },
     /// The program headers reach past the end of the file.
-    TruncatedProgramHeaders {
-        offset: u64,
-        count: u16,
-        file_len: usize,
-    },
+    TruncatedProgramHeaders { offset: u64, count: u16, file_len: usize },
     /// There is a `PT_INTERP`: the program is dynamically linked.
     NeedsInterpreter { path: String },
     /// There is no `PT_LOAD` that takes memory.
     NoLoadSegment,
     /// A segment's data reach past the end of the file.
-    TruncatedSegment {
-        index: usize,
-        offset: u64,
-        size: u64,
-        file_len: usize,
-    },
+    TruncatedSegment { index: usize, offset: u64, size: u64, file_len: usize },
     /// `p_memsz` is less than `p_filesz`.
-    SmallerInMemory {
-        index: usize,
-        file_size: u64,
-        memory_size: u64,
-    },
+    SmallerInMemory { index: usize, file_size: u64, memory_size: u64 },
     /// The end of a segment, rounded up to a page, is past the address space.
-    Wraps {
-        index: usize,
-        vaddr: u64,
-        memory_size: u64,
-    },
+    Wraps { index: usize, vaddr: u64, memory_size: u64 },
     /// A segment of an `ET_EXEC` is outside the user's addresses.
-    OutsideUserSpace {
-        index: usize,
-        start: u64,
-        end: u64,
-        lowest: u64,
-        highest: u64,
-    },
+    OutsideUserSpace { index: usize, start: u64, end: u64, lowest: u64, highest: u64 },
     /// The segments of an `ET_DYN`, with what aligning them may skip, span more
     /// than the user's addresses.
     TooWide { needed: u64, room: u64 },
     /// Two segments have a page in common.
-    Overlap {
-        first: usize,
-        second: usize,
-        page: u64,
-    },
+    Overlap { first: usize, second: usize, page: u64 },
     /// Address and file offset differ within a page, so the file cannot be mapped.
-    Misaligned {
-        index: usize,
-        vaddr: u64,
-        offset: u64,
-    },
+    Misaligned { index: usize, vaddr: u64, offset: u64 },
     /// The segments take more memory than there is.
     TooLarge { needed: u64, available: u64 },
     /// The entry point is not inside an executable segment.
@@ -122,23 +88,13 @@ impl fmt::Display for ElfError {
                 write!(f, "not for x86_64 (machine {machine:?})")
             }
             Self::WrongType { kind } => {
-                write!(
-                    f,
-                    "neither an executable nor position-independent (type {kind})"
-                )
+                write!(f, "neither an executable nor position-independent (type {kind})")
             }
             Self::ProgramHeaderSize { size } => write!(f, "program headers of {size} bytes"),
             Self::TooManyProgramHeaders { count } => {
-                write!(
-                    f,
-                    "{count} program headers, more than {MAX_PROGRAM_HEADERS}"
-                )
+                write!(f, "{count} program headers, more than {MAX_PROGRAM_HEADERS}")
             }
-            Self::TruncatedProgramHeaders {
-                offset,
-                count,
-                file_len,
-            } => write!(
+            Self::TruncatedProgramHeaders { offset, count, file_len } => write!(
                 f,
                 "truncated: {count} program headers at {offset:#x} in a file of {file_len:#x} bytes"
             ),
@@ -146,81 +102,42 @@ impl fmt::Display for ElfError {
                 write!(f, "dynamically linked, needs the interpreter {path}")
             }
             Self::NoLoadSegment => write!(f, "no segment to load"),
-            Self::TruncatedSegment {
-                index,
-                offset,
-                size,
-                file_len,
-            } => write!(
+            Self::TruncatedSegment { index, offset, size, file_len } => write!(
                 f,
                 "truncated: segment {index} has {size:#x} bytes at {offset:#x} \
                  in a file of {file_len:#x} bytes"
             ),
-            Self::SmallerInMemory {
-                index,
-                file_size,
-                memory_size,
-            } => write!(
+            Self::SmallerInMemory { index, file_size, memory_size } => write!(
                 f,
                 "segment {index} has {file_size:#x} bytes in the file \
                  but {memory_size:#x} in memory"
             ),
-            Self::Wraps {
-                index,
-                vaddr,
-                memory_size,
-            } => write!(
+            Self::Wraps { index, vaddr, memory_size } => write!(
                 f,
                 "segment {index} of {memory_size:#x} bytes at {vaddr:#x} \
                  reaches past the address space"
             ),
-            Self::OutsideUserSpace {
-                index,
-                start,
-                end,
-                lowest,
-                highest,
-            } => write!(
+            Self::OutsideUserSpace { index, start, end, lowest, highest } => write!(
                 f,
                 "segment {index} at {start:#x}..{end:#x} is outside \
                  the user's addresses {lowest:#x}..{highest:#x}"
             ),
             Self::TooWide { needed, room } => {
-                write!(
-                    f,
-                    "the segments span {needed:#x} bytes, more than the user's {room:#x}"
-                )
+                write!(f, "the segments span {needed:#x} bytes, more than the user's {room:#x}")
             }
-            Self::Overlap {
-                first,
-                second,
-                page,
-            } => {
-                write!(
-                    f,
-                    "segments {first} and {second} overlap in the page {page:#x}"
-                )
+            Self::Overlap { first, second, page } => {
+                write!(f, "segments {first} and {second} overlap in the page {page:#x}")
             }
-            Self::Misaligned {
-                index,
-                vaddr,
-                offset,
-            } => write!(
+            Self::Misaligned { index, vaddr, offset } => write!(
                 f,
                 "segment {index} has the address {vaddr:#x} and the file offset {offset:#x}, \
                  which differ within a page"
             ),
             Self::TooLarge { needed, available } => {
-                write!(
-                    f,
-                    "takes {needed:#x} bytes of memory, {available:#x} are available"
-                )
+                write!(f, "takes {needed:#x} bytes of memory, {available:#x} are available")
             }
             Self::EntryNotExecutable { entry } => {
-                write!(
-                    f,
-                    "the entry point {entry:#x} is not in an executable segment"
-                )
+                write!(f, "the entry point {entry:#x} is not in an executable segment")
             }
             Self::NoMemory => write!(f, "no memory to read the program headers"),
         }

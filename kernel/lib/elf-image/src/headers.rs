@@ -69,9 +69,7 @@ impl<'a> Headers<'a> {
             Type::Executable => Kind::Fixed,
             Type::SharedObject => Kind::PositionIndependent,
             _ => {
-                return Err(ElfError::WrongType {
-                    kind: header.pt2.type_().0,
-                });
+                return Err(ElfError::WrongType { kind: header.pt2.type_().0 });
             }
         };
 
@@ -88,23 +86,12 @@ impl<'a> Headers<'a> {
         }
         let table_offset = header.pt2.ph_offset();
         let table_len = usize::from(count) * PROGRAM_HEADER_LEN;
-        let table = slice(file, table_offset, table_len as u64).ok_or(
-            ElfError::TruncatedProgramHeaders {
-                offset: table_offset,
-                count,
-                file_len,
-            },
-        )?;
+        let table = slice(file, table_offset, table_len as u64)
+            .ok_or(ElfError::TruncatedProgramHeaders { offset: table_offset, count, file_len })?;
         let mut elf_header = *elf_header;
         set_table_offset(&mut elf_header);
         let entry = header.pt2.entry_point();
-        Ok(Self {
-            kind,
-            entry,
-            table_offset,
-            table: table.as_chunks().0,
-            elf_header,
-        })
+        Ok(Self { kind, entry, table_offset, table: table.as_chunks().0, elf_header })
     }
 
     /// How many program headers there are.
@@ -125,9 +112,7 @@ impl<'a> Headers<'a> {
 
     /// Every program header, in the order of the file.
     pub(crate) fn program_headers(&self) -> impl Iterator<Item = ProgramHeader64> {
-        self.table
-            .iter()
-            .filter_map(|entry| self.program_header(entry))
+        self.table.iter().filter_map(|entry| self.program_header(entry))
     }
 
     /// One program header, laid behind a copy of the ELF header. It is `None`
@@ -147,10 +132,7 @@ impl<'a> Headers<'a> {
 /// Makes an ELF header say that the program headers follow it.
 fn set_table_offset(elf_header: &mut [u8; HEADER_LEN]) {
     const AT: usize = size_of::<HeaderPt1>() + offset_of!(Header64, ph_offset);
-    if let Some(field) = elf_header
-        .get_mut(AT..)
-        .and_then(|bytes| bytes.first_chunk_mut())
-    {
+    if let Some(field) = elf_header.get_mut(AT..).and_then(|bytes| bytes.first_chunk_mut()) {
         *field = (HEADER_LEN as u64).to_le_bytes();
     }
 }

@@ -120,47 +120,22 @@ impl Segment {
 
     /// Checks what can be said of one segment alone.
     fn check(&self, index: usize, file: &[u8]) -> Result<(), ElfError> {
-        let Self {
-            vaddr,
-            file_offset: offset,
-            file_len: size,
-            mem_len: memory_size,
-            ..
-        } = *self;
+        let Self { vaddr, file_offset: offset, file_len: size, mem_len: memory_size, .. } = *self;
         if memory_size < size {
-            return Err(ElfError::SmallerInMemory {
-                index,
-                file_size: size,
-                memory_size,
-            });
+            return Err(ElfError::SmallerInMemory { index, file_size: size, memory_size });
         }
         // The end and its page must have addresses.
-        let end = vaddr
-            .checked_add(memory_size)
-            .and_then(|end| end.checked_add(PAGE_SIZE - 1));
+        let end = vaddr.checked_add(memory_size).and_then(|end| end.checked_add(PAGE_SIZE - 1));
         if end.is_none() {
-            return Err(ElfError::Wraps {
-                index,
-                vaddr,
-                memory_size,
-            });
+            return Err(ElfError::Wraps { index, vaddr, memory_size });
         }
         if size > 0 {
             if slice(file, offset, size).is_none() {
                 let file_len = file.len();
-                return Err(ElfError::TruncatedSegment {
-                    index,
-                    offset,
-                    size,
-                    file_len,
-                });
+                return Err(ElfError::TruncatedSegment { index, offset, size, file_len });
             }
             if vaddr % PAGE_SIZE != offset % PAGE_SIZE {
-                return Err(ElfError::Misaligned {
-                    index,
-                    vaddr,
-                    offset,
-                });
+                return Err(ElfError::Misaligned { index, vaddr, offset });
             }
         }
         Ok(())
@@ -186,9 +161,7 @@ impl Image {
     pub fn parse(file: &[u8], limits: &Limits) -> Result<Self, ElfError> {
         let headers = Headers::read(file)?;
         let mut segments: Vec<(usize, Segment)> = Vec::new();
-        segments
-            .try_reserve_exact(usize::from(headers.count()))
-            .map_err(|_| ElfError::NoMemory)?;
+        segments.try_reserve_exact(usize::from(headers.count())).map_err(|_| ElfError::NoMemory)?;
         let mut alignment = PAGE_SIZE;
         let mut executable_stack = false;
         let mut phdr_vaddr = None;
@@ -203,9 +176,7 @@ impl Image {
                     }
                 }
                 Ok(Type::Interp) => {
-                    return Err(ElfError::NeedsInterpreter {
-                        path: interpreter(file, &header),
-                    });
+                    return Err(ElfError::NeedsInterpreter { path: interpreter(file, &header) });
                 }
                 Ok(Type::Phdr) => phdr_vaddr = Some(header.virtual_addr),
                 Ok(Type::OsSpecific(PT_GNU_STACK)) => {
@@ -251,8 +222,7 @@ impl Image {
             let start = headers.table_offset.checked_sub(segment.file_offset)?;
             (start.checked_add(len)? <= segment.file_len).then_some(segment.vaddr + start)
         };
-        said.filter(fits)
-            .or_else(|| self.segments.iter().find_map(in_segment))
+        said.filter(fits).or_else(|| self.segments.iter().find_map(in_segment))
     }
 }
 
@@ -280,31 +250,17 @@ fn check_together(
             && upper.pages().start < lower.pages().end
         {
             let (first, second, page) = (*first, *second, upper.pages().start);
-            return Err(ElfError::Overlap {
-                first,
-                second,
-                page,
-            });
+            return Err(ElfError::Overlap { first, second, page });
         }
     }
-    let Limits {
-        lowest,
-        highest,
-        max_memory,
-    } = *limits;
+    let Limits { lowest, highest, max_memory } = *limits;
     match kind {
         Kind::Fixed => {
             for (index, segment) in segments {
                 let Range { start, end } = segment.pages();
                 if start < lowest || end > highest {
                     let index = *index;
-                    return Err(ElfError::OutsideUserSpace {
-                        index,
-                        start,
-                        end,
-                        lowest,
-                        highest,
-                    });
+                    return Err(ElfError::OutsideUserSpace { index, start, end, lowest, highest });
                 }
             }
         }
@@ -319,15 +275,9 @@ fn check_together(
         }
     }
     // No two share a page, so the sum fits where the span does.
-    let needed = segments
-        .iter()
-        .map(|(_, s)| s.pages().end - s.pages().start)
-        .sum();
+    let needed = segments.iter().map(|(_, s)| s.pages().end - s.pages().start).sum();
     if needed > max_memory {
-        return Err(ElfError::TooLarge {
-            needed,
-            available: max_memory,
-        });
+        return Err(ElfError::TooLarge { needed, available: max_memory });
     }
     Ok(())
 }

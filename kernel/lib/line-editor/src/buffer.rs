@@ -23,12 +23,7 @@ impl Buffer {
     /// An empty line of at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            text: String::new(),
-            cursor: 0,
-            limit,
-            cut: String::new(),
-        }
+        Self { text: String::new(), cursor: 0, limit, cut: String::new() }
     }
 
     /// The line.
@@ -46,9 +41,7 @@ impl Buffer {
     /// What stands before the cursor and behind it.
     #[must_use]
     pub fn split(&self) -> (&str, &str) {
-        self.text
-            .split_at_checked(self.cursor)
-            .unwrap_or((&self.text, ""))
+        self.text.split_at_checked(self.cursor).unwrap_or((&self.text, ""))
     }
 
     /// Empties the line and returns what it was. What was cut is kept.
@@ -88,11 +81,7 @@ impl Buffer {
     }
 
     fn place_left(&self) -> usize {
-        self.split()
-            .0
-            .char_indices()
-            .next_back()
-            .map_or(0, |(at, _)| at)
+        self.split().0.char_indices().next_back().map_or(0, |(at, _)| at)
     }
 
     fn place_right(&self) -> usize {
@@ -103,17 +92,12 @@ impl Buffer {
     /// holds for.
     fn word_start(&self, inside: fn(char) -> bool) -> usize {
         let (before, _) = self.split();
-        before
-            .trim_end_matches(|c| !inside(c))
-            .trim_end_matches(inside)
-            .len()
+        before.trim_end_matches(|c| !inside(c)).trim_end_matches(inside).len()
     }
 
     fn word_end(&self) -> usize {
         let (_, behind) = self.split();
-        let rest = behind
-            .trim_start_matches(|c| !is_word(c))
-            .trim_start_matches(is_word);
+        let rest = behind.trim_start_matches(|c| !is_word(c)).trim_start_matches(is_word);
         self.text.len() - rest.len()
     }
 
@@ -218,10 +202,7 @@ impl Buffer {
 
 /// The largest place between characters of `text` that is not past `offset`.
 fn floor_boundary(text: &str, offset: usize) -> usize {
-    (0..=offset.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(0)
+    (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -255,28 +236,17 @@ mod tests {
         assert_eq!(buffer.text(), "ls ; ");
         buffer.cut_to_end();
         buffer.paste();
-        assert_eq!(
-            buffer.text(),
-            "ls ; exit",
-            "an empty cut keeps the last one"
-        );
+        assert_eq!(buffer.text(), "ls ; exit", "an empty cut keeps the last one");
     }
 
     #[test]
     fn swapping() {
-        for (text, cursor, after, to) in [
-            ("ab", 1, "ba", 2),
-            ("abc", 1, "bac", 2),
-            ("abc", 3, "acb", 3),
-            ("", 0, "", 0),
-        ] {
+        for (text, cursor, after, to) in
+            [("ab", 1, "ba", 2), ("abc", 1, "bac", 2), ("abc", 3, "acb", 3), ("", 0, "", 0)]
+        {
             let mut buffer = at(text, cursor);
             buffer.swap();
-            assert_eq!(
-                (buffer.text(), buffer.cursor()),
-                (after, to),
-                "{text} {cursor}"
-            );
+            assert_eq!((buffer.text(), buffer.cursor()), (after, to), "{text} {cursor}");
         }
         let mut buffer = at("a", 1);
         buffer.swap();

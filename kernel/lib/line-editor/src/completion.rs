@@ -30,10 +30,7 @@ impl Completions {
     /// What all candidates begin with.
     #[must_use]
     pub fn common(&self) -> &str {
-        let mut texts = self
-            .candidates
-            .iter()
-            .map(|candidate| candidate.text.as_str());
+        let mut texts = self.candidates.iter().map(|candidate| candidate.text.as_str());
         let Some(first) = texts.next() else { return "" };
         texts.fold(first, common_start)
     }
@@ -83,12 +80,7 @@ pub struct Columns<'a> {
 impl fmt::Display for Columns<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const GAP: usize = 2;
-        let widest = self
-            .candidates
-            .iter()
-            .map(|c| c.text.width())
-            .max()
-            .unwrap_or(0);
+        let widest = self.candidates.iter().map(|c| c.text.width()).max().unwrap_or(0);
         let columns = ((self.width + GAP) / (widest + GAP)).max(1);
         let rows = self.candidates.len().div_ceil(columns);
         for row in 0..rows {
@@ -108,13 +100,7 @@ mod tests {
     use super::*;
 
     fn candidates(texts: &[&str]) -> Vec<Candidate> {
-        texts
-            .iter()
-            .map(|&text| Candidate {
-                text: text.into(),
-                suffix: " ",
-            })
-            .collect()
+        texts.iter().map(|&text| Candidate { text: text.into(), suffix: " " }).collect()
     }
 
     #[test]
@@ -128,10 +114,7 @@ mod tests {
             (&["a"], "a"),
             (&[], ""),
         ] {
-            let completions = Completions {
-                start: 0,
-                candidates: candidates(texts),
-            };
+            let completions = Completions { start: 0, candidates: candidates(texts) };
             assert_eq!(completions.common(), common, "{texts:?}");
         }
     }
@@ -139,23 +122,10 @@ mod tests {
     #[test]
     fn columns_fit_the_terminal() {
         let list = candidates(&["a", "bb", "ccc", "d", "e"]);
-        let text = |width| {
-            Columns {
-                candidates: &list,
-                width,
-            }
-            .to_string()
-        };
+        let text = |width| Columns { candidates: &list, width }.to_string();
         assert_eq!(text(13), "a    ccc  e\nbb   d\n");
         assert_eq!(text(23), "a    bb   ccc  d    e\n");
         assert_eq!(text(1), "a\nbb\nccc\nd\ne\n");
-        assert_eq!(
-            Columns {
-                candidates: &[],
-                width: 80
-            }
-            .to_string(),
-            ""
-        );
+        assert_eq!(Columns { candidates: &[], width: 80 }.to_string(), "");
     }
 }

@@ -120,11 +120,8 @@ impl Editor {
             let prompt = (self.prompt.style, self.prompt.text);
             return View::compose(self.columns, prompt, text, cursor, &mut self.scroll);
         };
-        let failing = if search.found.is_none() && !search.text.is_empty() {
-            "failing "
-        } else {
-            ""
-        };
+        let failing =
+            if search.found.is_none() && !search.text.is_empty() { "failing " } else { "" };
         let mut prompt = ArrayString::<{ SEARCH_BYTES + 40 }>::new();
         // There is room: the text is bounded.
         let _ = write!(prompt, "({failing}reverse-i-search)`{}': ", search.text);
@@ -173,11 +170,7 @@ impl Editor {
             Key::Abort => return Reaction::None,
             Key::Search => {
                 let draft = String::from(buffer.text());
-                self.search = Some(Search {
-                    text: ArrayString::new(),
-                    found: None,
-                    draft,
-                });
+                self.search = Some(Search { text: ArrayString::new(), found: None, draft });
             }
             Key::Up => match self.history.older(buffer.text()) {
                 Some(line) => buffer.set(line),
@@ -203,11 +196,7 @@ impl Editor {
             Key::Paste => fitted = buffer.paste(),
             Key::Swap => buffer.swap(),
         }
-        if fitted {
-            Reaction::Redraw
-        } else {
-            Reaction::Bell
-        }
+        if fitted { Reaction::Redraw } else { Reaction::Bell }
     }
 
     /// Tab: inserts what all candidates have in common; where that is nothing new, a second
@@ -222,9 +211,7 @@ impl Editor {
         if others.is_empty() {
             text.push_str(first.suffix);
         }
-        let new = before
-            .get(completions.start..)
-            .is_some_and(|typed| typed != text);
+        let new = before.get(completions.start..).is_some_and(|typed| typed != text);
         if new && self.buffer.replace_before(completions.start, &text) {
             return Reaction::Redraw;
         }
@@ -257,10 +244,7 @@ impl Editor {
             _ => return None,
         }
         let text = search.text.as_str();
-        let found = self
-            .history
-            .search(text, before)
-            .filter(|_| !text.is_empty());
+        let found = self.history.search(text, before).filter(|_| !text.is_empty());
         let reaction = match found {
             Some((number, line)) => {
                 self.buffer.set(line);
@@ -276,11 +260,7 @@ impl Editor {
             None if key == Key::Search => Reaction::Bell,
             None => {
                 search.found = None;
-                if text.is_empty() {
-                    Reaction::Redraw
-                } else {
-                    Reaction::Bell
-                }
+                if text.is_empty() { Reaction::Redraw } else { Reaction::Bell }
             }
         };
         self.search = Some(search);

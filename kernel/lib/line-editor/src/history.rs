@@ -19,12 +19,7 @@ impl History {
     /// An empty history of at most `limit` lines.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            lines: VecDeque::new(),
-            limit,
-            place: 0,
-            draft: String::new(),
-        }
+        Self { lines: VecDeque::new(), limit, place: 0, draft: String::new() }
     }
 
     /// All lines, the oldest first.
@@ -67,11 +62,7 @@ impl History {
             return None;
         }
         self.place += 1;
-        Some(
-            self.lines
-                .get(self.place)
-                .map_or(&*self.draft, String::as_str),
-        )
+        Some(self.lines.get(self.place).map_or(&*self.draft, String::as_str))
     }
 
     /// The newest line before number `before` (counted from the oldest) that contains
@@ -79,10 +70,7 @@ impl History {
     #[must_use]
     pub fn search(&self, text: &str, before: usize) -> Option<(usize, &str)> {
         let lines = self.lines.iter().enumerate().take(before);
-        lines
-            .rev()
-            .find(|(_, line)| line.contains(text))
-            .map(|(at, line)| (at, line.as_str()))
+        lines.rev().find(|(_, line)| line.contains(text)).map(|(at, line)| (at, line.as_str()))
     }
 }
 
@@ -118,10 +106,7 @@ mod tests {
     #[test]
     fn searching_goes_backwards() {
         let history = of(&["exec /bin/hello", "mem", "exec /bin/primes"], 10);
-        assert_eq!(
-            history.search("exec", usize::MAX),
-            Some((2, "exec /bin/primes"))
-        );
+        assert_eq!(history.search("exec", usize::MAX), Some((2, "exec /bin/primes")));
         assert_eq!(history.search("exec", 2), Some((0, "exec /bin/hello")));
         assert_eq!(history.search("exec", 0), None);
         assert_eq!(history.search("nothing", usize::MAX), None);

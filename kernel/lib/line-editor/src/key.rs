@@ -89,11 +89,7 @@ impl Decoder {
             // Whatever string an unfinished sequence has begun, these get through.
             0x03 | b'\r' => {
                 self.reset();
-                sink(if byte == b'\r' {
-                    Key::Enter
-                } else {
-                    Key::Interrupt
-                });
+                sink(if byte == b'\r' { Key::Enter } else { Key::Interrupt });
             }
             // Terminals and scripts that send both mean one Enter.
             b'\n' if last == b'\r' => {}
@@ -103,13 +99,7 @@ impl Decoder {
             }
             _ => {
                 let single_shift = &mut self.single_shift;
-                self.parser.advance(
-                    &mut Actions {
-                        single_shift,
-                        sink: &mut sink,
-                    },
-                    &[byte],
-                );
+                self.parser.advance(&mut Actions { single_shift, sink: &mut sink }, &[byte]);
             }
         }
     }
@@ -264,10 +254,7 @@ mod tests {
         for right in ["\x1b[1;5C", "\x1b[1;3C", "\x1bf", "\x1bOc"] {
             assert_eq!(keys(right.as_bytes()), [Key::WordRight], "{right:?}");
         }
-        assert_eq!(
-            keys(b"\x1b[A\x1bOB\x1b[C\x1b[D"),
-            [Key::Up, Key::Down, Key::Right, Key::Left]
-        );
+        assert_eq!(keys(b"\x1b[A\x1bOB\x1b[C\x1b[D"), [Key::Up, Key::Down, Key::Right, Key::Left]);
         assert_eq!(
             keys(b"\x1b[3~\x1bd\x1b\x7f"),
             [Key::Delete, Key::CutWordRight, Key::CutWordLeft]
@@ -276,14 +263,9 @@ mod tests {
 
     #[test]
     fn unknown_sequences_leave_nothing() {
-        for sequence in [
-            "\x1b[200~",
-            "\x1b[201~",
-            "\x1b[15~",
-            "\x1b[?1;2c",
-            "\x1b[<0;1;1M",
-            "\x1bOP",
-        ] {
+        for sequence in
+            ["\x1b[200~", "\x1b[201~", "\x1b[15~", "\x1b[?1;2c", "\x1b[<0;1;1M", "\x1bOP"]
+        {
             let mut bytes = sequence.as_bytes().to_vec();
             bytes.push(b'x');
             assert_eq!(keys(&bytes), [Key::Char('x')], "{sequence:?}");

@@ -50,11 +50,7 @@ fn width(text: &str) -> usize {
 }
 
 fn visible(character: char) -> char {
-    if character.is_control() {
-        '?'
-    } else {
-        character
-    }
+    if character.is_control() { '?' } else { character }
 }
 
 /// Pushes characters as far as they fit.
@@ -91,10 +87,7 @@ impl View {
         cursor: usize,
         scroll: &mut usize,
     ) -> Self {
-        let mut view = Self {
-            style,
-            ..Self::empty()
-        };
+        let mut view = Self { style, ..Self::empty() };
         // The last column stays free: a terminal with something there is about to wrap.
         let columns = columns.clamp(MIN_TEXT_COLUMNS + 1, MAX_COLUMNS) - 1;
         if width(prompt) + MIN_TEXT_COLUMNS <= columns {
@@ -139,11 +132,7 @@ impl View {
     /// Those of the writer.
     pub fn draw(&self, out: &mut dyn Write) -> fmt::Result {
         let reset = if self.style.is_empty() { "" } else { "\x1b[0m" };
-        write!(
-            out,
-            "\r{}{}{reset}{}\x1b[K",
-            self.style, self.prompt, self.text
-        )?;
+        write!(out, "\r{}{}{reset}{}\x1b[K", self.style, self.prompt, self.text)?;
         self.place_cursor(self.width, out)
     }
 
@@ -169,11 +158,7 @@ impl View {
 
     /// Moves the cursor from column `from` to its place.
     fn place_cursor(&self, from: usize, out: &mut dyn Write) -> fmt::Result {
-        if self.cursor == from {
-            Ok(())
-        } else {
-            place(self.cursor, out)
-        }
+        if self.cursor == from { Ok(()) } else { place(self.cursor, out) }
     }
 
     /// Writes what empties the row and puts the cursor at its start.
@@ -188,9 +173,7 @@ impl View {
 /// Chooses the first visible character so that the cursor is among `room` columns, two of
 /// which the marks may take.
 fn keep_in_sight(line: &str, cursor: usize, room: usize, scroll: &mut usize) {
-    let in_sight = line
-        .get(*scroll..cursor)
-        .is_some_and(|before| width(before) + 2 < room);
+    let in_sight = line.get(*scroll..cursor).is_some_and(|before| width(before) + 2 < room);
     if in_sight {
         return;
     }

@@ -24,7 +24,9 @@ pub fn kernel_test(options: TokenStream, function: TokenStream) -> TokenStream {
             };
             match (equals, text) {
                 (None, None) => format!("{variant}(\"\")"),
-                (Some(TokenTree::Punct(p)), Some(TokenTree::Literal(text))) if p.as_char() == '=' => {
+                (Some(TokenTree::Punct(p)), Some(TokenTree::Literal(text)))
+                    if p.as_char() == '=' =>
+                {
                     format!("{variant}({text})")
                 }
                 _ => return error("kernel_test: expected should_panic = \"text\""),

@@ -32,11 +32,7 @@ impl fmt::Display for FormatError {
         match self {
             Self::NotATable => write!(f, "not a symbol table"),
             Self::OtherVersion { version } => {
-                write!(
-                    f,
-                    "a symbol table of version {version}, not {}",
-                    crate::VERSION
-                )
+                write!(f, "a symbol table of version {version}, not {}", crate::VERSION)
             }
             Self::WrongLength { expected, actual } => {
                 write!(f, "a symbol table of {expected} bytes in {actual}")

@@ -51,14 +51,7 @@ enum Next {
 
 impl<'a> Frames<'a> {
     pub(crate) fn empty(table: SymbolTable<'a>) -> Self {
-        Self {
-            table,
-            function: "",
-            offset: 0,
-            scopes: None,
-            inlined: 0,
-            next: Next::Nothing,
-        }
+        Self { table, function: "", offset: 0, scopes: None, inlined: 0, next: Next::Nothing }
     }
 
     /// The frames at an address of a function.
@@ -75,10 +68,7 @@ impl<'a> Frames<'a> {
             scopes: parts.map(|(scopes, _)| scopes),
             inlined: 0,
             next: match row {
-                Some(row) => Next::Scope {
-                    index: row.scope,
-                    line: row.line,
-                },
+                Some(row) => Next::Scope { index: row.scope, line: row.line },
                 None => Next::Function,
             },
         }
@@ -88,13 +78,7 @@ impl<'a> Frames<'a> {
     fn frame(&self, file: u64, line: u32) -> Frame<'a> {
         let file = self.table.file(file);
         let line = if file.is_some() { line } else { 0 };
-        Frame {
-            function: self.function,
-            offset: self.offset,
-            file,
-            line,
-            inlined: false,
-        }
+        Frame { function: self.function, offset: self.offset, file, line, inlined: false }
     }
 
     /// The frame of a scope, and what comes behind it.
@@ -107,21 +91,11 @@ impl<'a> Frames<'a> {
         };
         // The caller is an earlier scope, so this ends.
         let next = if self.inlined + 1 < MAX_INLINED {
-            Next::Scope {
-                index: caller,
-                line,
-            }
+            Next::Scope { index: caller, line }
         } else {
             Next::Function
         };
-        Some((
-            Frame {
-                function: source.name,
-                inlined: true,
-                ..frame
-            },
-            next,
-        ))
+        Some((Frame { function: source.name, inlined: true, ..frame }, next))
     }
 }
 
@@ -182,24 +156,12 @@ impl<'a> Scopes<'a> {
     fn split(details: &Details<'a>) -> Option<(Self, Rows<'a>)> {
         let mut cursor = details.cursor;
         let count = cursor.varint()?;
-        let scopes = Self {
-            own: details.source,
-            count,
-            cursor,
-        };
+        let scopes = Self { own: details.source, count, cursor };
         for index in 1..=count {
             scopes.read(&mut cursor, index)?;
         }
         let left = cursor.varint()?;
-        Some((
-            scopes,
-            Rows {
-                left,
-                cursor,
-                offset: 0,
-                scope: 0,
-            },
-        ))
+        Some((scopes, Rows { left, cursor, offset: 0, scope: 0 }))
     }
 
     fn get(&self, index: u64) -> Option<Scope<'a>> {
@@ -219,18 +181,10 @@ impl<'a> Scopes<'a> {
         let head = cursor.varint()?;
         let back = if head & 1 == 0 { 1 } else { cursor.varint()? };
         if back == 0 {
-            return Some(Scope::Own(Source {
-                file: cursor.varint()?,
-                base_line: 1,
-                ..self.own
-            }));
+            return Some(Scope::Own(Source { file: cursor.varint()?, base_line: 1, ..self.own }));
         }
         let caller = index.checked_sub(back)?;
-        Some(Scope::Inlined {
-            source: cursor.varint()?,
-            caller,
-            line: head >> 1,
-        })
+        Some(Scope::Inlined { source: cursor.varint()?, caller, line: head >> 1 })
     }
 }
 
@@ -260,15 +214,9 @@ impl Iterator for Rows<'_> {
         let head = self.cursor.varint()?;
         self.offset = self.offset.checked_add(head >> 1)?;
         if head & 1 != 0 {
-            self.scope = self
-                .scope
-                .checked_add_signed(self.cursor.signed_varint()?)?;
+            self.scope = self.scope.checked_add_signed(self.cursor.signed_varint()?)?;
         }
-        Some(Row {
-            offset: self.offset,
-            scope: self.scope,
-            line: self.cursor.varint()?,
-        })
+        Some(Row { offset: self.offset, scope: self.scope, line: self.cursor.varint()? })
     }
 }
 

@@ -29,9 +29,7 @@ impl Function<'_> {
     /// Whether `address` is in it.
     #[must_use]
     pub fn contains(&self, address: u64) -> bool {
-        address
-            .checked_sub(self.start)
-            .is_some_and(|offset| offset < self.size)
+        address.checked_sub(self.start).is_some_and(|offset| offset < self.size)
     }
 
     /// Whether `name` is its name or the last parts of its path; type arguments at the
@@ -42,11 +40,7 @@ impl Function<'_> {
             let before = path.strip_suffix(name);
             before.is_some_and(|before| before.is_empty() || before.ends_with("::"))
         };
-        ends(self.name)
-            || self
-                .name
-                .rsplit_once("::<")
-                .is_some_and(|(bare, _)| ends(bare))
+        ends(self.name) || self.name.rsplit_once("::<").is_some_and(|(bare, _)| ends(bare))
     }
 }
 
@@ -82,10 +76,7 @@ impl<'a> SymbolTable<'a> {
             number(file_bytes),
         ];
         let expected = HEADER_LEN as u64 + lens.iter().sum::<u64>();
-        let wrong_length = FormatError::WrongLength {
-            expected,
-            actual: bytes.len(),
-        };
+        let wrong_length = FormatError::WrongLength { expected, actual: bytes.len() };
         if expected != bytes.len() as u64 {
             return Err(wrong_length);
         }
@@ -97,13 +88,7 @@ impl<'a> SymbolTable<'a> {
         }
         let [functions, source_offsets, details, sources, files] = parts;
         let (functions, source_offsets) = (functions.as_chunks().0, source_offsets.as_chunks().0);
-        Ok(Self {
-            functions,
-            source_offsets,
-            details,
-            sources,
-            files,
-        })
+        Ok(Self { functions, source_offsets, details, sources, files })
     }
 
     /// Where the code at an address comes from: the innermost inlined function first,
@@ -124,18 +109,13 @@ impl<'a> SymbolTable<'a> {
     /// All functions by rising signed address.
     pub fn functions(&self) -> impl Iterator<Item = Function<'a>> {
         let table = *self;
-        self.functions
-            .iter()
-            .filter_map(move |entry| Some(table.read(entry)?.function))
+        self.functions.iter().filter_map(move |entry| Some(table.read(entry)?.function))
     }
 
     /// The functions with a name, or whose path ends in it.
     pub fn find<'n>(&self, name: &'n str) -> impl Iterator<Item = Function<'a>> + use<'a, 'n> {
         let table = *self;
-        let all = self
-            .functions
-            .iter()
-            .filter_map(move |entry| Some(table.read(entry)?.function));
+        let all = self.functions.iter().filter_map(move |entry| Some(table.read(entry)?.function));
         all.filter(move |function| function.is_named(name))
     }
 
@@ -166,8 +146,7 @@ impl<'a> SymbolTable<'a> {
             .functions
             .partition_point(|entry| start_of(entry).cast_signed() <= address.cast_signed());
         let entry = self.functions.get(after.checked_sub(1)?)?;
-        self.read(entry)
-            .filter(|details| details.function.contains(address))
+        self.read(entry).filter(|details| details.function.contains(address))
     }
 
     /// What an entry of the list says.
@@ -177,16 +156,8 @@ impl<'a> SymbolTable<'a> {
         let mut cursor = Cursor::new(self.details.get(offset..)?);
         let size = cursor.varint()?;
         let source = self.source(cursor.varint()?)?;
-        let function = Function {
-            name: source.name,
-            start: start_of(entry),
-            size,
-        };
-        Some(Details {
-            function,
-            source,
-            cursor,
-        })
+        let function = Function { name: source.name, start: start_of(entry), size };
+        Some(Details { function, source, cursor })
     }
 
     /// The source with an index.
@@ -200,11 +171,7 @@ impl<'a> SymbolTable<'a> {
             cursor.string_bytes()?;
         }
         let (file, base_line) = (cursor.varint()?, cursor.varint_u32()?);
-        Some(Source {
-            file,
-            base_line,
-            name: cursor.string()?,
-        })
+        Some(Source { file, base_line, name: cursor.string()? })
     }
 
     /// The name of a file.
@@ -228,10 +195,7 @@ impl Source<'_> {
     /// The line that a number says; 0 is none.
     pub(crate) fn line(&self, said: u64) -> Option<u32> {
         match said.checked_sub(1) {
-            Some(distance) => u64::from(self.base_line)
-                .checked_add(distance)?
-                .try_into()
-                .ok(),
+            Some(distance) => u64::from(self.base_line).checked_add(distance)?.try_into().ok(),
             None => Some(0),
         }
     }

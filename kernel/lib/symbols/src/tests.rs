@@ -10,31 +10,19 @@ use crate::{
 };
 
 fn call(function: &str, file: &str, line: u32) -> Call {
-    Call {
-        function: function.into(),
-        file: Some(file.into()),
-        line,
-    }
+    Call { function: function.into(), file: Some(file.into()), line }
 }
 
 fn example() -> Vec<FunctionLines> {
     let inner = call("core::option::expect", "core/src/option.rs", 900);
     vec![
-        FunctionLines {
-            name: "start".into(),
-            start: 0x20_0060,
-            size: 0x100,
-            rows: Vec::new(),
-        },
+        FunctionLines { name: "start".into(), start: 0x20_0060, size: 0x100, rows: Vec::new() },
         FunctionLines {
             name: "kernel::tasks::run".into(),
             start: 0xffff_ffff_8020_9000,
             size: 0x40,
             rows: vec![
-                Row {
-                    address: 0xffff_ffff_8020_9004,
-                    frames: vec![call("", "tasks.rs", 10)],
-                },
+                Row { address: 0xffff_ffff_8020_9004, frames: vec![call("", "tasks.rs", 10)] },
                 Row {
                     address: 0xffff_ffff_8020_9010,
                     frames: vec![
@@ -43,14 +31,8 @@ fn example() -> Vec<FunctionLines> {
                         call("", "tasks.rs", 12),
                     ],
                 },
-                Row {
-                    address: 0xffff_ffff_8020_9020,
-                    frames: vec![call("", "macros.rs", 3)],
-                },
-                Row {
-                    address: 0xffff_ffff_8020_9030,
-                    frames: Vec::new(),
-                },
+                Row { address: 0xffff_ffff_8020_9020, frames: vec![call("", "macros.rs", 3)] },
+                Row { address: 0xffff_ffff_8020_9030, frames: Vec::new() },
             ],
         },
     ]
@@ -80,9 +62,7 @@ fn tells_inlined_functions_with_their_calls() {
             frame("kernel::tasks::run", "tasks.rs", 12, false),
         ]
     );
-    let [frame] = frames(&table, 0xffff_ffff_8020_9020)[..] else {
-        panic!("one frame")
-    };
+    let [frame] = frames(&table, 0xffff_ffff_8020_9020)[..] else { panic!("one frame") };
     assert_eq!((frame.file, frame.line), (Some("macros.rs"), 3));
 }
 
@@ -96,13 +76,7 @@ fn tells_the_function_where_no_line_is_known() {
         (0xffff_ffff_8020_9003, "kernel::tasks::run", 3),
         (0xffff_ffff_8020_903f, "kernel::tasks::run", 0x3f),
     ] {
-        let expected = Frame {
-            function,
-            offset,
-            file: None,
-            line: 0,
-            inlined: false,
-        };
+        let expected = Frame { function, offset, file: None, line: 0, inlined: false };
         assert_eq!(frames(&table, address), [expected], "{address:#x}");
     }
 }
@@ -129,12 +103,7 @@ fn knows_nothing_outside_the_functions() {
 fn finds_functions_by_name() {
     let bytes = write(&example()).unwrap();
     let table = SymbolTable::parse(&bytes).unwrap();
-    let starts = |name: &str| {
-        table
-            .find(name)
-            .map(|found| found.start)
-            .collect::<Vec<_>>()
-    };
+    let starts = |name: &str| table.find(name).map(|found| found.start).collect::<Vec<_>>();
     assert_eq!(starts("start"), [0x20_0060]);
     for name in ["run", "tasks::run", "kernel::tasks::run"] {
         assert_eq!(starts(name), [0xffff_ffff_8020_9000], "{name}");
@@ -147,11 +116,7 @@ fn finds_functions_by_name() {
 
 #[test]
 fn type_arguments_may_be_left_out_of_a_name() {
-    let function = |name| Function {
-        name,
-        start: 0,
-        size: 1,
-    };
+    let function = |name| Function { name, start: 0, size: 1 };
     let generic = function("<core::slice::Iter<u8> as Iterator>::fold::<u32, sum<u8>>");
     assert!(generic.is_named("fold") && generic.is_named("fold::<u32, sum<u8>>"));
     assert!(!generic.is_named("old") && !generic.is_named("sum<u8>>"));
@@ -195,27 +160,19 @@ fn a_call_from_nowhere_leaves_the_function() {
     bytes.extend(details);
     bytes.extend(*b"\x00\x01\x01f");
     let table = SymbolTable::parse(&bytes).unwrap();
-    assert_eq!(
-        frames(&table, 0x1004).last().map(|frame| frame.function),
-        Some("f")
-    );
+    assert_eq!(frames(&table, 0x1004).last().map(|frame| frame.function), Some("f"));
     assert!(table.check().is_err());
 }
 
 #[test]
 fn a_chain_of_calls_is_cut_when_it_is_too_long() {
     let mut functions = example();
-    functions[0].rows = vec![Row {
-        address: 0x20_0060,
-        frames: vec![call("again", "again.rs", 1); 1000],
-    }];
+    functions[0].rows =
+        vec![Row { address: 0x20_0060, frames: vec![call("again", "again.rs", 1); 1000] }];
     let bytes = write(&functions).unwrap();
     let frames = frames(&SymbolTable::parse(&bytes).unwrap(), 0x20_0070);
     let (last, inlined) = frames.split_last().unwrap();
-    assert_eq!(
-        (last.function, last.file, last.inlined),
-        ("start", None, false)
-    );
+    assert_eq!((last.function, last.file, last.inlined), ("start", None, false));
     assert_eq!(inlined.len(), MAX_INLINED as usize);
     assert!(inlined.iter().all(|frame| frame.inlined));
 }
@@ -223,20 +180,10 @@ fn a_chain_of_calls_is_cut_when_it_is_too_long() {
 /// Functions that do not overlap, with rows in them.
 fn some_functions() -> impl Strategy<Value = Vec<FunctionLines>> {
     let name = || prop_oneof!["[a-z]{1,4}(::[a-z<>é]{1,20}){0,3}"].prop_map(Rc::<str>::from);
-    let call = (name(), proptest::option::of(name()), 0..100_000_u32).prop_map(
-        |(function, file, line)| Call {
-            function,
-            file,
-            line,
-        },
-    );
+    let call = (name(), proptest::option::of(name()), 0..100_000_u32)
+        .prop_map(|(function, file, line)| Call { function, file, line });
     let row = (1..40_u64, prop::collection::vec(call, 0..5));
-    let function = (
-        name(),
-        0..100_u64,
-        prop::collection::vec(row, 0..12),
-        any::<bool>(),
-    );
+    let function = (name(), 0..100_u64, prop::collection::vec(row, 0..12), any::<bool>());
     prop::collection::vec(function, 0..12).prop_map(|functions| {
         let mut next = [0x20_0000, 0xffff_ffff_8020_0000];
         let make = |(name, gap, rows, high): (_, _, Vec<(u64, _)>, bool)| {
@@ -245,19 +192,11 @@ fn some_functions() -> impl Strategy<Value = Vec<FunctionLines>> {
             let mut size = 0;
             let rows = rows.into_iter().map(|(bytes, frames)| {
                 size += bytes;
-                Row {
-                    address: start + size - 1,
-                    frames,
-                }
+                Row { address: start + size - 1, frames }
             });
             let rows = rows.collect();
             *next = start + size + 1;
-            FunctionLines {
-                name,
-                start,
-                size: size + 1,
-                rows,
-            }
+            FunctionLines { name, start, size: size + 1, rows }
         };
         functions.into_iter().map(make).collect()
     })
@@ -285,11 +224,7 @@ fn expected<'a>(functions: &'a [FunctionLines], address: u64) -> Vec<Frame<'a>> 
         return vec![frame(&function.name, None, 0, false)];
     };
     let told = known.iter().enumerate().map(|(depth, call)| {
-        let name = if depth < inlined.len() {
-            &call.function
-        } else {
-            &function.name
-        };
+        let name = if depth < inlined.len() { &call.function } else { &function.name };
         let line = if call.file.is_some() { call.line } else { 0 };
         frame(name, call.file.as_deref(), line, depth < inlined.len())
     });
@@ -307,13 +242,7 @@ fn use_table(bytes: &[u8], addresses: &[u64]) {
         }
     }
     for function in table.functions() {
-        for offset in [
-            0,
-            1,
-            function.size / 2,
-            function.size.wrapping_sub(1),
-            function.size,
-        ] {
+        for offset in [0, 1, function.size / 2, function.size.wrapping_sub(1), function.size] {
             let address = function.start.wrapping_add(offset);
             assert!(table.frames(address).count() <= MAX_INLINED as usize + 1);
             if let Some(found) = table.function(address) {

@@ -59,10 +59,9 @@ pub enum TooLarge {
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address { function, address } => write!(
-                f,
-                "{function} at {address:#x} is outside the lowest and the highest 2 GiB"
-            ),
+            Self::Address { function, address } => {
+                write!(f, "{function} at {address:#x} is outside the lowest and the highest 2 GiB")
+            }
             Self::Table => write!(f, "the symbol table would have 4 GiB or more"),
         }
     }
@@ -81,27 +80,15 @@ pub fn write(functions: &[FunctionLines]) -> Result<Vec<u8>, TooLarge> {
     let mut list = Vec::new();
     let mut details = Vec::new();
     for function in &functions {
-        let FunctionLines {
-            name,
-            start: address,
-            ..
-        } = function.lines;
-        let start = i32::try_from(address.cast_signed()).map_err(|_| TooLarge::Address {
-            function: name.clone(),
-            address: *address,
-        })?;
+        let FunctionLines { name, start: address, .. } = function.lines;
+        let start = i32::try_from(address.cast_signed())
+            .map_err(|_| TooLarge::Address { function: name.clone(), address: *address })?;
         list.extend(start.to_le_bytes());
         list.extend(fit(details.len())?.to_le_bytes());
         function.write(&mut details, &strings);
     }
     let offsets = strings.sources.sparse_offsets()?;
-    let parts = [
-        &list,
-        &offsets,
-        &details,
-        &strings.sources.bytes,
-        &strings.files.bytes,
-    ];
+    let parts = [&list, &offsets, &details, &strings.sources.bytes, &strings.files.bytes];
     let mut table = Vec::with_capacity(HEADER_LEN);
     table.extend(MAGIC);
     table.extend(VERSION.to_le_bytes());
@@ -157,33 +144,19 @@ struct Function<'a> {
 
 impl<'a> Function<'a> {
     fn new(lines: &'a FunctionLines) -> Self {
-        let own = |file| Scope {
-            source: Source {
-                name: &lines.name,
-                file,
-            },
-            call: None,
-        };
+        let own = |file| Scope { source: Source { name: &lines.name, file }, call: None };
         let file = |row: &'a Row| row.frames.last()?.file.as_deref();
         let first = own(lines.rows.iter().find_map(file));
-        let mut function = Self {
-            lines,
-            scopes: vec![first],
-            rows: Vec::new(),
-        };
+        let mut function = Self { lines, scopes: vec![first], rows: Vec::new() };
         let mut known = HashMap::from([(first, 0)]);
         for row in &lines.rows {
             let mut caller: Option<(usize, u32)> = None;
             for frame in row.frames.iter().rev() {
                 let file = frame.file.as_deref();
                 let scope = match caller {
-                    Some(_) => Scope {
-                        source: Source {
-                            name: &frame.function,
-                            file,
-                        },
-                        call: caller,
-                    },
+                    Some(_) => {
+                        Scope { source: Source { name: &frame.function, file }, call: caller }
+                    }
                     None => own(file),
                 };
                 caller = Some((function.intern(&mut known, scope), frame.line));
@@ -222,11 +195,7 @@ impl<'a> Function<'a> {
             Some(known) => strings.base_line(&known.source),
             None => 1,
         };
-        if line == 0 {
-            0
-        } else {
-            u64::from(line - base) + 1
-        }
+        if line == 0 { 0 } else { u64::from(line - base) + 1 }
     }
 
     fn write(&self, details: &mut Vec<u8>, strings: &Strings<'_>) {
@@ -255,10 +224,7 @@ impl<'a> Function<'a> {
         varint(details, self.rows.len() as u64);
         let mut last = (self.lines.start, 0);
         for &(address, scope, line) in &self.rows {
-            varint(
-                details,
-                (address - last.0) << 1 | u64::from(scope != last.1),
-            );
+            varint(details, (address - last.0) << 1 | u64::from(scope != last.1));
             if scope != last.1 {
                 signed_varint(details, scope as i64 - last.1 as i64);
             }
@@ -299,11 +265,7 @@ impl<'a> Strings<'a> {
         }
         let files = Pool::new(files, |bytes, file| string(bytes, file));
         let sources_later = Pool::new(HashMap::new(), |_, _| {});
-        let mut strings = Self {
-            sources: sources_later,
-            files,
-            base_lines,
-        };
+        let mut strings = Self { sources: sources_later, files, base_lines };
         strings.sources = Pool::new(sources, |bytes, source| {
             varint(bytes, strings.file(source.file));
             varint(bytes, strings.base_line(source).into());
@@ -338,13 +300,9 @@ impl<T: Copy + Ord + Hash> Pool<T> {
     fn new(uses: HashMap<T, usize>, write: impl Fn(&mut Vec<u8>, &T)) -> Self {
         let mut uses: Vec<_> = uses.into_iter().collect();
         uses.sort_by_key(|(thing, uses)| (Reverse(*uses), *thing));
-        let mut pool = Self {
-            things: HashMap::new(),
-            bytes: Vec::new(),
-        };
+        let mut pool = Self { things: HashMap::new(), bytes: Vec::new() };
         for (index, (thing, _)) in uses.into_iter().enumerate() {
-            pool.things
-                .insert(thing, (index as u64, pool.bytes.len() as u64));
+            pool.things.insert(thing, (index as u64, pool.bytes.len() as u64));
             write(&mut pool.bytes, &thing);
         }
         pool

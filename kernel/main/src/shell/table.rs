@@ -2,7 +2,10 @@
 //! family under `commands/`.
 
 use super::command::{Arguments, Command};
-use super::commands::{acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, power, tasks, test, timer, tools};
+use super::commands::{
+    acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, power, tasks, test,
+    timer, tools,
+};
 
 /// The commands, as `help` lists them.
 pub(super) static COMMANDS: &[Command] = &[
@@ -55,9 +58,9 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "backtrace",
-        usage: "[TASK]",
-        summary: "print the backtrace of the shell, or of a sleeping task",
-        help: "TASK is a number that `tasks` shows, or a name.",
+        usage: "[TASK|all]",
+        summary: "print the backtrace of the shell, of a sleeping task, or of all CPUs",
+        help: "TASK is a number that `tasks` shows, or a name. `all` stops the other CPUs by NMI for a moment.",
         arguments: Arguments::First(tasks::names),
         run: tasks::backtrace,
     },

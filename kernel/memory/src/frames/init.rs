@@ -57,11 +57,7 @@ pub fn top_of_ram() -> u64 {
 }
 
 /// The parts of `region` (whole frames) that no range in `holes`, sorted, touches.
-fn without_holes(
-    region: &Region,
-    holes: &[(u64, u64)],
-    mut part: impl FnMut(u64, u64),
-) {
+fn without_holes(region: &Region, holes: &[(u64, u64)], mut part: impl FnMut(u64, u64)) {
     let mut start = region.start.next_multiple_of(PAGE_SIZE);
     let end = region.end & !(PAGE_SIZE - 1);
     for &(hole_start, hole_end) in holes {
@@ -96,8 +92,10 @@ pub(crate) unsafe fn init(
     map: impl Iterator<Item = Region>,
     reserved: impl Iterator<Item = (u64, u64)>,
 ) -> Result<(), OutOfMemory> {
-    let mut regions: ArrayVec<Region, MAX_REGIONS> =
-        map.filter(|region| region.start < region.end && region.end >> 52 == 0).take(MAX_REGIONS).collect();
+    let mut regions: ArrayVec<Region, MAX_REGIONS> = map
+        .filter(|region| region.start < region.end && region.end >> 52 == 0)
+        .take(MAX_REGIONS)
+        .collect();
     regions.sort_unstable_by_key(|region| region.start);
 
     let image = image_layout().physical;

@@ -175,7 +175,9 @@ fn a_double_free_is_a_panic() {
 }
 
 #[cfg(debug_assertions)]
-#[base::kernel_test(should_panic = "freed by memory::frames::owner::free_twice (kernel/memory/src/")]
+#[base::kernel_test(
+    should_panic = "freed by memory::frames::owner::free_twice (kernel/memory/src/"
+)]
 fn a_double_free_names_who_freed_before() {
     // Without symbols there are numbers.
     assert!(

@@ -41,9 +41,7 @@ pub(super) const CLASSES: [Class; 14] = [
 
 /// The class that serves `layout`, or `None` for what is too large.
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
-    CLASSES
-        .iter()
-        .position(|class| class.size >= layout.size() && class.align >= layout.align())
+    CLASSES.iter().position(|class| class.size >= layout.size() && class.align >= layout.align())
 }
 
 /// The first bytes of a slab.

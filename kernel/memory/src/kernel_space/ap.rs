@@ -55,12 +55,8 @@ impl StartPage {
     /// The CPU before must have left the page, or be held in its reset state. The stack
     /// must be the new CPU's alone.
     pub unsafe fn fill(&self, stack_top: u64, entry: fn(u64) -> !, argument: u64) -> u8 {
-        let start = ap::Start {
-            first_tables: self.root,
-            tables: super::root(),
-            stack_top,
-            argument,
-        };
+        let start =
+            ap::Start { first_tables: self.root, tables: super::root(), stack_top, argument };
         // SAFETY: a free page in the range, by `prepare`; the tables are as described; the
         // rest is the caller's argument.
         unsafe { ap::write_trampoline(self.page, &start, entry) };
@@ -75,7 +71,8 @@ impl Drop for StartPage {
         // SAFETY: the tables that `prepare` made, whose owner ends here; all CPUs that
         // started have left them.
         unsafe {
-            PageTable::from_root(self.root).free_user_half(&mut TableFrames(Purpose::Kernel), leave);
+            PageTable::from_root(self.root)
+                .free_user_half(&mut TableFrames(Purpose::Kernel), leave);
         }
     }
 }

@@ -131,7 +131,8 @@ impl IoMem {
 impl Drop for IoMem {
     fn drop(&mut self) {
         let first = self.address.align_down(PAGE_SIZE);
-        let pages = (self.address.as_u64() + self.bytes as u64 - first.as_u64()).div_ceil(PAGE_SIZE);
+        let pages =
+            (self.address.as_u64() + self.bytes as u64 - first.as_u64()).div_ceil(PAGE_SIZE);
         if let Some(tables) = TABLES.lock().as_mut() {
             for page in 0..pages {
                 if let Ok((_, flush)) = tables.unmap(first.offset(page * PAGE_SIZE)) {

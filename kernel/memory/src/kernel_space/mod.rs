@@ -66,10 +66,7 @@ impl From<MapError> for OutOfMemory {
 
 /// Whether the kernel's own tables map the page of `address`.
 pub(crate) fn is_mapped(address: arch::paging::VirtAddr) -> bool {
-    TABLES
-        .lock()
-        .as_ref()
-        .is_some_and(|tables| tables.lookup(address).is_some())
+    TABLES.lock().as_ref().is_some_and(|tables| tables.lookup(address).is_some())
 }
 
 /// Calls `visit` with the page-table entries on the way to `address`, as the CPU walks

@@ -2,9 +2,7 @@
 
 use alloc::vec::Vec;
 
-use arch::paging::{
-    EntryFlags, PAGE_SIZE, PageSize, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr,
-};
+use arch::paging::{EntryFlags, PAGE_SIZE, PageSize, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use arrayvec::ArrayVec;
 use base::sync::IrqSpinLock;
 
@@ -117,6 +115,13 @@ impl KernelStack {
     pub fn top(&self) -> VirtAddr {
         bottom(self.slot).offset(STACK_BYTES)
     }
+}
+
+/// Writes `byte` to the whole of a stack that nothing runs on: for tests.
+pub fn fill(stack: &mut KernelStack, byte: u8) {
+    // SAFETY: the stack is mapped and the caller's; nothing runs on it: whoever
+    // runs a task on it keeps it.
+    unsafe { stack.bottom().as_mut_ptr::<u8>().write_bytes(byte, STACK_BYTES as usize) };
 }
 
 /// Unmaps what of the slot is mapped and frees the frames.

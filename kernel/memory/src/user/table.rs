@@ -258,8 +258,7 @@ impl Drop for UserTable {
         // SAFETY: the tables that `new` made, whose owner ends here; no CPU has them
         // loaded any more, so none walks them or knows their pages.
         unsafe {
-            PageTable::from_root(self.root)
-                .free_user_half(&mut TableFrames(Purpose::User), free);
+            PageTable::from_root(self.root).free_user_half(&mut TableFrames(Purpose::User), free);
         }
     }
 }

@@ -98,8 +98,9 @@ pub(super) fn push(
     info: Info,
 ) -> Result<(), BadFrame> {
     let stack = thread.signals.stack();
-    let on_stack = action.flags & u64::from(abi::signal::SA_ONSTACK) != 0;
-    let top = if on_stack && stack.is_enabled() && !stack.holds(regs.rsp) {
+    let wanted = action.flags & u64::from(abi::signal::SA_ONSTACK) != 0 && stack.is_enabled();
+    let nested = stack.holds(regs.rsp);
+    let top = if wanted && !nested {
         stack.start.wrapping_add(stack.len)
     } else {
         regs.rsp.wrapping_sub(RED_ZONE)
@@ -108,14 +109,39 @@ pub(super) fn push(
     let fpu_at = top.checked_sub(state.len() as u64).ok_or(BadFrame)? & !63;
     // As behind a call: the stack pointer is 8 below a multiple of 16.
     let at = (fpu_at.checked_sub(FRAME_BYTES).ok_or(BadFrame)? & !15).wrapping_sub(8);
+    // What lies below a signal stack is not the kernel's to write.
+    if (wanted || nested) && !stack.spans(at) {
+        return Err(BadFrame);
+    }
     let blocked = thread.process.signals.blocked();
 
     let mut frame = [0u64; WORDS];
     let segments = u64::from(USER_CODE) | u64::from(USER_DATA) << 48;
     let registers = [
-        regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15, regs.rdi,
-        regs.rsi, regs.rbp, regs.rbx, regs.rdx, regs.rax, regs.rcx, regs.rsp, regs.rip,
-        regs.rflags, segments, info.trap.1, info.trap.0, blocked, info.word, fpu_at,
+        regs.r8,
+        regs.r9,
+        regs.r10,
+        regs.r11,
+        regs.r12,
+        regs.r13,
+        regs.r14,
+        regs.r15,
+        regs.rdi,
+        regs.rsi,
+        regs.rbp,
+        regs.rbx,
+        regs.rdx,
+        regs.rax,
+        regs.rcx,
+        regs.rsp,
+        regs.rip,
+        regs.rflags,
+        segments,
+        info.trap.1,
+        info.trap.0,
+        blocked,
+        info.word,
+        fpu_at,
     ];
     let [first, second, third] = stack.to_words(regs.rsp);
     let signal_and_errno = u64::from(signal.number());
@@ -136,6 +162,7 @@ pub(super) fn push(
     if action.handler >= USER_END {
         return Err(BadFrame);
     }
+    task::reset_fpu().map_err(|_| BadFrame)?;
     thread.signals.disarm();
     regs.rdi = u64::from(signal.number());
     regs.rsi = at + INFO as u64 * 8;
@@ -181,9 +208,24 @@ fn restore(thread: &Thread, regs: &mut TrapFrame) -> Result<(), BadFrame> {
         ..TrapFrame::default()
     };
     for register in [
-        &mut new.r8, &mut new.r9, &mut new.r10, &mut new.r11, &mut new.r12, &mut new.r13,
-        &mut new.r14, &mut new.r15, &mut new.rdi, &mut new.rsi, &mut new.rbp, &mut new.rbx,
-        &mut new.rdx, &mut new.rax, &mut new.rcx, &mut new.rsp, &mut new.rip, &mut new.rflags,
+        &mut new.r8,
+        &mut new.r9,
+        &mut new.r10,
+        &mut new.r11,
+        &mut new.r12,
+        &mut new.r13,
+        &mut new.r14,
+        &mut new.r15,
+        &mut new.rdi,
+        &mut new.rsi,
+        &mut new.rbp,
+        &mut new.rbx,
+        &mut new.rdx,
+        &mut new.rax,
+        &mut new.rcx,
+        &mut new.rsp,
+        &mut new.rip,
+        &mut new.rflags,
     ] {
         *register = next();
     }

@@ -40,10 +40,9 @@ impl Action {
     fn ignores(&self, signal: Signal) -> bool {
         match self.handler {
             SIG_IGN => true,
-            SIG_DFL => matches!(
-                signal.default_action(),
-                DefaultAction::Ignore | DefaultAction::Continue
-            ),
+            SIG_DFL => {
+                matches!(signal.default_action(), DefaultAction::Ignore | DefaultAction::Continue)
+            }
             _ => false,
         }
     }
@@ -227,10 +226,12 @@ impl SignalStack {
 
     /// Whether the thread with stack pointer `sp` runs on it.
     pub fn holds(&self, sp: u64) -> bool {
-        self.is_enabled()
-            && self.flags & SS_AUTODISARM == 0
-            && sp > self.start
-            && sp - self.start <= self.len
+        self.flags & SS_AUTODISARM == 0 && self.spans(sp)
+    }
+
+    /// Whether `sp` is a stack pointer into it.
+    pub(super) fn spans(&self, sp: u64) -> bool {
+        self.is_enabled() && sp > self.start && sp - self.start <= self.len
     }
 }
 

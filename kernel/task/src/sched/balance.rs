@@ -29,7 +29,6 @@ pub(crate) fn set_idle(cpu: u32, idle: bool) {
     }
 }
 
-
 /// Chooses a CPU for a runnable task that is in no queue: where it was if that is idle, else
 /// an idle one, else where it was, else the least busy that it may use.
 fn choose_cpu(task: &Task) -> u32 {
@@ -95,7 +94,8 @@ pub(crate) fn wake(task: &Arc<Task>) -> bool {
 /// Makes a task look at its pending work soon, if it runs on another CPU.
 pub(crate) fn kick(task: &Task) {
     let _stay = preempt::disable();
-    let cpu = with_queue_of_task(task, |queue| queue.is_current(task).then_some(queue.cpu)).flatten();
+    let cpu =
+        with_queue_of_task(task, |queue| queue.is_current(task).then_some(queue.cpu)).flatten();
     if let Some(cpu) = cpu.filter(|&cpu| cpu != local::cpu_number()) {
         smp::request(cpu, smp::RESCHEDULE);
     }
@@ -129,7 +129,8 @@ pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
                 queue.remove(&task);
                 queue.change_load(-1);
                 // Relative to where it was, it is to be no better or worse off here.
-                let lag = queue.virtual_time as i64 - task.virtual_time.load(Ordering::Relaxed) as i64;
+                let lag =
+                    queue.virtual_time as i64 - task.virtual_time.load(Ordering::Relaxed) as i64;
                 task.cpu.store(me, Ordering::Release);
                 return Some((task, lag));
             }

@@ -223,8 +223,7 @@ impl RunQueue {
     /// Starts the CPU's timer for the next thing that is due: the first deadline, or the
     /// end of the slice if somebody waits for the CPU. On this queue's CPU only.
     pub(crate) fn set_alarm(&mut self) {
-        let deadline =
-            self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
+        let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
         let slice_end =
             (!self.ready.is_empty() && !self.runs_idle()).then_some(self.slice_start + SLICE_NS);
         let due = match (deadline, slice_end) {

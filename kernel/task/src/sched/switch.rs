@@ -11,7 +11,7 @@ use memory::shootdown;
 
 use super::balance::{self, set_idle, steal};
 use super::policy::Policy;
-use super::queue::{RunQueue, bury_current, with_queue};
+use super::queue::{RunQueue, bury_current, with_queue, with_queue_of_task};
 use crate::task::{State, Task, current};
 
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
@@ -105,8 +105,7 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
     let is_idle = queue.is_idle(&old);
     let wants = wants_cpu(&old, reason) && !is_idle;
     // It may not run here any more. One that calls itself blocked stays until it is woken.
-    let exiled =
-        wants && old.state() == State::Runnable && !old.affinity().contains(queue.cpu);
+    let exiled = wants && old.state() == State::Runnable && !old.affinity().contains(queue.cpu);
     if queue.ready.is_empty() && (!wants || exiled) {
         if look_elsewhere {
             return Choice::Nothing;
@@ -212,9 +211,8 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
 pub(crate) fn finish_switch() {
     let (left, exiled) = with_queue(|queue| {
         let Some(left) = queue.left.take() else { return (None, false) };
-        let exiled = left.state() == State::Runnable
-            && !left.run_link.is_linked()
-            && !queue.is_idle(&left);
+        let exiled =
+            left.state() == State::Runnable && !left.run_link.is_linked() && !queue.is_idle(&left);
         if exiled {
             queue.change_load(-1);
         }
@@ -227,10 +225,19 @@ pub(crate) fn finish_switch() {
 
 /// Nanoseconds that the current task has spent on a CPU.
 pub fn cpu_time_ns() -> u64 {
-    with_queue(|queue| {
-        queue.account(time::now_ns());
-        queue.current.as_ref().map_or(0, |current| current.cpu_ns.load(Ordering::Relaxed))
-    })
+    current().map_or(0, |task| task.cpu_time_ns())
+}
+
+impl Task {
+    /// Nanoseconds that the task has spent on a CPU.
+    pub fn cpu_time_ns(&self) -> u64 {
+        let _ = with_queue_of_task(self, |queue| {
+            if queue.is_current(self) {
+                queue.account(time::now_ns());
+            }
+        });
+        self.cpu_ns.load(Ordering::Relaxed)
+    }
 }
 
 /// Lets other tasks run first.

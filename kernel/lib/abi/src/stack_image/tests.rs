@@ -42,10 +42,7 @@ impl Program<'_> {
 }
 
 fn value(auxv: &[(u64, u64)], key: u32) -> u64 {
-    let values: Vec<_> = auxv
-        .iter()
-        .filter(|pair| pair.0 == u64::from(key))
-        .collect();
+    let values: Vec<_> = auxv.iter().filter(|pair| pair.0 == u64::from(key)).collect();
     assert_eq!(values.len(), 1, "key {key} stands once");
     values[0].1
 }
@@ -84,10 +81,7 @@ fn verify(request: &StackRequest<'_>, image: &StackImage) {
     assert_eq!(program.string(value(&auxv, AT_EXECFN)), request.exec_path);
 
     let joined = |strings: &[&[u8]]| {
-        strings
-            .iter()
-            .flat_map(|s| s.iter().copied().chain([0]))
-            .collect::<Vec<u8>>()
+        strings.iter().flat_map(|s| s.iter().copied().chain([0])).collect::<Vec<u8>>()
     };
     let range = |range: &Range<u64>| {
         program.bytes(range.start)[..(range.end - range.start) as usize].to_vec()
@@ -114,30 +108,15 @@ fn a_nul_inside_a_string_is_invalid() {
     assert_eq!(build(&request(&[bad], &[])), Err(Errno::EINVAL));
     assert_eq!(build(&request(&[], &[bad])), Err(Errno::EINVAL));
     let good = request(&[], &[]);
-    assert_eq!(
-        build(&StackRequest {
-            platform: bad,
-            ..good
-        }),
-        Err(Errno::EINVAL)
-    );
-    assert_eq!(
-        build(&StackRequest {
-            exec_path: bad,
-            ..good
-        }),
-        Err(Errno::EINVAL)
-    );
+    assert_eq!(build(&StackRequest { platform: bad, ..good }), Err(Errno::EINVAL));
+    assert_eq!(build(&StackRequest { exec_path: bad, ..good }), Err(Errno::EINVAL));
 }
 
 #[test]
 fn a_key_that_is_added_here_is_invalid() {
     for key in OWN_KEYS {
         let auxv = [(u64::from(key), 1)];
-        let request = StackRequest {
-            auxv: &auxv,
-            ..request(&[], &[])
-        };
+        let request = StackRequest { auxv: &auxv, ..request(&[], &[]) };
         assert_eq!(build(&request), Err(Errno::EINVAL));
     }
 }
@@ -146,10 +125,7 @@ fn a_key_that_is_added_here_is_invalid() {
 fn the_limit_is_exact() {
     let args: &[&[u8]] = &[b"a", b"bc"];
     let need = build(&request(args, &[])).unwrap().bytes.len();
-    let exact = StackRequest {
-        limit: need,
-        ..request(args, &[])
-    };
+    let exact = StackRequest { limit: need, ..request(args, &[]) };
     verify(&exact, &build(&exact).unwrap());
     for limit in [0, 8, need - 1] {
         assert_eq!(build(&StackRequest { limit, ..exact }), Err(Errno::E2BIG));
@@ -159,13 +135,7 @@ fn the_limit_is_exact() {
 #[test]
 fn a_stack_that_would_begin_below_zero_is_too_big() {
     for top in [0, 7, 8, 100] {
-        assert_eq!(
-            build(&StackRequest {
-                top,
-                ..request(&[b"a"], &[])
-            }),
-            Err(Errno::E2BIG)
-        );
+        assert_eq!(build(&StackRequest { top, ..request(&[b"a"], &[]) }), Err(Errno::E2BIG));
     }
 }
 

@@ -11,10 +11,7 @@ struct Store {
 
 impl Store {
     fn new(frames: usize) -> Self {
-        Self {
-            words: vec![!0; words_for(frames)],
-            summary: vec![!0; summary_for(frames)],
-        }
+        Self { words: vec![!0; words_for(frames)], summary: vec![!0; summary_for(frames)] }
     }
 
     fn bitmap(&mut self, frames: usize) -> FrameBitmap<'_> {
@@ -24,10 +21,7 @@ impl Store {
 
 /// The bitmap must say what the model says, everywhere.
 fn compare(bitmap: &FrameBitmap<'_>, model: &[bool]) {
-    assert_eq!(
-        bitmap.free_frames(),
-        model.iter().filter(|free| **free).count()
-    );
+    assert_eq!(bitmap.free_frames(), model.iter().filter(|free| **free).count());
     for (frame, free) in model.iter().enumerate() {
         assert_eq!(bitmap.is_free(frame), *free, "frame {frame}");
     }
@@ -47,14 +41,8 @@ fn compare(bitmap: &FrameBitmap<'_>, model: &[bool]) {
 
 #[test]
 fn words_needed() {
-    assert_eq!(
-        [0, 1, 64, 65, 4096, 4097].map(words_for),
-        [0, 1, 1, 2, 64, 65]
-    );
-    assert_eq!(
-        [0, 1, 64, 65, 4096, 4097].map(summary_for),
-        [0, 1, 1, 1, 1, 2]
-    );
+    assert_eq!([0, 1, 64, 65, 4096, 4097].map(words_for), [0, 1, 1, 2, 64, 65]);
+    assert_eq!([0, 1, 64, 65, 4096, 4097].map(summary_for), [0, 1, 1, 1, 1, 2]);
 }
 
 #[test]
@@ -90,14 +78,8 @@ fn a_double_free_changes_nothing() {
     bitmap.release(150, 10).unwrap();
     let mut model = [false; 300];
     model[150..160].fill(true);
-    assert_eq!(
-        bitmap.release(10, 200),
-        Err(FrameError::AlreadyFree { frame: 150 })
-    );
-    assert_eq!(
-        bitmap.release(155, 1),
-        Err(FrameError::AlreadyFree { frame: 155 })
-    );
+    assert_eq!(bitmap.release(10, 200), Err(FrameError::AlreadyFree { frame: 150 }));
+    assert_eq!(bitmap.release(155, 1), Err(FrameError::AlreadyFree { frame: 155 }));
     compare(&bitmap, &model);
 }
 
@@ -105,18 +87,8 @@ fn a_double_free_changes_nothing() {
 fn releases_out_of_range_change_nothing() {
     let mut store = Store::new(100);
     let mut bitmap = store.bitmap(100);
-    for (start, count) in [
-        (100, 1),
-        (99, 2),
-        (0, 101),
-        (usize::MAX, 1),
-        (1, usize::MAX),
-    ] {
-        let error = FrameError::OutOfRange {
-            start,
-            count,
-            frames: 100,
-        };
+    for (start, count) in [(100, 1), (99, 2), (0, 101), (usize::MAX, 1), (1, usize::MAX)] {
+        let error = FrameError::OutOfRange { start, count, frames: 100 };
         assert_eq!(bitmap.release(start, count), Err(error));
     }
     assert_eq!(bitmap.release(100, 0), Ok(()));
@@ -173,10 +145,7 @@ fn odd_requests() {
     assert_eq!(bitmap.allocate_range(129, 1, 0..usize::MAX), None);
     assert_eq!(bitmap.allocate_range(usize::MAX, usize::MAX, 0..128), None);
     assert_eq!(bitmap.allocate_range(2, usize::MAX, 1..128), None);
-    #[expect(
-        clippy::reversed_empty_ranges,
-        reason = "a caller's mistake must find nothing"
-    )]
+    #[expect(clippy::reversed_empty_ranges, reason = "a caller's mistake must find nothing")]
     let backwards = 100..50;
     assert_eq!(bitmap.allocate_one(backwards), None);
     assert_eq!(bitmap.allocate_one(200..300), None);
@@ -188,19 +157,9 @@ fn odd_requests() {
 
 #[test]
 fn errors_in_words() {
-    assert_eq!(
-        FrameError::AlreadyFree { frame: 16 }.to_string(),
-        "frame 0x10 is free already"
-    );
-    let error = FrameError::OutOfRange {
-        start: 1,
-        count: 2,
-        frames: 3,
-    };
-    assert_eq!(
-        error.to_string(),
-        "2 frames from 0x1 are not within the 0x3 there are"
-    );
+    assert_eq!(FrameError::AlreadyFree { frame: 16 }.to_string(), "frame 0x10 is free already");
+    let error = FrameError::OutOfRange { start: 1, count: 2, frames: 3 };
+    assert_eq!(error.to_string(), "2 frames from 0x1 are not within the 0x3 there are");
 }
 
 /// One thing done to a bitmap.
@@ -214,11 +173,8 @@ enum Step {
 }
 
 fn steps(frames: usize) -> impl Strategy<Value = Vec<Step>> {
-    let range = move || {
-        (0..frames + 20, 0..frames + 20)
-            .prop_map(|(a, b)| a.min(b)..a.max(b))
-            .boxed()
-    };
+    let range =
+        move || (0..frames + 20, 0..frames + 20).prop_map(|(a, b)| a.min(b)..a.max(b)).boxed();
     let count = || prop_oneof![0..5usize, 0..200usize];
     let step = prop_oneof![
         (0..frames + 5, count()).prop_map(|(start, count)| Step::Release(start, count)),
@@ -271,14 +227,7 @@ fn play(frames: usize, free_at_first: bool, steps: &[Step]) {
             Step::Release(start, count) => {
                 let result = bitmap.release(start, count);
                 if start + count > frames {
-                    assert_eq!(
-                        result,
-                        Err(FrameError::OutOfRange {
-                            start,
-                            count,
-                            frames
-                        })
-                    );
+                    assert_eq!(result, Err(FrameError::OutOfRange { start, count, frames }));
                 } else if let Some(at) = model[start..start + count].iter().position(|f| *f) {
                     assert_eq!(result, Err(FrameError::AlreadyFree { frame: start + at }));
                 } else {

@@ -9,31 +9,11 @@ const DIR: u32 = 0o040_755;
 
 /// Appends one entry as `cpio -H newc` does, or `-H crc` with a checksum.
 fn push(archive: &mut Vec<u8>, crc: bool, name: &[u8], mode: u32, data: &[u8]) {
-    let sum = data
-        .iter()
-        .fold(0u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
-    let check = if crc && mode & 0o170_000 == 0o100_000 {
-        sum
-    } else {
-        0
-    };
+    let sum = data.iter().fold(0u32, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+    let check = if crc && mode & 0o170_000 == 0o100_000 { sum } else { 0 };
     archive.extend_from_slice(if crc { b"070702" } else { b"070701" });
     let (size, name_len) = (data.len() as u32, name.len() as u32 + 1);
-    for field in [
-        1,
-        mode,
-        2,
-        3,
-        1,
-        0x5f00_0000,
-        size,
-        8,
-        1,
-        4,
-        64,
-        name_len,
-        check,
-    ] {
+    for field in [1, mode, 2, 3, 1, 0x5f00_0000, size, 8, 1, 4, 64, name_len, check] {
         archive.extend_from_slice(format!("{field:08x}").as_bytes());
     }
     archive.extend_from_slice(name);
@@ -62,51 +42,26 @@ fn read(input: &[u8]) -> Result<Vec<Entry<'_>>, CpioError> {
 
 fn paths(input: &[u8]) -> Vec<String> {
     let entries = read(input).unwrap();
-    entries
-        .iter()
-        .map(|entry| String::from_utf8(entry.path.to_vec()).unwrap())
-        .collect()
+    entries.iter().map(|entry| String::from_utf8(entry.path.to_vec()).unwrap()).collect()
 }
 
 #[test]
 fn entries_in_their_order() {
-    let input = archive(&[
-        (b".", DIR, b""),
-        (b"etc", DIR, b""),
-        (b"etc/motd", FILE, b"hello\n"),
-    ]);
+    let input = archive(&[(b".", DIR, b""), (b"etc", DIR, b""), (b"etc/motd", FILE, b"hello\n")]);
     let entries = read(&input).unwrap();
     assert_eq!(paths(&input), ["", "etc", "etc/motd"]);
     let motd = entries[2];
     assert_eq!(motd.data, b"hello\n");
     assert_eq!(input[motd.data_offset..][..6], *b"hello\n");
-    assert_eq!(
-        (motd.mode, motd.uid, motd.gid, motd.nlink, motd.ino),
-        (FILE, 2, 3, 1, 1)
-    );
-    assert_eq!(
-        (motd.mtime, motd.dev, motd.rdev),
-        (0x5f00_0000, (8, 1), (4, 64))
-    );
+    assert_eq!((motd.mode, motd.uid, motd.gid, motd.nlink, motd.ino), (FILE, 2, 3, 1, 1));
+    assert_eq!((motd.mtime, motd.dev, motd.rdev), (0x5f00_0000, (8, 1), (4, 64)));
 }
 
 #[test]
 fn names_with_slashes_and_dots_before_them() {
-    let names: [&[u8]; 8] = [
-        b"/",
-        b"./a",
-        b"/a",
-        b"././/a/b",
-        b"..",
-        b".a",
-        b"./",
-        b"a/./b",
-    ];
+    let names: [&[u8]; 8] = [b"/", b"./a", b"/a", b"././/a/b", b"..", b".a", b"./", b"a/./b"];
     let input = archive(&names.map(|name| (name, FILE, &b""[..])));
-    assert_eq!(
-        paths(&input),
-        ["", "a", "a", "a/b", "..", ".a", "", "a/./b"]
-    );
+    assert_eq!(paths(&input), ["", "a", "a", "a/b", "..", ".a", "", "a/./b"]);
     assert_eq!(read(&input).unwrap()[3].name, b"././/a/b");
 }
 
@@ -119,10 +74,7 @@ fn several_archives_with_zeros_between() {
     }
     input.extend(archive(&[(b"c", FILE, b"")]));
     let entries = read(&input).unwrap();
-    let found: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry.archive, entry.path))
-        .collect();
+    let found: Vec<_> = entries.iter().map(|entry| (entry.archive, entry.path)).collect();
     assert_eq!(found, [(0, &b"a"[..]), (1, b"b"), (2, b"c")]);
 }
 
@@ -152,19 +104,8 @@ fn the_end_may_be_missing_nowhere_else() {
     push(&mut input, false, b"a", FILE, b"12345");
     for available in 1..input.len() - 3 {
         let error = read(&input[..available]).unwrap_err();
-        let needed = if available < HEADER_LEN {
-            HEADER_LEN
-        } else {
-            input.len() - 3
-        };
-        assert_eq!(
-            error,
-            CpioError::Truncated {
-                offset: 0,
-                needed,
-                available
-            }
-        );
+        let needed = if available < HEADER_LEN { HEADER_LEN } else { input.len() - 3 };
+        assert_eq!(error, CpioError::Truncated { offset: 0, needed, available });
     }
 }
 
@@ -178,14 +119,7 @@ fn checksums() {
     let offset = input.len() - 4;
     input[offset] = b'b';
     let (expected, actual) = (0x61 + 0x62 + 0x63 + 0xff, 0x62 + 0x62 + 0x63 + 0xff);
-    assert_eq!(
-        read(&input),
-        Err(CpioError::BadChecksum {
-            offset,
-            expected,
-            actual
-        })
-    );
+    assert_eq!(read(&input), Err(CpioError::BadChecksum { offset, expected, actual }));
 }
 
 #[test]
@@ -231,10 +165,7 @@ fn compressed_archives_say_how() {
 #[test]
 fn what_is_no_header() {
     let other = Err(CpioError::OtherFormat { offset: 0 });
-    assert_eq!(
-        read(&[b'0', b'7', b'0', b'7', b'0', b'7'].repeat(20)),
-        other
-    );
+    assert_eq!(read(&[b'0', b'7', b'0', b'7', b'0', b'7'].repeat(20)), other);
     assert_eq!(read(&[0xc7, 0x71, 0, 0]), other);
     assert_eq!(read(&[0x71, 0xc7, 0, 0]), other);
     let magic = |bytes: &[u8], offset| match read(bytes) {
@@ -262,31 +193,15 @@ fn bad_fields() {
         read(&input).unwrap_err()
     };
     for byte in [b'g', b' ', b'+', b'-', 0xe9] {
-        assert_eq!(
-            patched(20, &[byte]),
-            CpioError::BadDigit { offset: 20, byte }
-        );
+        assert_eq!(patched(20, &[byte]), CpioError::BadDigit { offset: 20, byte });
     }
-    assert_eq!(
-        patched(94, b"00000000"),
-        CpioError::BadNameLength { offset: 0, len: 0 }
-    );
-    assert_eq!(
-        patched(94, b"00001001"),
-        CpioError::BadNameLength {
-            offset: 0,
-            len: 4097
-        }
-    );
+    assert_eq!(patched(94, b"00000000"), CpioError::BadNameLength { offset: 0, len: 0 });
+    assert_eq!(patched(94, b"00001001"), CpioError::BadNameLength { offset: 0, len: 4097 });
     assert_eq!(patched(94, b"00000003"), CpioError::BadName { offset: 110 });
     assert_eq!(patched(111, b"\0"), CpioError::BadName { offset: 110 });
     assert_eq!(
         patched(54, b"ffffffff"),
-        CpioError::Truncated {
-            offset: 0,
-            needed: 116 + 0xffff_ffff,
-            available: good.len()
-        }
+        CpioError::Truncated { offset: 0, needed: 116 + 0xffff_ffff, available: good.len() }
     );
     // Capital digits are digits.
     assert!(Archive::new(&good).entries().next().unwrap().is_ok());

@@ -6,11 +6,7 @@ use abi::Errno;
 use proptest::prelude::*;
 use std::sync::{LazyLock, Mutex};
 
-const LIMITS: Limits = Limits {
-    lowest: 0x1_0000,
-    highest: 0x7fff_ffff_f000,
-    max_memory: 1 << 30,
-};
+const LIMITS: Limits = Limits { lowest: 0x1_0000, highest: 0x7fff_ffff_f000, max_memory: 1 << 30 };
 
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
@@ -48,15 +44,7 @@ struct Ph {
 }
 
 fn load(flags: u32, offset: u64, vaddr: u64, file_size: u64, mem_size: u64) -> Ph {
-    Ph {
-        kind: PT_LOAD,
-        flags,
-        offset,
-        vaddr,
-        file_size,
-        mem_size,
-        align: 0x1000,
-    }
+    Ph { kind: PT_LOAD, flags, offset, vaddr, file_size, mem_size, align: 0x1000 }
 }
 
 fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
@@ -77,14 +65,7 @@ fn file(kind: u16, entry: u64, headers: &[Ph], len: usize) -> Vec<u8> {
         let at = 64 + 56 * index;
         put(&mut file, at, &ph.kind.to_le_bytes());
         put(&mut file, at + 4, &ph.flags.to_le_bytes());
-        let words = [
-            ph.offset,
-            ph.vaddr,
-            ph.vaddr,
-            ph.file_size,
-            ph.mem_size,
-            ph.align,
-        ];
+        let words = [ph.offset, ph.vaddr, ph.vaddr, ph.file_size, ph.mem_size, ph.align];
         for (word, value) in words.iter().enumerate() {
             put(&mut file, at + 8 + 8 * word, &value.to_le_bytes());
         }
@@ -118,10 +99,7 @@ fn a_fixed_program() {
     let flags: Vec<_> = image.segments.iter().map(|s| s.flags.to_string()).collect();
     assert_eq!(flags, ["r--", "r-x", "rw-"]);
     let data = image.segments[2];
-    assert_eq!(
-        (data.file_offset, data.file_len, data.mem_len),
-        (0x1ff0, 0x10, 0x2020)
-    );
+    assert_eq!((data.file_offset, data.file_len, data.mem_len), (0x1ff0, 0x10, 0x2020));
     assert_eq!(data.pages(), 0x40_3000..0x40_7000);
 }
 
@@ -132,10 +110,7 @@ fn a_position_independent_program() {
         ph.vaddr -= 0x40_0000;
     }
     headers[1].align = 0x20_0000;
-    headers.push(Ph {
-        kind: PT_DYNAMIC,
-        ..load(RW, 0x1ff0, 0x3ff0, 0x10, 0x10)
-    });
+    headers.push(Ph { kind: PT_DYNAMIC, ..load(RW, 0x1ff0, 0x3ff0, 0x10, 0x10) });
     let image = Image::parse(&file(ET_DYN, 0x1000, &headers, 0x2000), &LIMITS).unwrap();
     assert_eq!(image.kind, Kind::PositionIndependent);
     assert_eq!(image.span(), 0..0x7000);
@@ -158,10 +133,7 @@ fn a_file_at_any_alignment() {
 fn where_the_program_headers_are() {
     // PT_PHDR counts if it is inside a segment.
     let mut headers = program().to_vec();
-    headers.push(Ph {
-        kind: PT_PHDR,
-        ..load(R, 64, 0x40_1004, 0xe0, 0xe0)
-    });
+    headers.push(Ph { kind: PT_PHDR, ..load(R, 64, 0x40_1004, 0xe0, 0xe0) });
     assert_eq!(fixed(&headers).unwrap().phdr_vaddr, Some(0x40_1004));
     headers[3].vaddr = 0x40_1234 - 0xe0 + 1;
     assert_eq!(fixed(&headers).unwrap().phdr_vaddr, Some(0x40_0040));
@@ -174,10 +146,7 @@ fn where_the_program_headers_are() {
 #[test]
 fn the_stack_is_executable_on_request() {
     let mut headers = program().to_vec();
-    headers.push(Ph {
-        kind: PT_GNU_STACK,
-        ..load(RW, 0, 0, 0, 0)
-    });
+    headers.push(Ph { kind: PT_GNU_STACK, ..load(RW, 0, 0, 0, 0) });
     assert!(!fixed(&headers).unwrap().executable_stack);
     headers[3].flags |= 1;
     assert!(fixed(&headers).unwrap().executable_stack);
@@ -211,41 +180,19 @@ fn patched(offset: usize, bytes: &[u8]) -> ElfError {
 
 #[test]
 fn wrong_fields_of_the_header() {
-    assert_eq!(
-        patched(at::CLASS, &[1]),
-        ElfError::NotSixtyFourBit { class: 1 }
-    );
-    assert_eq!(
-        patched(at::CLASS, &[7]),
-        ElfError::NotSixtyFourBit { class: 7 }
-    );
-    assert_eq!(
-        patched(at::DATA, &[2]),
-        ElfError::NotLittleEndian { data: 2 }
-    );
+    assert_eq!(patched(at::CLASS, &[1]), ElfError::NotSixtyFourBit { class: 1 });
+    assert_eq!(patched(at::CLASS, &[7]), ElfError::NotSixtyFourBit { class: 7 });
+    assert_eq!(patched(at::DATA, &[2]), ElfError::NotLittleEndian { data: 2 });
     assert_eq!(patched(at::TYPE, &[1]), ElfError::WrongType { kind: 1 });
     assert_eq!(patched(at::TYPE, &[4]), ElfError::WrongType { kind: 4 });
     let arm = patched(at::MACHINE, &[183]);
     assert_eq!(arm.to_string(), "not for x86_64 (machine AArch64)");
-    assert_eq!(
-        patched(at::PHENTSIZE, &[32]),
-        ElfError::ProgramHeaderSize { size: 32 }
-    );
-    assert_eq!(
-        patched(at::PHNUM, &[129]),
-        ElfError::TooManyProgramHeaders { count: 129 }
-    );
+    assert_eq!(patched(at::PHENTSIZE, &[32]), ElfError::ProgramHeaderSize { size: 32 });
+    assert_eq!(patched(at::PHNUM, &[129]), ElfError::TooManyProgramHeaders { count: 129 });
     assert_eq!(patched(at::PHNUM, &[0]), ElfError::NoLoadSegment);
     for offset in [0x2000 - 3 * 56 + 1, u64::MAX - 10, u64::MAX] {
         let error = patched(at::PHOFF, &offset.to_le_bytes());
-        assert_eq!(
-            error,
-            ElfError::TruncatedProgramHeaders {
-                offset,
-                count: 3,
-                file_len: 0x2000
-            }
-        );
+        assert_eq!(error, ElfError::TruncatedProgramHeaders { offset, count: 3, file_len: 0x2000 });
     }
     for entry in [0, 0x40_0fff, 0x40_1234, 0x40_3ff0, u64::MAX] {
         let error = patched(at::ENTRY, &entry.to_le_bytes());
@@ -264,20 +211,11 @@ fn changed(change: impl FnOnce(&mut Ph)) -> ElfError {
 fn wrong_segments() {
     assert_eq!(
         changed(|ph| ph.mem_size = 0xf),
-        ElfError::SmallerInMemory {
-            index: 2,
-            file_size: 0x10,
-            memory_size: 0xf
-        }
+        ElfError::SmallerInMemory { index: 2, file_size: 0x10, memory_size: 0xf }
     );
     assert_eq!(
         changed(|ph| ph.file_size = 0x11),
-        ElfError::TruncatedSegment {
-            index: 2,
-            offset: 0x1ff0,
-            size: 0x11,
-            file_len: 0x2000
-        }
+        ElfError::TruncatedSegment { index: 2, offset: 0x1ff0, size: 0x11, file_len: 0x2000 }
     );
     assert_eq!(
         changed(|ph| ph.offset = u64::MAX - 0xf),
@@ -290,50 +228,27 @@ fn wrong_segments() {
     );
     assert_eq!(
         changed(|ph| ph.vaddr += 0x10),
-        ElfError::Misaligned {
-            index: 2,
-            vaddr: 0x40_4000,
-            offset: 0x1ff0
-        }
+        ElfError::Misaligned { index: 2, vaddr: 0x40_4000, offset: 0x1ff0 }
     );
     let top = 0xffff_ffff_ffff_fff0;
     assert_eq!(
         changed(|ph| ph.vaddr = top),
-        ElfError::Wraps {
-            index: 2,
-            vaddr: top,
-            memory_size: 0x2020
-        }
+        ElfError::Wraps { index: 2, vaddr: top, memory_size: 0x2020 }
     );
     assert_eq!(
         changed(|ph| ph.mem_size = u64::MAX),
-        ElfError::Wraps {
-            index: 2,
-            vaddr: 0x40_3ff0,
-            memory_size: u64::MAX
-        }
+        ElfError::Wraps { index: 2, vaddr: 0x40_3ff0, memory_size: u64::MAX }
     );
     assert_eq!(
         changed(|ph| ph.vaddr = 0x40_1ff0),
-        ElfError::Overlap {
-            first: 1,
-            second: 2,
-            page: 0x40_1000
-        }
+        ElfError::Overlap { first: 1, second: 2, page: 0x40_1000 }
     );
     assert_eq!(
         changed(|ph| ph.vaddr = 0x3f_fff0),
-        ElfError::Overlap {
-            first: 2,
-            second: 0,
-            page: 0x40_0000
-        }
+        ElfError::Overlap { first: 2, second: 0, page: 0x40_0000 }
     );
     assert_eq!(fixed(&[]).unwrap_err(), ElfError::NoLoadSegment);
-    assert_eq!(
-        fixed(&[load(RW, 0, 0, 0, 0)]).unwrap_err(),
-        ElfError::NoLoadSegment
-    );
+    assert_eq!(fixed(&[load(RW, 0, 0, 0, 0)]).unwrap_err(), ElfError::NoLoadSegment);
 }
 
 #[test]
@@ -342,11 +257,7 @@ fn segments_outside_the_limits() {
         (0xff0, 0, 0x4000),
         (0xfff0, 0xf000, 0x1_3000),
         (0x7fff_ffff_cff0, 0x7fff_ffff_c000, 0x8000_0000_0000),
-        (
-            0xffff_ffff_8000_0ff0,
-            0xffff_ffff_8000_0000,
-            0xffff_ffff_8000_4000,
-        ),
+        (0xffff_ffff_8000_0ff0, 0xffff_ffff_8000_0000, 0xffff_ffff_8000_4000),
     ] {
         assert_eq!(
             changed(|ph| ph.vaddr = vaddr),
@@ -368,74 +279,39 @@ fn segments_outside_the_limits() {
 fn more_memory_than_there_is() {
     // 1 + 1 + 4 pages.
     let file = file(ET_EXEC, 0x40_1000, &program(), 0x2000);
-    let with = |max_memory| {
-        Image::parse(
-            &file,
-            &Limits {
-                max_memory,
-                ..LIMITS
-            },
-        )
-    };
+    let with = |max_memory| Image::parse(&file, &Limits { max_memory, ..LIMITS });
     assert!(with(0x6000).is_ok());
     let error = with(0x5fff).unwrap_err();
-    assert_eq!(
-        error,
-        ElfError::TooLarge {
-            needed: 0x6000,
-            available: 0x5fff
-        }
-    );
+    assert_eq!(error, ElfError::TooLarge { needed: 0x6000, available: 0x5fff });
     assert_eq!(error.errno(), Errno::ENOMEM);
     assert_eq!(
         changed(|ph| ph.mem_size = 1 << 40),
-        ElfError::TooLarge {
-            needed: (1 << 40) + 0x3000,
-            available: 1 << 30
-        }
+        ElfError::TooLarge { needed: (1 << 40) + 0x3000, available: 1 << 30 }
     );
 }
 
 #[test]
 fn a_position_independent_program_too_wide() {
     let mut headers = program();
-    let limits = Limits {
-        lowest: 0x1000,
-        highest: 0x9000,
-        max_memory: 1 << 20,
-    };
+    let limits = Limits { lowest: 0x1000, highest: 0x9000, max_memory: 1 << 20 };
     let parse = |headers: &[Ph]| {
         Image::parse(&file(ET_DYN, 0x40_1000, headers, 0x2000), &limits).map(|image| image.span())
     };
     assert_eq!(parse(&headers), Ok(0x40_0000..0x40_7000));
     headers[1].align = 0x2000;
-    assert_eq!(
-        parse(&headers),
-        Err(ElfError::TooWide {
-            needed: 0x9000,
-            room: 0x8000
-        })
-    );
+    assert_eq!(parse(&headers), Err(ElfError::TooWide { needed: 0x9000, room: 0x8000 }));
     headers[1].align = 1 << 63;
     assert!(matches!(parse(&headers), Err(ElfError::TooWide { .. })));
     headers[1].align = 3;
     headers[2].vaddr += 0x2000;
-    assert_eq!(
-        parse(&headers),
-        Err(ElfError::TooWide {
-            needed: 0xa000,
-            room: 0x8000
-        })
-    );
+    assert_eq!(parse(&headers), Err(ElfError::TooWide { needed: 0xa000, room: 0x8000 }));
 }
 
 #[test]
 fn this_test_program_needs_an_interpreter_and_else_would_load() {
     let mut file = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     let error = Image::parse(&file, &LIMITS).unwrap_err();
-    let ElfError::NeedsInterpreter { path } = &error else {
-        panic!("{error}")
-    };
+    let ElfError::NeedsInterpreter { path } = &error else { panic!("{error}") };
     assert!(path.starts_with("/lib"), "{path}");
     assert_eq!(error.errno(), Errno::ENOEXEC);
     without_interpreter(&mut file);
@@ -510,14 +386,7 @@ fn verify(image: &Image, file_len: usize, limits: &Limits) {
 
 /// Bytes that break parsers more often than random ones do.
 fn byte() -> impl Strategy<Value = u8> {
-    prop_oneof![
-        any::<u8>(),
-        Just(0),
-        Just(1),
-        Just(0xff),
-        Just(0x7f),
-        Just(0x80)
-    ]
+    prop_oneof![any::<u8>(), Just(0), Just(1), Just(0xff), Just(0x7f), Just(0x80)]
 }
 
 proptest! {

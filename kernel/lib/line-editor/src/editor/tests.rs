@@ -16,12 +16,7 @@ struct Screen {
 
 impl Screen {
     fn new(columns: usize) -> Self {
-        Self {
-            rows: vec![Vec::new()],
-            row: 0,
-            column: 0,
-            columns,
-        }
+        Self { rows: vec![Vec::new()], row: 0, column: 0, columns }
     }
 
     fn write(&mut self, text: &str) {
@@ -40,10 +35,7 @@ impl Perform for Screen {
         if width == 0 {
             return;
         }
-        assert!(
-            self.column + width < self.columns,
-            "the last column stays free"
-        );
+        assert!(self.column + width < self.columns, "the last column stays free");
         let row = &mut self.rows[self.row];
         row.resize(row.len().max(self.column + width), ' ');
         row[self.column] = character;
@@ -74,10 +66,7 @@ impl Perform for Screen {
     }
 }
 
-const PROMPT: Prompt = Prompt {
-    style: "\x1b[32m",
-    text: "> ",
-};
+const PROMPT: Prompt = Prompt { style: "\x1b[32m", text: "> " };
 
 /// An editor at a screen.
 struct Session {
@@ -181,11 +170,7 @@ fn long_lines_scroll_sideways() {
     assert_eq!(session.line(), "> 0123456789abcdef>");
     assert_eq!(session.screen.column, 2);
     session.keys(b"\x06\x06\x06");
-    assert_eq!(
-        session.line(),
-        "> 0123456789abcdef>",
-        "stands still while the cursor is seen"
-    );
+    assert_eq!(session.line(), "> 0123456789abcdef>", "stands still while the cursor is seen");
     assert_eq!(session.screen.column, 5);
     session.keys(b"\x0b");
     assert_eq!(session.line(), "> 012");
@@ -234,10 +219,7 @@ fn search_finds_older_lines() {
     assert_eq!(session.line(), "(reverse-i-search)`ex': exec /bin/hello");
     assert_eq!(session.keys(b"\x12"), Reaction::Bell);
     assert_eq!(session.keys(b"q"), Reaction::Bell);
-    assert_eq!(
-        session.line(),
-        "(failing reverse-i-search)`exq': exec /bin/hello"
-    );
+    assert_eq!(session.line(), "(failing reverse-i-search)`exq': exec /bin/hello");
     session.keys(b"\x7f");
     assert_eq!(session.line(), "(reverse-i-search)`ex': exec /bin/primes");
     session.keys(b"\x07");
@@ -253,10 +235,7 @@ fn words(before: &str) -> Completions {
     let candidates = ["tasks", "test", "timer", "mem"]
         .into_iter()
         .filter(|word| word.starts_with(&before[start..]))
-        .map(|word| Candidate {
-            text: word.into(),
-            suffix: " ",
-        })
+        .map(|word| Candidate { text: word.into(), suffix: " " })
         .collect();
     Completions { start, candidates }
 }
@@ -268,27 +247,15 @@ fn tab_completes_then_lists() {
     assert_eq!(session.line(), "> mem");
     assert_eq!(session.screen.column, 6, "with the space");
     assert_eq!(session.keys_with(b"t\t", &mut words), Reaction::Bell);
-    let Reaction::List(list) = session.keys_with(b"\t", &mut words) else {
-        panic!()
-    };
-    assert_eq!(
-        Columns {
-            candidates: &list,
-            width: 80
-        }
-        .to_string(),
-        "tasks  test   timer\n"
-    );
+    let Reaction::List(list) = session.keys_with(b"\t", &mut words) else { panic!() };
+    assert_eq!(Columns { candidates: &list, width: 80 }.to_string(), "tasks  test   timer\n");
     assert_eq!(session.keys_with(b"e\t", &mut words), Reaction::Redraw);
     assert_eq!(session.line(), "> mem test");
     assert_eq!(session.keys_with(b"x\t", &mut words), Reaction::Bell);
     // A completion that does not fit changes nothing.
     let mut long = |_: &str| Completions {
         start: 0,
-        candidates: vec![Candidate {
-            text: "x".repeat(500),
-            suffix: "",
-        }],
+        candidates: vec![Candidate { text: "x".repeat(500), suffix: "" }],
     };
     assert_eq!(session.keys_with(b"\t", &mut long), Reaction::Bell);
 }

@@ -14,9 +14,7 @@ pub(in crate::shell) fn print_acpi(_: &mut Context<'_>, arguments: &[String]) ->
     none(arguments)?;
     let platform = acpi::platform();
     let Some(tables) = acpi::tables() else {
-        return Err(Failure::Message(
-            "there are no ACPI tables that can be used".into(),
-        ));
+        return Err(Failure::Message("there are no ACPI tables that can be used".into()));
     };
     println!(
         "{:9} {:>14} {:>7} {:>3}  {:6} {:8}  CHECKSUM",
@@ -42,13 +40,7 @@ pub(in crate::shell) fn print_acpi(_: &mut Context<'_>, arguments: &[String]) ->
     if platform.pci.is_empty() {
         println!("MCFG    none");
     }
-    for &PciRegion {
-        address,
-        segment,
-        first_bus,
-        last_bus,
-    } in &platform.pci
-    {
+    for &PciRegion { address, segment, first_bus, last_bus } in &platform.pci {
         println!("MCFG    segment {segment}, buses {first_bus} to {last_bus}, at {address:#x}");
     }
     match &platform.fadt {
@@ -59,16 +51,7 @@ pub(in crate::shell) fn print_acpi(_: &mut Context<'_>, arguments: &[String]) ->
 }
 
 fn print_table(table: &Table) {
-    let &Table {
-        address,
-        signature,
-        length,
-        revision,
-        oem,
-        oem_table,
-        error,
-        ..
-    } = table;
+    let &Table { address, signature, length, revision, oem, oem_table, error, .. } = table;
     let checksum = error.map_or("ok".to_string(), |error| error.to_string());
     println!(
         "{:9} {address:#14x} {length:>7} {revision:>3}  {:6} {:8}  {checksum}",
@@ -81,11 +64,7 @@ fn print_table(table: &Table) {
 /// Characters of a table; bytes that are none as dots.
 fn text(bytes: &[u8]) -> String {
     let show = |&byte: &u8| {
-        if (b' '..=b'~').contains(&byte) {
-            char::from(byte)
-        } else {
-            '.'
-        }
+        if (b' '..=b'~').contains(&byte) { char::from(byte) } else { '.' }
     };
     bytes.iter().map(show).collect()
 }
@@ -106,23 +85,13 @@ fn print_cpus(cpus: &[Cpu]) {
             (false, true) => "can be plugged in",
             (false, false) => "disabled",
         };
-        println!(
-            "CPU     {number}: APIC id {}, uid {}, {state}",
-            cpu.apic_id, cpu.uid
-        );
+        println!("CPU     {number}: APIC id {}, uid {}, {state}", cpu.apic_id, cpu.uid);
     }
 }
 
 fn print_madt(madt: &Madt) {
-    let pair = if madt.has_8259 {
-        "there is an 8259A pair"
-    } else {
-        "there is no 8259A pair"
-    };
-    println!(
-        "MADT    local APICs at {:#x}; {pair}",
-        madt.local_apic_address
-    );
+    let pair = if madt.has_8259 { "there is an 8259A pair" } else { "there is no 8259A pair" };
+    println!("MADT    local APICs at {:#x}; {pair}", madt.local_apic_address);
     for chip in &madt.io_apics {
         println!(
             "        I/O APIC {} at {:#x}, GSIs from {}",
@@ -131,22 +100,14 @@ fn print_madt(madt: &Madt) {
     }
     for line in &madt.overrides {
         let wiring = wiring(line.polarity, line.trigger);
-        println!(
-            "        ISA line {} is GSI {}, {wiring}",
-            line.isa_line, line.gsi
-        );
+        println!("        ISA line {} is GSI {}, {wiring}", line.isa_line, line.gsi);
     }
     for line in &madt.nmi_sources {
-        println!(
-            "        GSI {} raises NMIs, {}",
-            line.gsi,
-            wiring(line.polarity, line.trigger)
-        );
+        println!("        GSI {} raises NMIs, {}", line.gsi, wiring(line.polarity, line.trigger));
     }
     for pin in &madt.local_nmis {
-        let cpus = pin.uid.map_or("all CPUs".to_string(), |uid| {
-            alloc::format!("the CPU with uid {uid}")
-        });
+        let cpus =
+            pin.uid.map_or("all CPUs".to_string(), |uid| alloc::format!("the CPU with uid {uid}"));
         let wiring = wiring(pin.polarity, pin.trigger);
         println!("        LINT{} of {cpus} raises NMIs, {wiring}", pin.lint);
     }
@@ -162,11 +123,7 @@ fn print_hpet(hpet: &Hpet) {
 }
 
 fn register(register: &Register) -> String {
-    let Register {
-        space,
-        address,
-        bits,
-    } = register;
+    let Register { space, address, bits } = register;
     let space = match space {
         Space::Memory => "memory",
         Space::Io => "port",
@@ -189,9 +146,7 @@ fn print_fadt(fadt: &Fadt) {
         ("PM1a control", fadt.pm1a_control),
         ("PM1b control", fadt.pm1b_control),
     ];
-    for (name, place) in registers
-        .iter()
-        .filter_map(|(name, place)| Some((name, place.as_ref()?)))
+    for (name, place) in registers.iter().filter_map(|(name, place)| Some((name, place.as_ref()?)))
     {
         println!("        {name}: {}", register(place));
     }

@@ -23,7 +23,11 @@ const KINDS: [Kind; 19] = [
     ("invalid-opcode", "execute ud2", exceptions::invalid_opcode),
     ("breakpoint", "execute int3", exceptions::breakpoint),
     ("overflow", "recurse until the kernel stack is full", exceptions::overflow),
-    ("big-frame", "call a function whose frame is larger than the stack", exceptions::overflow_at_once),
+    (
+        "big-frame",
+        "call a function whose frame is larger than the stack",
+        exceptions::overflow_at_once,
+    ),
     ("panic", "panic", || panic!("asked for by the command `crash`")),
     ("double-panic", "panic while the report of a panic is printed", double_panic),
     ("triple-panic", "panic also while the report of the second panic is printed", triple_panic),

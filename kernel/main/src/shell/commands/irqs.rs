@@ -38,7 +38,7 @@ pub(in crate::shell) fn irqs(_: &mut Context<'_>, arguments: &[String]) -> Outco
         print!("{:>6}  {:>4}  {from:15} {:20}", "", "", "");
         print_counts(|cpu| irq::spurious_of(from, cpu), each);
     }
-    println!("non-maskable: {}", base::trap::nmi_count());
+    println!("non-maskable: {}", base::nmi::count());
     println!("local APICs: {:?} mode, errors: {}", lapic::mode(), irq::apic_errors());
     println!("bytes of console input lost: {}", drivers::console_input::lost());
     Ok(())

@@ -19,7 +19,9 @@ pub(in crate::shell) fn page_table(_: &mut Context<'_>, arguments: &[String]) ->
     }
     let mut entries: Vec<(u8, usize, Entry)> = Vec::new();
     memory::kernel_space::walk(address, |level, index, entry| entries.push((level, index, entry)));
-    if let Some(function) = base::symbols::table().and_then(|table| table.function(address.as_u64())) {
+    if let Some(function) =
+        base::symbols::table().and_then(|table| table.function(address.as_u64()))
+    {
         println!("{} + {:#x}", function.name, address.as_u64() - function.start);
     }
     println!("page table at {}", arch::cpu::control::page_table_root());
