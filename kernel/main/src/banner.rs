@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use arch::cpu::control::{self, Cr0, Cr4};
 use arch::cpu::{Features, features};
+use base::time::choice::{ClockSource, Report};
 use drivers::acpi::Platform;
 use memory::boot_data::BootData;
 use memory::frames::{self, RegionKind};
@@ -102,4 +103,15 @@ pub(crate) fn log_platform(platform: &Platform) {
         has(platform.hpet.is_some()),
         has(!platform.pci.is_empty())
     );
+}
+
+/// Logs what the clock is.
+pub(crate) fn log_clock(report: &Report) {
+    match (report.source, report.deviation_ppm) {
+        (ClockSource::Tsc, Some(ppm)) => log::info!(
+            "clock: TSC at {} Hz, on which two sources agree within {ppm} ppm",
+            base::time::tsc_rate()
+        ),
+        (source, _) => log::info!("clock: {source}"),
+    }
 }

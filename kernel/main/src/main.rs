@@ -52,10 +52,10 @@ fn boot(loader: LoaderInformation) -> ! {
     base::exit::set_exit_on_panic(settings.has_commands());
     settings.apply();
 
-    // The clock, first of what can be missing in a machine. From here on a report has names,
-    // and ends a run that was given commands.
+    // The clock, first of what can be missing in a machine; the HPET may still help. From
+    // here on a report has names, and ends a run that was given commands.
     if let Err(error) = base::time::init() {
-        panic!("{error}");
+        log::warn!("{error}");
     }
     banner::log_machine(&data, &features);
     match symbols {
@@ -82,6 +82,12 @@ fn boot(loader: LoaderInformation) -> ! {
     // What the firmware's tables say of the machine: CPUs, interrupt controllers, timers.
     let platform = drivers::acpi::init(&data);
     banner::log_platform(platform);
+
+    // The clock again, and for good: checked against the HPET and the 8254, or the HPET.
+    match base::time::choice::choose(drivers::acpi::start_hpet(platform)) {
+        Ok(report) => banner::log_clock(report),
+        Err(_) => panic!("no clock: nothing tells the TSC's rate, and there is no HPET"),
+    }
 
     // Interrupts: all lines masked until a driver claims one. Tasks; this code is the
     // first. The timer interrupts when something is due.

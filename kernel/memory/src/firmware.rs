@@ -15,6 +15,7 @@ use acpi::fadt::Fadt;
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
 use arch::irqchip::ioapic::{self, IoApic};
 use arch::paging::{PAGE_SIZE, PhysAddr};
+use arch::timer::hpet::{self, Hpet};
 use static_assertions::const_assert;
 
 use crate::boot_data::RootTable;
@@ -134,6 +135,22 @@ pub fn map_io_apic(address: u64) -> Result<IoApic, TableError> {
         Some(chip) => {
             core::mem::forget(memory);
             Ok(chip)
+        }
+        None => Err(TableError::NoAnswer),
+    }
+}
+
+/// Maps the HPET at a physical address that its table names, for good, and sets it running.
+///
+/// # Errors
+/// `NotMapped`; `NoAnswer` if there is nothing that counts.
+pub fn map_hpet(address: u64) -> Result<Hpet, TableError> {
+    let memory = IoMem::map(address, hpet::REGISTER_BYTES).map_err(TableError::NotMapped)?;
+    // SAFETY: as for the I/O APIC; the HPET's table is read once.
+    match unsafe { Hpet::new(memory.address().as_u64()) } {
+        Some(hpet) => {
+            core::mem::forget(memory);
+            Ok(hpet)
         }
         None => Err(TableError::NoAnswer),
     }

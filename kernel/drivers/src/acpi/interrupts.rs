@@ -1,6 +1,7 @@
-//! Puts the I/O APICs that the MADT lists to work.
+//! Puts the I/O APICs that the MADT lists to work, and the HPET.
 
 use arch::irqchip::ioapic::IoApic;
+use arch::timer::hpet::Hpet;
 use base::irq::{self, Wiring};
 use memory::firmware;
 
@@ -36,4 +37,52 @@ pub fn use_io_apics(platform: &Platform) -> usize {
             0
         }
     }
+}
+
+/// Maps the HPET and sets it running. `None` if there is none, or, with a log line, if it
+/// does not answer. Call once.
+pub fn start_hpet(platform: &Platform) -> Option<Hpet> {
+    let table = platform.hpet.as_ref()?;
+    firmware::map_hpet(table.address)
+        .map_err(|error| log::warn!("HPET at {:#x}: {error}", table.address))
+        .ok()
+}
+
+#[base::kernel_test]
+fn a_level_stays_until_it_is_released() {
+    use arch::irqchip::{Polarity, Trigger};
+    use base::irq::{IrqLine, count_of};
+    use base::{smp, time};
+    use core::sync::atomic::{AtomicU64, Ordering};
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    static RELEASED: AtomicU64 = AtomicU64::new(0);
+    SEEN.store(0, Ordering::Relaxed);
+    RELEASED.store(0, Ordering::Relaxed);
+    let Some(hpet) = time::choice::hpet() else { return };
+    // The first two interrupts leave the line active: so two more must come.
+    let handler = |_| {
+        let Some(hpet) = time::choice::hpet() else { return };
+        if SEEN.fetch_add(1, Ordering::AcqRel) >= 2 && hpet.release() {
+            RELEASED.fetch_add(1, Ordering::AcqRel);
+        }
+    };
+    let wiring = (Polarity::ActiveLow, Trigger::Level);
+    // A line behind those of ISA devices, for PCI devices on a PC; none is used yet.
+    let usable = (16..32u8).filter(|line| hpet.lines() >> line & 1 != 0);
+    let mut claims = usable.filter_map(|line| {
+        Some((line, IrqLine::claim_gsi(line.into(), wiring, "test", handler, 0).ok()?))
+    });
+    let Some((line, claim)) = claims.next() else { return };
+    let taken = || smp::online().iter().map(|cpu| count_of(claim.vector(), cpu)).sum::<u64>();
+    let before = taken();
+    hpet.interrupt_in(hpet.rate() / 1000, line);
+    let end = time::now_ns() + 200_000_000;
+    while RELEASED.load(Ordering::Acquire) == 0 && time::now_ns() < end {
+        core::hint::spin_loop();
+    }
+    task::sleep(2_000_000);
+    hpet.stop_interrupts();
+    assert_eq!(RELEASED.load(Ordering::Acquire), 1, "line {line} does not interrupt");
+    assert_eq!(SEEN.load(Ordering::Acquire), 3, "the line was released in the third interrupt");
+    assert_eq!(taken() - before, 3);
 }

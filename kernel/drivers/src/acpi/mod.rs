@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `madt.rs` | CPUs and interrupt controllers |
-//! | `interrupts.rs` | puts the I/O APICs to work |
+//! | `interrupts.rs` | puts the I/O APICs and the HPET to work |
 //! | `fixed.rs` | HPET, MCFG and FADT |
 //! | `power.rs` | switches the machine off and resets it |
 
@@ -17,7 +17,7 @@ mod madt;
 mod power;
 
 pub use fixed::{Fadt, Hpet, PciRegion, Register, Space};
-pub use interrupts::use_io_apics;
+pub use interrupts::{start_hpet, use_io_apics};
 pub use madt::{Cpu, IoApic, LocalNmi, Madt, NmiSource, Override};
 
 pub use power::{PowerError, ResetWay, power_off, reset};
