@@ -10,13 +10,14 @@ use arch::unwind::{CodeAddress, Walk, caller};
 
 use crate::symbols::Address;
 
-fn is_text(address: u64) -> bool {
+/// Whether `address` lies in the kernel's code.
+pub(crate) fn is_text(address: u64) -> bool {
     let (start, end) = image_layout().text;
     (start.as_u64()..end.as_u64()).contains(&address)
 }
 
 /// Whether 16 bytes at `address` can be read: kernel half and mapped.
-fn readable(address: u64) -> bool {
+pub(crate) fn readable(address: u64) -> bool {
     // SAFETY: the tree that the CPU runs on; nothing is changed through it.
     let tables = unsafe { PageTable::from_root(control::page_table_root()) };
     let mapped = |address| {

@@ -17,7 +17,7 @@ use base::console;
 use drivers::console_input;
 use fs::{File, Readiness, Status};
 use memory::user::UserSlice;
-use task::{Mutex, WaitOptions, WaitQueue};
+use task::{Mutex, WaitOptions, WaitQueue, named_mutex};
 
 /// Longest line, as on Linux: with its end, 4096 bytes.
 const MAX_LINE: usize = 4095;
@@ -43,7 +43,7 @@ struct Line {
 }
 
 static LINE: Mutex<Line> =
-    Mutex::new(Line { bytes: ArrayVec::new_const(), complete: false, read: 0 });
+    named_mutex("console line", Line { bytes: ArrayVec::new_const(), complete: false, read: 0 });
 
 impl Line {
     /// Takes the last character off, all bytes of it.

@@ -75,6 +75,7 @@ fn test_failed(report: &dyn fmt::Display) {
     }
     // The test's spin locks stay taken; so does nothing else of the preemption count.
     local::set_preempt_count(0);
+    base::sync::held::forget_all();
     interrupts::enable();
     exit()
 }
@@ -86,8 +87,11 @@ fn write_current_task(out: &mut dyn Write) -> fmt::Result {
     }
 }
 
-/// Lets panics know about tasks and tests.
+/// Lets panics know about tasks and tests, and the lock checker about tasks' locks.
 pub fn init() {
+    base::sync::sleeping::set_current_hook(|look| {
+        with_current(|task| look(&task.held_locks));
+    });
     base::panic::set_hooks(base::panic::PanicHooks {
         current_task: write_current_task,
         test_failed,

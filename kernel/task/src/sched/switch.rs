@@ -79,8 +79,8 @@ fn preempt_current() {
 fn leave_cpu(preempted: bool) {
     assert!(
         local::preempt_count() == 0,
-        "sleeping while atomic: preemption is off ({} times)",
-        local::preempt_count()
+        "sleeping while atomic, in the scheduler: {}",
+        base::sync::Atomic::now()
     );
     let were_enabled = interrupts::save_and_disable();
     if let Some((old, next)) = with_queue(|queue| choose(queue, preempted)) {
