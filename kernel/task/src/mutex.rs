@@ -178,7 +178,14 @@ mod tests {
         let guard = mutex.lock();
         let other = mutex.clone();
         let task = spawn("wait", move || drop(other.lock())).expect("there is memory");
-        crate::sleep(2_000_000);
+        let waits = || task.state() == crate::State::Blocked;
+        for _ in 0..1000 {
+            if waits() {
+                break;
+            }
+            crate::sleep(1_000_000);
+        }
+        assert!(waits());
         drop(guard);
         task.join();
         assert_eq!(contended(), before + 1);

@@ -313,42 +313,41 @@ fn pop_guard(kind: Kind) {
 /// In a guard: that its place is in the stack, so that dropping it takes it away. Empty in
 /// release builds.
 #[derive(Debug)]
-pub(crate) struct Recorded(#[cfg(debug_assertions)] bool);
+pub(crate) struct Recorded {
+    #[cfg(debug_assertions)]
+    is: bool,
+}
 
-#[cfg(debug_assertions)]
 impl Recorded {
     /// The guard of a lock, which is recorded itself.
-    pub(crate) const NO: Self = Self(false);
+    pub(crate) const NO: Self = Self {
+        #[cfg(debug_assertions)]
+        is: false,
+    };
 
     #[inline(always)]
-    #[track_caller]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn new(kind: Kind) -> Self {
-        let on = on();
-        if on {
+        let is = on();
+        if is {
             push_guard(kind, Location::caller());
         }
-        Self(on)
+        Self {
+            #[cfg(debug_assertions)]
+            is,
+        }
     }
 
     #[inline(always)]
     pub(crate) fn end(&self, kind: Kind) {
-        if self.0 {
+        #[cfg(debug_assertions)]
+        let is = self.is;
+        #[cfg(not(debug_assertions))]
+        let is = false;
+        if is {
             pop_guard(kind);
         }
     }
-}
-
-#[cfg(not(debug_assertions))]
-impl Recorded {
-    pub(crate) const NO: Self = Self();
-
-    #[inline(always)]
-    pub(crate) fn new(_: Kind) -> Self {
-        Self()
-    }
-
-    #[inline(always)]
-    pub(crate) fn end(&self, _: Kind) {}
 }
 
 /// While it lives this CPU is in an interrupt handler.
