@@ -18,5 +18,6 @@ if ! (exec 3<>"/dev/tcp/localhost/$port") 2>/dev/null; then
     echo "Nothing waits for GDB on port $port: first make run-debug, in another terminal" >&2
     exit 1
 fi
-exec gdb -q "$kernel" -ex 'set debuginfod enabled off' -ex "target remote localhost:$port" \
+# basalt.gdb connects: some of its settings cannot be changed afterwards.
+exec gdb -q "$kernel" -ex 'set debuginfod enabled off' -ex "set \$port = $port" \
     -x tools/gdb/basalt.gdb "$@"

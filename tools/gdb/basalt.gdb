@@ -39,8 +39,6 @@ set print asm-demangle on
 set print pretty on
 # QEMU's CPUs are GDB's threads, and are always there.
 set print thread-events off
-# Nobody is asked for an inferior's terminal or address space layout.
-set disable-randomization off
 
 define user-program
     add-symbol-file target/userspace/root/bin/$arg0

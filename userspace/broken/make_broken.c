@@ -137,6 +137,24 @@ static void segment_wrap_size(struct image *image)
     data(image)->p_memsz = -data(image)->p_vaddr + 4096;
 }
 
+// Where the kernel puts the stack.
+static void segment_stack(struct image *image) { move_data(image, 0x00007fffffff0000); }
+
+// Position-independent, and linked where no user address is.
+static void pie_at(struct image *image, Elf64_Addr address)
+{
+    Elf64_Addr by = address - (text(image)->p_vaddr & -4096UL);
+    image->header.e_type = ET_DYN;
+    image->header.e_entry += by;
+    for (int i = 0; i < image->header.e_phnum; i++) {
+        headers(image)[i].p_vaddr += by;
+        headers(image)[i].p_paddr += by;
+    }
+}
+
+static void pie_high(struct image *image) { pie_at(image, 0x0000700000000000); }
+static void pie_kernel(struct image *image) { pie_at(image, 0xffffffff80000000); }
+
 static void segment_page_zero(struct image *image) { move_data(image, 0); }
 static void segment_huge(struct image *image) { data(image)->p_memsz = 1UL << 40; }
 static void segment_overlap(struct image *image) { move_data(image, text(image)->p_vaddr & -4096UL); }
@@ -189,6 +207,9 @@ static const struct {
     {"segment-wrap", segment_wrap},
     {"segment-wrap-size", segment_wrap_size},
     {"segment-page-zero", segment_page_zero},
+    {"segment-stack", segment_stack},
+    {"pie-high", pie_high},
+    {"pie-kernel", pie_kernel},
     {"segment-huge", segment_huge},
     {"segment-overlap", segment_overlap},
     {"segment-beyond-file", segment_beyond_file},

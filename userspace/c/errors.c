@@ -187,6 +187,11 @@ static void test_mmap(void)
     FAILS(EFAULT, "mremap-efault", SYS_mremap, unmapped, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
     FAILS(ENOMEM, "mremap-enomem", SYS_mremap, mapped, PAGE, 1L << 46, MREMAP_MAYMOVE);
 
+    // Less than before, but the end is no address of the program's.
+    FAILS(EINVAL, "mremap-einval-end", SYS_mremap, mapped, -2L * PAGE - (long)mapped, PAGE, 0);
+    FAILS(EINVAL, "mremap-einval-wrap", SYS_mremap, mapped, -2L * PAGE, PAGE, 0);
+    FAILS(EOVERFLOW, "mmap-eoverflow", SYS_mmap, 0, 2 * PAGE, PROT_READ, MAP_PRIVATE, file, -PAGE);
+
     FAILS(EINVAL, "madvise-einval-unaligned", SYS_madvise, mapped + 1, PAGE, MADV_DONTNEED);
     FAILS(EINVAL, "madvise-einval-advice", SYS_madvise, mapped, PAGE, 9999);
     FAILS(ENOMEM, "madvise-enomem", SYS_madvise, unmapped, PAGE, MADV_DONTNEED);

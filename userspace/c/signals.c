@@ -172,6 +172,19 @@ static void test_stack(void)
     if (!sigsetjmp(back, 1))
         __asm__ volatile("1: push %%rax\n\tjmp 1b" ::: "memory");
     check_result("overflow-caught", seen.si_code, SEGV_MAPERR);
+
+    // Nor for the frame of a signal whose handler does not ask for that one: a SIGSEGV.
+    set(SIGUSR1, note, 0);
+    calls = 0;
+    long pid = SYS(SYS_getpid);
+    if (!sigsetjmp(back, 1))
+        __asm__ volatile("mov $16, %%esp\n\tsyscall\n\tud2" ::"a"(SYS_kill), "D"(pid),
+                         "S"(SIGUSR1)
+                         : "rcx", "r11", "memory");
+    check(calls == 1 && seen.si_signo == SIGSEGV && seen.si_code == SI_KERNEL, "frame-refused",
+          "%d calls, signal %d, code %d", calls, seen.si_signo, seen.si_code);
+    SYS(SYS_kill, pid, SIGUSR1);
+    check_result("frame-refused-once", calls, 2);
     signal(SIGSEGV, SIG_DFL);
     stack.ss_flags = SS_DISABLE;
     sigaltstack(&stack, NULL);
@@ -211,6 +224,40 @@ static void test_registers(void)
         same &= out[i] == i + 1;
     check(same, "xmm-kept", "%lu %lu %lu", out[0], out[2], out[4]);
     check(x87_out == 1.25L, "x87-kept", "%Lf", x87_out);
+    signal(SIGTRAP, SIG_DFL);
+}
+
+static uint32_t inside_mxcsr;
+static uint16_t inside_fcw;
+static void note_modes(int signal, siginfo_t *info, void *context)
+{
+    note(signal, info, context);
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(inside_mxcsr), "=m"(inside_fcw));
+}
+
+// The FPU's modes are kept, all of them that this processor knows; a handler starts with
+// the usual ones.
+static void test_modes(void)
+{
+    enum { DAZ = 1 << 6, TOWARDS_ZERO = 3 << 13, USUAL = 0x1f80 };
+    struct {
+        uint8_t bytes[512];
+    } __attribute__((aligned(16))) area = {0};
+    __asm__ volatile("fxsave %0" : "=m"(area));
+    uint32_t known;
+    memcpy(&known, area.bytes + 28, sizeof known);
+    set(SIGTRAP, note_modes, 0);
+    uint32_t modes = USUAL | TOWARDS_ZERO | (known & DAZ), kept = 0, usual = USUAL;
+    uint16_t single = 0x007f, single_kept = 0, extended = 0x037f;
+    __asm__ volatile("ldmxcsr %2\n\tfldcw %3\n\tint3\n\tstmxcsr %0\n\tfnstcw %1\n\t"
+                     "ldmxcsr %4\n\tfldcw %5"
+                     : "=m"(kept), "=m"(single_kept)
+                     : "m"(modes), "m"(single), "m"(usual), "m"(extended)
+                     : "memory");
+    check_result("mxcsr-kept", kept, modes);
+    check_result("fcw-kept", single_kept, single);
+    check_result("mxcsr-inside", inside_mxcsr, USUAL);
+    check_result("fcw-inside", inside_fcw, extended);
     signal(SIGTRAP, SIG_DFL);
 }
 
@@ -287,6 +334,7 @@ int main(void)
     test_sending();
     test_stack();
     test_registers();
+    test_modes();
     test_context();
     test_rseq();
     return summary();

@@ -1,6 +1,9 @@
 // A stack pointer that points nowhere, during a system call, a page fault, a timer
 // interrupt and an exception: the kernel must not use it.
 
+#include <signal.h>
+#include <sys/mman.h>
+
 #include "hostile.h"
 
 // Makes a call with that stack pointer; must get the right answer.
@@ -58,7 +61,33 @@ static int kernel_rsp_ud2(void)
     return 1;
 }
 
+static char *signal_stack;
+static void fill(int signal)
+{
+    long result = SYS_kill;
+    __asm__ volatile("mov %1, %%rsp\n\tsyscall\n\tud2"
+                     : "+a"(result)
+                     : "r"(signal_stack + 256), "D"(SYS(SYS_getpid)), "S"(signal)
+                     : "rcx", "r11", "memory");
+}
+
+// Another signal when the signal stack is nearly full: the frame has no place on it, and
+// the memory below is the program's too, but is not to be written.
+static int signal_stack_overflow(void)
+{
+    enum { SIZE = 1 << 20, GIVEN = 1 << 16 };
+    char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    signal_stack = memory + SIZE - GIVEN;
+    stack_t stack = {.ss_sp = signal_stack, .ss_size = GIVEN};
+    struct sigaction action = {.sa_handler = fill, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    if (memory == MAP_FAILED || sigaltstack(&stack, NULL) || sigaction(SIGUSR1, &action, NULL))
+        return 1;
+    raise(SIGUSR1);
+    return 1;
+}
+
 const struct kind stack_pointer_kinds[] = {
+    {"signal-stack-overflow", signal_stack_overflow},
     {"null-rsp-syscall", null_rsp_syscall},
     {"odd-rsp-syscall", odd_rsp_syscall},
     {"kernel-rsp-syscall", kernel_rsp_syscall},

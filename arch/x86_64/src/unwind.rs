@@ -73,6 +73,9 @@ impl Iterator for Walk<'_> {
         let step = CodeAddress { address, exact: self.next_exact };
         self.next_exact = trap::is_trap_return_site(address);
         self.frame = next;
+        if trap::syscall_return_sites().contains(&address) {
+            self.left = 0;
+        }
         Some(step)
     }
 }

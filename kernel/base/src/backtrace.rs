@@ -4,7 +4,8 @@ use core::fmt;
 
 use arch::boot::image_layout;
 use arch::cpu::control;
-use arch::paging::{PageTable, VirtAddr};
+use arch::cpu::tables::{self, InterruptStack};
+use arch::paging::{PageTable, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use arch::trap::TrapFrame;
 use arch::unwind::{CodeAddress, Walk, caller};
 
@@ -16,15 +17,26 @@ pub(crate) fn is_text(address: u64) -> bool {
     (start.as_u64()..end.as_u64()).contains(&address)
 }
 
-/// Whether 16 bytes at `address` can be read: kernel half and mapped.
+/// Whether 16 bytes at `address` lie in one piece of memory that holds stacks: those of
+/// tasks, the boot stack, this CPU's interrupt stacks.
+fn is_stack(address: u64) -> bool {
+    let boot = image_layout().boot_stack;
+    let fixed = [(STACKS_BASE, STACKS_BASE + TOP_LEVEL_SLOT), (boot.0.as_u64(), boot.1.as_u64())];
+    let interrupt = InterruptStack::ALL.map(tables::interrupt_stack);
+    let end = address.saturating_add(16);
+    fixed.into_iter().chain(interrupt).any(|(bottom, top)| bottom <= address && end <= top)
+}
+
+/// Whether 16 bytes at `address` can be read and may be part of a stack. A frame pointer can
+/// be anything; the registers of a device, say, are better not read.
 pub(crate) fn readable(address: u64) -> bool {
+    if !is_stack(address) {
+        return false;
+    }
     // SAFETY: the tree that the CPU runs on; nothing is changed through it.
     let tables = unsafe { PageTable::from_root(control::page_table_root()) };
-    let mapped = |address| {
-        let address = VirtAddr::new(address);
-        address.is_canonical() && !address.is_user() && tables.lookup(address).is_some()
-    };
-    mapped(address) && address.checked_add(15).is_some_and(mapped)
+    let mapped = |address| tables.lookup(VirtAddr::new(address)).is_some();
+    mapped(address) && mapped(address + 15)
 }
 
 /// Places that a backtrace prints at most, those of a recursion counted once.
@@ -49,7 +61,10 @@ impl Backtrace {
 
     /// Of the code that a trap interrupted.
     pub fn of_trap(frame: &TrapFrame) -> Self {
-        Self { start: [Some(CodeAddress { address: frame.rip, exact: true }), jumped_from(frame)], frame: frame.rbp }
+        Self {
+            start: [Some(CodeAddress { address: frame.rip, exact: true }), jumped_from(frame)],
+            frame: frame.rbp,
+        }
     }
 
     /// Of a thread that is switched out with stack pointer `sp`: its registers lie
@@ -117,4 +132,64 @@ fn a_backtrace_of_here_begins_here() {
     let start = a_backtrace_of_here_begins_here as fn() as usize as u64;
     assert!((start..start + 4096).contains(&first), "{first:#x} is not here, {start:#x}");
     assert!(text.lines().count() > 2, "{text}");
+}
+
+/// The lines of a walk from `rbp`, behind that of a trap in this function.
+#[cfg(not(test))]
+fn lines_from(rbp: u64) -> usize {
+    use core::fmt::Write;
+    let rip = lines_from as fn(u64) -> usize as usize as u64;
+    let mut text = arrayvec::ArrayString::<4096>::new();
+    let trap = Backtrace::of_trap(&TrapFrame { rip, rbp, ..TrapFrame::default() });
+    let _ = write!(text, "{trap}"); // cut if it is longer
+    text.lines().filter(|line| line.contains("0x") || line.contains("more")).count()
+}
+
+#[macros::kernel_test]
+fn a_wild_frame_pointer_ends_a_walk() {
+    use arch::paging::{FRAME_METADATA_BASE, PHYSMAP_BASE, VMALLOC_BASE};
+    let text = image_layout().text.0.as_u64();
+    for rbp in [
+        0,
+        8,
+        0x40_0000,
+        0x7fff_ffff_eff0,
+        0x8000_0000_0000,
+        PHYSMAP_BASE + 0x20_0000,
+        VMALLOC_BASE, // the local APIC
+        FRAME_METADATA_BASE,
+        STACKS_BASE, // a guard
+        STACKS_BASE + TOP_LEVEL_SLOT - 8,
+        text,
+        u64::MAX,
+        u64::MAX - 7,
+        u64::MAX - 15,
+    ] {
+        assert_eq!(lines_from(rbp), 1, "{rbp:#x}");
+    }
+}
+
+#[macros::kernel_test]
+fn a_walk_ends_at_the_edge_of_user_mode_and_in_a_circle() {
+    let here = a_wild_frame_pointer_ends_a_walk as fn() as usize as u64 + 1;
+    let mut circle = [0, here];
+    circle[0] = &raw const circle as u64;
+    // The place, and how often it came again.
+    assert_eq!(lines_from(circle[0]), 3);
+    for site in arch::trap::syscall_return_sites() {
+        // What the user had in rbp is not looked at.
+        let entry = [&raw const circle as u64, site];
+        let hook = [&raw const entry as u64, here];
+        assert_eq!(lines_from(&raw const hook as u64), 3);
+    }
+}
+
+#[macros::kernel_test(should_fault = "kernel stack overflow in task 'a_small_frame")]
+fn a_small_frame_over_the_end_is_an_overflow() {
+    crate::crash::overflow();
+}
+
+#[macros::kernel_test(should_fault = "kernel stack overflow in task 'a_frame_larger")]
+fn a_frame_larger_than_the_guard_is_an_overflow() {
+    crate::crash::overflow_at_once();
 }

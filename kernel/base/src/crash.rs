@@ -1,11 +1,12 @@
-//! Ways to crash, for the shell's `crash`: each causes one CPU exception in the kernel, so
-//! that its report can be looked at.
+//! Ways to crash, for the shell's `crash`: each causes one CPU exception (or interrupt) in the
+//! kernel, so that its report can be looked at.
 //!
 //! They are safe to call: the exception stops the machine, and an instruction that did not
 //! raise one would have changed nothing. They are written in assembly since the compiler
 //! may assume that Rust code never does such things.
 
 use core::arch::asm;
+use core::hint::black_box;
 
 use arch::boot::image_layout;
 
@@ -53,6 +54,17 @@ pub fn execute_data() {
     unsafe { asm!("call {}", in(reg) &raw const RETURN) };
 }
 
+/// The vector of [`interrupt`].
+pub const VECTOR: u8 = 0x50;
+
+/// Causes interrupt [`VECTOR`], as a device would.
+#[inline(never)]
+pub fn interrupt() {
+    // SAFETY: the trap path saves all registers. The end of interrupt that it sends ends
+    // none: with interrupts on, no other is in service.
+    unsafe { asm!("int {}", const VECTOR) };
+}
+
 /// Divides by zero: a divide error.
 #[inline(never)]
 pub fn divide() {
@@ -75,4 +87,26 @@ pub fn invalid_opcode() {
 pub fn breakpoint() {
     // SAFETY: the instruction traps; the handler does not return.
     unsafe { asm!("int3", options(nomem, nostack)) };
+}
+
+/// Recurses until the kernel stack is full, in small frames: a double fault.
+pub fn overflow() {
+    black_box(descend(black_box(0)));
+}
+
+/// Calls itself; the compiler must not make a loop of it.
+#[inline(never)]
+fn descend(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    if depth == u64::MAX {
+        return 0;
+    }
+    descend(depth + 1).wrapping_add(frame[0])
+}
+
+/// Has a frame larger than any kernel stack with what lies below it: a double fault, since
+/// the compiler touches each page of a frame in turn.
+#[inline(never)]
+pub fn overflow_at_once() {
+    black_box([black_box(1u8); 256 * 1024]);
 }

@@ -27,6 +27,14 @@ pub fn exits_on_panic() -> bool {
 /// Ends QEMU with `status`. Where there is no `isa-debug-exit` device, says so and
 /// halts this CPU.
 pub fn exit(status: u8) -> ! {
+    leave_qemu(status);
+    crate::println!("This machine has no isa-debug-exit device; halted. It is safe to switch it off.");
+    interrupts::halt_forever()
+}
+
+/// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
+/// nothing.
+pub fn leave_qemu(status: u8) {
     // SAFETY: QEMU's debug console and debug exit. On a PC nothing answers there
     // (0xe9 and 0xf4 are not assigned); neither does DMA.
     let (debug, exit) = unsafe { (Port::<u8>::new(0xe9), Port::<u32>::new(0xf4)) };
@@ -37,6 +45,4 @@ pub fn exit(status: u8) -> ! {
     }
     debug.write(b'\n');
     exit.write(u32::from(status & 0x7f));
-    crate::println!("This machine has no isa-debug-exit device; halted. It is safe to switch it off.");
-    interrupts::halt_forever()
 }

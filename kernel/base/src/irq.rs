@@ -6,11 +6,12 @@
 //! sleep, and it may not claim or drop its own vector.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arch::irqchip::{lapic, pic};
 
-use crate::sync::{IrqSpinLock, held};
+use crate::preempt;
+use crate::sync::{IrqSpinLock, cpus};
 
 /// A handler gets the word that was registered with it.
 pub type Handler = fn(usize);
@@ -56,6 +57,17 @@ static SLOTS: [Slot; 256] = [const {
 static PIC: IrqSpinLock<pic::Pic> = IrqSpinLock::new("pic", unsafe { pic::Pic::new() });
 
 static SPURIOUS: AtomicU64 = AtomicU64::new(0);
+
+crate::percpu! {
+    static IN_HANDLER: AtomicBool = AtomicBool::new(false);
+}
+
+/// Whether this CPU is in an interrupt handler: what fails then is not the task that was
+/// interrupted.
+pub fn in_handler() -> bool {
+    let stay = preempt::disable();
+    IN_HANDLER.get(&stay).load(Ordering::Relaxed)
+}
 
 /// Resets the 8259A pair, all lines masked. Call once, interrupts off.
 pub fn init() {
@@ -140,7 +152,7 @@ fn pic_line(vector: u8) -> Option<u8> {
 
 /// Handles interrupt `vector`: called by the trap path, interrupts off.
 pub(crate) fn dispatch(vector: u8) {
-    let _in_interrupt = held::enter_interrupt();
+    let _in_interrupt = cpus::enter_interrupt();
     if vector == lapic::SPURIOUS_VECTOR {
         SPURIOUS.fetch_add(1, Ordering::Relaxed);
         return; // the local APIC wants no end for it
@@ -155,11 +167,15 @@ pub(crate) fn dispatch(vector: u8) {
     let slot = &SLOTS[usize::from(vector)];
     slot.count.fetch_add(1, Ordering::Relaxed);
     {
+        let stay = preempt::disable();
+        let in_handler = IN_HANDLER.get(&stay);
+        in_handler.store(true, Ordering::Relaxed);
         let registration = slot.registration.lock();
         match &*registration {
             Some(found) => (found.handler)(found.word),
             None => log::warn!("interrupt vector {vector} has no handler"),
         }
+        in_handler.store(false, Ordering::Relaxed);
     }
     match line {
         Some(line) => PIC.lock().end_of_interrupt(line),
@@ -194,4 +210,20 @@ fn a_line_is_taken_once() {
     assert_eq!(IrqLine::claim(2, "cascade", |_| (), 0).err(), Some(IrqError::OutOfRange));
     assert_eq!(IrqLine::claim(16, "none", |_| (), 0).err(), Some(IrqError::OutOfRange));
     assert_eq!(Vector::claim(14, "cpu", |_| (), 0).err(), Some(IrqError::OutOfRange));
+}
+
+#[macros::kernel_test]
+fn a_handler_is_known_to_be_one() {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    SEEN.store(0, Ordering::Relaxed);
+    let vector = usize::from(crate::crash::VECTOR);
+    let note = |word| SEEN.store(word as u64 + u64::from(in_handler()), Ordering::Relaxed);
+    let claimed = Vector::claim(crate::crash::VECTOR, "test", note, vector).expect("it is free");
+    assert!(!in_handler());
+    crate::crash::interrupt();
+    assert_eq!(SEEN.load(Ordering::Relaxed), vector as u64 + 1);
+    assert!(!in_handler() && !crate::preempt::in_atomic());
+    drop(claimed);
+    crate::crash::interrupt(); // nobody's: a log line
+    assert!(!in_handler());
 }

@@ -10,7 +10,7 @@ use arch::trap::TrapFrame;
 use spin::Once;
 
 use crate::backtrace::Backtrace;
-use crate::{console, exit, println};
+use crate::{console, exit, irq, println};
 
 /// What the floors above know about the thread that panics.
 pub struct PanicHooks {
@@ -59,18 +59,22 @@ fn enter(message: &dyn fmt::Display) {
         Err(first) if first == me => nested(message),
         Err(_) => interrupts::halt_forever(),
     }
-    crate::sync::held::switch_off();
+    crate::sync::cpus::switch_off();
     console::break_lock();
 }
 
 /// A panic while the report of another was being made.
 fn nested(message: &dyn fmt::Display) -> ! {
     static DEPTH: AtomicU32 = AtomicU32::new(0);
-    // The third one came from printing this line: say nothing more.
-    if DEPTH.fetch_add(1, Ordering::Relaxed) == 0 {
-        console::break_lock();
-        println!("\n\x1b[1;31mpanic inside a panic\x1b[0m: {message}; stopped");
+    if DEPTH.fetch_add(1, Ordering::Relaxed) > 0 {
+        // The third one came from printing the line below: print nothing more.
+        if exit::exits_on_panic() {
+            exit::leave_qemu(exit::PANIC_STATUS);
+        }
+        interrupts::halt_forever();
     }
+    console::break_lock();
+    println!("\n\x1b[1;31mpanic inside a panic\x1b[0m: {message}; stopped");
     finish()
 }
 
@@ -87,6 +91,7 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
     interrupts::disable();
     let report = Report(info);
     if !in_progress()
+        && !irq::in_handler()
         && let Some(hooks) = HOOKS.get()
     {
         (hooks.test_failed)(&report);
@@ -115,6 +120,7 @@ impl fmt::Display for Report<'_> {
 pub(crate) fn kernel_exception(what: &dyn fmt::Display, frame: &TrapFrame) -> ! {
     interrupts::disable();
     if !in_progress()
+        && !irq::in_handler()
         && let Some(hooks) = HOOKS.get()
     {
         (hooks.test_failed)(what);

@@ -42,3 +42,12 @@ macro_rules! percpu {
             $crate::percpu::PerCpu::template($init);
     )+};
 }
+
+#[macros::kernel_test]
+fn user_code_cannot_change_what_gs_means() {
+    use arch::cpu::control::{Cr4, read_cr4};
+    const FSGSBASE: u64 = 1 << 16;
+    assert_eq!(read_cr4().bits() & FSGSBASE, 0);
+    assert!(!arch::cpu::user_base::set_gs(local::offset() as u64));
+    assert_eq!(read_cr4().contains(Cr4::MACHINE_CHECK), arch::cpu::features().machine_check);
+}

@@ -10,7 +10,8 @@ use core::marker::PhantomData;
 use arch::cpu::{interrupts, local};
 use spin::Once;
 
-use crate::sync::held::{Kind, Recorded};
+use crate::sync::cpus::Recorded;
+use crate::sync::held::Kind;
 
 /// Bit of a thread's pending word: another thread should run.
 pub const RESCHEDULE: u32 = 1 << 0;

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use arch::timer::calibrate::CalibrationError;
 use arch::timer::{pit, tsc};
 
 /// Where a rate came from.
@@ -10,7 +11,7 @@ use arch::timer::{pit, tsc};
 pub enum RateSource {
     /// Measured against the 8254.
     Pit,
-    /// Stated by CPUID leaf 0x15.
+    /// Stated by the CPU or the hypervisor, in CPUID.
     Cpuid,
 }
 
@@ -31,9 +32,15 @@ static RATE: AtomicU64 = AtomicU64::new(0);
 /// A [`RateSource`] plus one; 0 until [`init`].
 static SOURCE: AtomicU8 = AtomicU8::new(0);
 
-/// No way to learn the TSC's rate: neither the 8254 nor CPUID answers.
+/// No way to learn the TSC's rate: CPUID does not state it, and the 8254 does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoClock;
+pub struct NoClock(pub CalibrationError);
+
+impl fmt::Display for NoClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no clock: CPUID does not state the TSC's rate, and as for the 8254: {}", self.0)
+    }
+}
 
 /// Takes the TSC as of now as time zero; the clock shows 0 until [`init`].
 pub fn start() {
@@ -45,10 +52,9 @@ pub fn start() {
 /// # Errors
 /// [`NoClock`]; the clock then stays at 0.
 pub fn init() -> Result<RateSource, NoClock> {
-    let (rate, source) = match (pit::measure_tsc(), tsc::rate_from_cpuid()) {
-        (Some(rate), _) => (rate, RateSource::Pit),
-        (None, Some(rate)) => (rate, RateSource::Cpuid),
-        (None, None) => return Err(NoClock),
+    let (rate, source) = match tsc::rate_from_cpuid() {
+        Some(rate) => (rate, RateSource::Cpuid),
+        None => (pit::measure_tsc().map_err(NoClock)?, RateSource::Pit),
     };
     RATE.store(rate, Ordering::Relaxed);
     SOURCE.store(source as u8 + 1, Ordering::Relaxed);
@@ -78,26 +84,53 @@ pub fn now_ns() -> u64 {
     ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 
-/// Spins for at least `ns` nanoseconds; for hardware that wants a pause before
-/// anything can sleep.
-pub fn spin_ns(ns: u64) {
-    let end = now_ns() + ns;
-    while now_ns() < end {
-        core::hint::spin_loop();
-    }
+#[macros::kernel_test]
+fn the_clock_agrees_with_the_8254() {
+    const TICKS: u64 = 5_966; // 5 ms
+    // Without an 8254 there is nothing to compare with.
+    let Some((least, most)) = pit::measure(TICKS as u16, now_ns) else {
+        return assert_eq!(source(), Some(RateSource::Cpuid));
+    };
+    // Whatever the host did meanwhile: these are bounds.
+    let ns = |ticks: u64| ticks * 1_000_000_000 / pit::RATE_HZ;
+    let (from, to) = (ns(TICKS - 1), ns(TICKS + 1));
+    assert!(least <= to + to / 1000, "{TICKS} ticks, {from} to {to} ns, took {least} or more");
+    assert!(most >= from - from / 1000, "{TICKS} ticks, {from} to {to} ns, took {most} or less");
 }
 
 #[macros::kernel_test]
-fn the_clock_agrees_with_the_8254() {
-    const TICKS: u16 = 2_387; // 2 ms
-    if source() != Some(RateSource::Pit) {
-        return;
-    }
-    let measure = || {
-        let (mut from, mut to) = (0, 0);
-        pit::measure(TICKS, || from = now_ns(), || to = now_ns()).then(|| to - from)
-    };
-    // The host may take the CPU away meanwhile: of many runs, one is about right.
-    let best = (0..20).filter_map(|_| measure()).min().expect("it has answered at boot");
-    assert!((1_900_000..2_500_000).contains(&best), "2 ms took {best} ns");
+fn cpuid_tells_rates() {
+    // A crystal of 24 MHz, times 216 / 2; without the crystal, or without the ratio.
+    assert_eq!(tsc::rate_of_leaf_15(2, 216, 24_000_000), Some(2_592_000_000));
+    assert_eq!(tsc::rate_of_leaf_15(2, 216, 0), None);
+    assert_eq!(tsc::rate_of_leaf_15(0, 216, 24_000_000), None);
+    assert_eq!(tsc::rate_of_leaf_15(2, 0, 24_000_000), None);
+    assert_eq!(tsc::rate_of_leaf_4000_0010(2_592_000), Some(2_592_000_000));
+    assert_eq!(tsc::rate_of_leaf_4000_0010(0), None);
+}
+
+#[macros::kernel_test]
+fn a_rate_is_what_runs_agree_on() {
+    use arch::timer::calibrate::{Bounds, rate};
+    let bounds = |low, high| Some(Bounds { low, high });
+    // Runs that tell little are repeated, and made longer; one that lies is outvoted.
+    let runs = [bounds(900, 2000), bounds(1_000_000, 1_000_001), bounds(1000, 1001)];
+    let (mut at, mut lengths) = (0, arrayvec::ArrayVec::<u32, 24>::new());
+    let result = rate(|length| {
+        lengths.push(length);
+        at += 1;
+        runs.get(at - 1).copied().unwrap_or(bounds(1000, 1002))
+    });
+    assert_eq!(result, Ok(1000));
+    assert_eq!(lengths[..], [4, 8, 1, 1]);
+    // A clock that is always disturbed, one that never says the same, one that is not there.
+    assert_eq!(rate(|_| bounds(900, 1100)), Err(CalibrationError::Unsteady));
+    let mut next = 1000;
+    let changing = rate(|_| {
+        next += 10;
+        bounds(next, next + 1)
+    });
+    assert_eq!(changing, Err(CalibrationError::Unsteady));
+    assert_eq!(rate(|_| None), Err(CalibrationError::Absent));
+    assert_eq!(rate(|_| bounds(0, 10)), Err(CalibrationError::Absent));
 }

@@ -7,7 +7,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use arch::cpu::{control, interrupts, local};
+use arch::cpu::{control, interrupts, local, machine_check};
 use arch::paging::{STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use arch::trap::TrapFrame;
 use arch::trap::vector::{Describe, FIRST_INTERRUPT, number, page_fault};
@@ -88,6 +88,9 @@ impl fmt::Display for KernelException<'_> {
             );
         }
         write!(f, "{describe}")?;
+        if self.frame.vector == number::MACHINE_CHECK {
+            return write!(f, ": {}", machine_check::Banks);
+        }
         if self.frame.vector != number::PAGE_FAULT {
             return Ok(());
         }

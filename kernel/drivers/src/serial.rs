@@ -29,6 +29,8 @@ mod register {
 }
 
 const DATA_READY: u8 = 1 << 0;
+/// The byte that is ready stands for a break on the line: nobody sent it.
+const BREAK: u8 = 1 << 4;
 const TRANSMITTER_EMPTY: u8 = 1 << 5;
 const EIGHT_BITS: u8 = 0b11;
 const DIVISOR_ACCESS: u8 = 1 << 7;
@@ -151,8 +153,16 @@ fn on_interrupt() {
     // next byte would raise no edge.
     for _ in 0..MAX_INPUT {
         let mut batch = Batch::new();
-        while uart.ports.read(register::LINE_STATUS) & DATA_READY != 0 && !batch.is_full() {
-            batch.push(uart.ports.read(register::DATA));
+        // Reading the status clears the break, so not without taking the byte.
+        while !batch.is_full() {
+            let status = uart.ports.read(register::LINE_STATUS);
+            if status & DATA_READY == 0 {
+                break;
+            }
+            let byte = uart.ports.read(register::DATA);
+            if status & BREAK == 0 {
+                batch.push(byte);
+            }
         }
         if !batch.is_empty() {
             console_input::push(&batch);
@@ -161,4 +171,8 @@ fn on_interrupt() {
             return;
         }
     }
+    // More than one interrupt may take. The request is still up: down and up again, for
+    // another edge.
+    uart.ports.write(register::INTERRUPT_ENABLE, 0);
+    uart.ports.write(register::INTERRUPT_ENABLE, RECEIVE_INTERRUPT);
 }

@@ -41,11 +41,6 @@ fn boot(loader: LoaderInformation) -> ! {
     let features = arch::cpu::features();
     arch::cpu::init(&features);
 
-    // The clock, first of what can be missing in a machine.
-    if base::time::init().is_err() {
-        panic!("no clock: neither the 8254 nor CPUID tells how fast the TSC runs");
-    }
-
     // What the loader says: the memory map starts the frame allocator and the heap; the
     // symbol table makes backtraces readable; the command line sets the log's level.
     let data = match memory::boot_data::start(loader) {
@@ -56,6 +51,12 @@ fn boot(loader: LoaderInformation) -> ! {
     let settings = Settings::parse(data.command_line);
     base::exit::set_exit_on_panic(settings.has_commands());
     settings.apply();
+
+    // The clock, first of what can be missing in a machine. From here on a report has names,
+    // and ends a run that was given commands.
+    if let Err(error) = base::time::init() {
+        panic!("{error}");
+    }
     banner::log_machine(&data, &features);
     match symbols {
         Some(Ok(())) => {}

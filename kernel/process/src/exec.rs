@@ -17,7 +17,7 @@ use arch::trap::TrapFrame;
 use elf_image::{ElfError, Image, Kind, Limits};
 use fs::{Inode, LastLink, OpenFile};
 use memory::{OutOfMemory, frames};
-use vm::layout::{MMAP_TOP, PIE_BASE, STACK_BYTES, STACK_TOP, USER_END, USER_START};
+use vm::layout::{MMAP_TOP, PIE_BASE, STACK_BYTES, STACK_TOP, USER_START};
 use vm::{Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAGE, Placement};
 
 use crate::console::{self, Console};
@@ -27,6 +27,8 @@ use crate::thread::Thread;
 
 /// Most bytes of arguments and environment, as on Linux: a quarter of the stack.
 const ARGUMENTS_BYTES: usize = STACK_BYTES as usize / 4;
+/// Where the stack begins; programs end below it.
+const STACK_BOTTOM: u64 = STACK_TOP - STACK_BYTES;
 /// Ticks a second as times(2) counts them.
 const CLOCK_TICKS: u64 = 100;
 /// RFLAGS of a new program: interrupts on, and the bit that is always set.
@@ -98,6 +100,7 @@ fn map_segments(
     bias: u64,
     file: &Arc<dyn MemoryObject>,
 ) -> Result<(), ExecError> {
+    let moved = |address: u64| address.wrapping_add(bias);
     for segment in &image.segments {
         let pages = segment.pages();
         let access = Access {
@@ -113,9 +116,9 @@ fn map_segments(
                 offset: segment.file_offset - (segment.vaddr - pages.start),
                 end: segment.file_offset + segment.file_len,
             };
-            map_fixed(space, bias + pages.start, bias + file_end, access, backing)?;
+            map_fixed(space, moved(pages.start), moved(file_end), access, backing)?;
         }
-        map_fixed(space, bias + file_end, bias + pages.end, access, Backing::Anonymous)?;
+        map_fixed(space, moved(file_end), moved(pages.end), access, Backing::Anonymous)?;
     }
     Ok(())
 }
@@ -129,13 +132,13 @@ fn auxiliary_vector(image: &Image, bias: u64) -> Vec<(u64, u64)> {
     push(AT_CLKTCK, CLOCK_TICKS);
     // A reader needs all three or none.
     if let Some(headers) = image.phdr_vaddr {
-        push(AT_PHDR, bias + headers);
+        push(AT_PHDR, headers.wrapping_add(bias));
         push(AT_PHENT, image.phdr_entry_size.into());
         push(AT_PHNUM, image.phdr_count.into());
     }
     push(AT_BASE, 0);
     push(AT_FLAGS, 0);
-    push(AT_ENTRY, bias + image.entry);
+    push(AT_ENTRY, image.entry.wrapping_add(bias));
     for key in [AT_UID, AT_EUID, AT_GID, AT_EGID, AT_SECURE] {
         push(key, 0);
     }
@@ -144,7 +147,8 @@ fn auxiliary_vector(image: &Image, bias: u64) -> Vec<(u64, u64)> {
     vector
 }
 
-/// Where a position-independent program goes, as what is added to its addresses.
+/// Where a position-independent program goes, as what is added to its addresses. The sums
+/// wrap: a program may be linked to higher addresses than it runs at.
 fn choose_bias(image: &Image) -> u64 {
     let span = image.span();
     let first = span.start & !(image.alignment - 1);
@@ -152,7 +156,7 @@ fn choose_bias(image: &Image) -> u64 {
     // A program with an odd alignment or of great length goes as low as it can.
     let usual = PIE_BASE.checked_next_multiple_of(image.alignment);
     let base = usual.filter(|&base| end_at(base).is_some());
-    base.unwrap_or_else(|| USER_START.next_multiple_of(image.alignment)) - first
+    base.unwrap_or_else(|| USER_START.next_multiple_of(image.alignment)).wrapping_sub(first)
 }
 
 fn load(
@@ -164,7 +168,7 @@ fn load(
     let free = frames::statistics();
     let limits = Limits {
         lowest: USER_START,
-        highest: USER_END,
+        highest: STACK_BOTTOM,
         max_memory: free.free.saturating_sub(free.reserve) as u64 * PAGE,
     };
     let image = Image::parse(inode.bytes(), &limits).map_err(ExecError::Elf)?;
@@ -175,10 +179,10 @@ fn load(
     let space = AddressSpace::new()?;
     let object: Arc<dyn MemoryObject> = Arc::new(inode.object());
     map_segments(&space, &image, bias, &object)?;
-    space.set_break_start(bias + image.span().end);
+    space.set_break_start(image.span().end.wrapping_add(bias));
 
     let access = Access { read: true, write: true, execute: image.executable_stack };
-    map_fixed(&space, STACK_TOP - STACK_BYTES, STACK_TOP, access, Backing::Anonymous)?;
+    map_fixed(&space, STACK_BOTTOM, STACK_TOP, access, Backing::Anonymous)?;
     let mut random = [0; 16];
     drivers::random::fill(&mut random);
     let stack = stack_image::build(&StackRequest {
@@ -197,7 +201,7 @@ fn load(
         // The whole stack is mapped.
         kind => unreachable!("initial stack: {kind:?}"),
     })?;
-    Ok(Loaded { space, entry: bias + image.entry, stack_pointer: stack.sp })
+    Ok(Loaded { space, entry: image.entry.wrapping_add(bias), stack_pointer: stack.sp })
 }
 
 /// Starts the program at `path` with arguments (the first is the program's name) and

@@ -51,6 +51,11 @@ impl Foreground {
         }
         Ok(())
     }
+
+    /// Whether ^C has come since the group was made.
+    pub fn is_interrupted(&self) -> bool {
+        GROUP.lock().interrupts > 0
+    }
 }
 
 impl Default for Foreground {

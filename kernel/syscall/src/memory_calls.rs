@@ -20,9 +20,16 @@ fn access(protection: u32) -> Access {
     }
 }
 
+/// Longest file that there can be.
+const MAX_FILE_BYTES: u64 = i64::MAX as u64;
+
 /// What pages of the file behind `fd` hold.
-fn file_backing(call: &Call<'_>, fd: u64, offset: u64, shared: bool, access: Access) -> Result<Backing> {
+fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<Backing> {
+    let [_, len, _, _, fd, offset] = call.args;
     let file = call.thread.process.descriptors.get(fd)?;
+    if offset.checked_add(len).is_none_or(|end| end > MAX_FILE_BYTES) {
+        return Err(Errno::EOVERFLOW);
+    }
     if !file.is_readable() || (shared && access.write && !file.is_writable()) {
         return Err(Errno::EACCES);
     }
@@ -34,7 +41,7 @@ fn file_backing(call: &Call<'_>, fd: u64, offset: u64, shared: bool, access: Acc
 /// mmap(2). Without fork, and with files that never change, a shared mapping cannot be
 /// told from a private one.
 pub(crate) fn mmap(call: &Call<'_>) -> Result<usize> {
-    let [address, len, protection, flags, fd, offset] = call.args;
+    let [address, len, protection, flags, _, offset] = call.args;
     let flags = flags as u32;
     let access = access(protection as u32);
     if !offset.is_multiple_of(PAGE) {
@@ -57,7 +64,7 @@ pub(crate) fn mmap(call: &Call<'_>) -> Result<usize> {
     let backing = if flags & MAP_ANONYMOUS != 0 {
         Backing::Anonymous
     } else {
-        file_backing(call, fd, offset, shared, access)?
+        file_backing(call, shared, access)?
     };
     let placement = if flags & MAP_FIXED_NOREPLACE != 0 {
         Placement::FixedNoReplace(address)

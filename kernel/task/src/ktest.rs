@@ -74,14 +74,16 @@ fn test_failed(report: &dyn fmt::Display) {
         running.task = None;
     }
     // The test's spin locks stay taken; so does nothing else of the preemption count.
+    // Interrupts stay off until the next task runs: this may be an interrupt stack (of a
+    // double fault), which the next one to need it starts anew.
     local::set_preempt_count(0);
-    base::sync::held::forget_all();
-    interrupts::enable();
+    base::sync::cpus::forget_all();
+    interrupts::disable();
     exit()
 }
 
 fn write_current_task(out: &mut dyn Write) -> fmt::Result {
-    match with_current(|task| (task.name(), task.id())) {
+    match with_current(|task| (task.name_if_free(), task.id())) {
         Some((name, id)) => write!(out, "'{name}' (task {id})"),
         None => out.write_str("boot"),
     }
@@ -129,7 +131,9 @@ pub fn run(test: &'static KernelTest) -> Result<(), Failure> {
     }
     match (test.expect, report) {
         (Expect::Success, None) => Ok(()),
-        (Expect::Panic(text) | Expect::Fault(text), Some(report)) if report.contains(text) => Ok(()),
+        (Expect::Panic(text) | Expect::Fault(text), Some(report)) if report.contains(text) => {
+            Ok(())
+        }
         (_, Some(report)) => Err(Failure::Report(Box::new(report))),
         (_, None) => Err(Failure::Returned),
     }

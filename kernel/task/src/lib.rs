@@ -21,7 +21,7 @@ mod task;
 pub mod timer;
 mod wait;
 
-pub use fpu::{load_fpu, save_fpu};
+pub use fpu::{load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard, held_mutexes, named_mutex};
 pub use sched::{become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use spawn::{exit, spawn, spawn_user};

@@ -113,6 +113,11 @@ impl Task {
         *self.name.lock()
     }
 
+    /// The task's name, unless somebody is just at it: for reports.
+    pub(crate) fn name_if_free(&self) -> ArrayString<NAME_BYTES> {
+        self.name.try_lock().map(|name| *name).unwrap_or_default()
+    }
+
     /// Gives the task another name, cut to [`NAME_BYTES`].
     pub fn set_name(&self, name: &str) {
         *self.name.lock() = cut(name);

@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
-use arch::timer::pit;
+use arch::timer::calibrate::{self, Bounds, CalibrationError};
 use base::irq::Vector;
 use base::time;
 use memory::kernel_space::IoMem;
@@ -19,25 +19,42 @@ static RATE: AtomicU64 = AtomicU64::new(0);
 pub enum TimerError {
     /// The local APIC's registers could not be mapped.
     NoRegisters,
-    /// The timer does not count, or there is no clock to measure it with.
-    NotCounting,
+    /// The timer does not count, or not steadily.
+    NotCounting(CalibrationError),
     /// Somebody has its vector.
     VectorInUse,
 }
 
-/// Ticks per second, measured over about 2 ms against the 8254, or against the clock where
-/// there is none.
-fn measure() -> u64 {
-    const PIT_TICKS: u16 = 2_386;
-    let mut left = 0;
-    if pit::measure(PIT_TICKS, lapic::start_timer_silent, || left = lapic::timer_current()) {
-        return u64::from(u32::MAX - left) * pit::RATE_HZ / u64::from(PIT_TICKS);
-    }
+/// Nanoseconds of a quarter of the shortest run that may tell the timer's rate.
+const QUARTER_NS: u64 = 62_500;
+/// Looks at the clock before it counts as stopped: some hundred times the longest run.
+const MAX_LOOKS: u32 = 100_000_000;
+
+/// Counts the timer's ticks for at least `ns` nanoseconds of the clock.
+fn run(ns: u64) -> Option<Bounds> {
+    let read = || {
+        let before = time::now_ns();
+        (before, lapic::timer_current(), time::now_ns())
+    };
     lapic::start_timer_silent();
-    let start = time::now_ns();
-    time::spin_ns(2_000_000);
-    let ticks = u64::from(u32::MAX - lapic::timer_current());
-    ticks * 1_000_000_000 / (time::now_ns() - start).max(1)
+    let (before_first, first, after_first) = read();
+    let mut looks = 0;
+    while time::now_ns().saturating_sub(after_first) < ns {
+        looks += 1;
+        if looks == MAX_LOOKS {
+            return None;
+        }
+        core::hint::spin_loop();
+    }
+    let (before_last, last, after_last) = read();
+    let ticks = u64::from(first.checked_sub(last).filter(|&ticks| ticks > 1)?);
+    let elapsed = (before_last - after_first, after_last - before_first);
+    Some(Bounds::of_run((ticks - 1, ticks + 1), elapsed, 1_000_000_000))
+}
+
+/// Ticks per second, measured against the clock.
+fn measure() -> Result<u64, CalibrationError> {
+    calibrate::rate(|quarters| run(QUARTER_NS * u64::from(quarters)))
 }
 
 /// Maps and enables the local APIC, measures its timer and takes its interrupt. Call
@@ -56,9 +73,7 @@ pub fn init() -> Result<(), TimerError> {
     lapic::init(true);
     let rate = measure();
     lapic::start_timer(0);
-    if rate == 0 {
-        return Err(TimerError::NotCounting);
-    }
+    let rate = rate.map_err(TimerError::NotCounting)?;
     RATE.store(rate, Ordering::Relaxed);
     let vector = Vector::claim(lapic::TIMER_VECTOR, "timer", |_| on_alarm(), 0)
         .map_err(|_| TimerError::VectorInUse)?;
@@ -88,4 +103,17 @@ pub(crate) fn set_alarm(due: Option<u64>) {
     // up, so that it is not early otherwise; 0 would stop the timer.
     let ticks = u32::try_from(ticks).unwrap_or(u32::MAX - 1).saturating_add(1);
     lapic::start_timer(ticks);
+}
+
+#[base::kernel_test]
+fn the_timer_keeps_the_clocks_time() {
+    // Interrupts off: the timer is not needed meanwhile, and then set anew.
+    let lock = base::sync::IrqSpinLock::new("test timer", ());
+    let guard = lock.lock();
+    let bounds = run(5_000_000).expect("the timer counts");
+    with_queue(|queue| queue.set_alarm());
+    drop(guard);
+    // Each of clock and rate may be 0.1 % off, whatever the host did meanwhile.
+    let (rate, off) = (rate(), rate() / 500);
+    assert!(rate <= bounds.high + off && rate + off >= bounds.low, "{rate} Hz, but {bounds:?}");
 }

@@ -77,11 +77,7 @@ impl WaitQueue {
         let task = current().ok_or(WaitError::Interrupted)?;
         *task.waits_for.lock() = self.name;
         loop {
-            self.waiters
-                .lock()
-                .get_or_insert_with(|| LinkedList::new(WaitAdapter::NEW))
-                .push_back(task.clone());
-            sched::block_current(&task, options.deadline);
+            self.enter(&task, options.deadline);
             let outcome = if let Some(value) = ready() {
                 Some(Ok(value))
             } else if options.interruptible && task.pending() & SIGNAL != 0 {
@@ -98,6 +94,17 @@ impl WaitQueue {
                 return outcome;
             }
         }
+    }
+
+    /// Calls the current task blocked, then puts it into the queue. Not the other way round:
+    /// preempted in between, it could be taken out of the queue by a [`WaitQueue::wake_one`]
+    /// that finds nobody to wake, and then sleep with nobody to know of it.
+    fn enter(&self, task: &Arc<Task>, deadline: Option<u64>) {
+        sched::block_current(task, deadline);
+        self.waiters
+            .lock()
+            .get_or_insert_with(|| LinkedList::new(WaitAdapter::NEW))
+            .push_back(task.clone());
     }
 
     fn remove(&self, task: &Task) {
@@ -173,4 +180,95 @@ pub fn sleep_until(options: WaitOptions) -> Result<(), WaitError> {
 /// Whether the current task has a signal to look at.
 pub fn signal_pending() -> bool {
     with_current(|task| task.pending() & SIGNAL != 0).unwrap_or(false)
+}
+
+#[cfg(not(test))]
+mod tests {
+    use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use base::preempt::RESCHEDULE;
+
+    use super::*;
+    use crate::spawn;
+    use crate::task::State;
+
+    #[base::kernel_test]
+    fn a_wake_up_while_entering_the_queue_is_not_lost() {
+        static QUEUE: WaitQueue = WaitQueue::new("test");
+        let task = current().expect("a test is a task");
+        let waker = spawn("waker", || QUEUE.wake_one()).expect("memory for a task");
+        // The waker runs at the first moment inside `enter` that allows it.
+        task.set_pending(RESCHEDULE);
+        QUEUE.enter(&task, None);
+        let will_be_woken = task.state() == State::Runnable || task.wait_link.is_linked();
+        sched::unblock_current(&task);
+        QUEUE.remove(&task);
+        assert!(waker.has_ended(), "the test is about a waker that comes in between");
+        assert!(will_be_woken, "blocked, and in no queue");
+    }
+
+    #[base::kernel_test(should_panic = "while it waits")]
+    fn a_task_that_ends_while_it_waits_has_no_alarm() {
+        // A timer of a dead task would keep the CPU in its interrupt for ever.
+        static QUEUE: WaitQueue = WaitQueue::new("test");
+        let deadline = Some(time::now_ns() + 1_000_000);
+        let options = WaitOptions { deadline, interruptible: false };
+        let mut looks = 0;
+        let _ = QUEUE.wait_with(options, || {
+            looks += 1;
+            assert!(looks < 2, "while it waits");
+            None::<()>
+        });
+    }
+
+    #[base::kernel_test]
+    fn times_of_any_length_are_slept() {
+        let start = time::now_ns();
+        sleep(0);
+        sleep(1);
+        sleep(2_000_000);
+        assert!(time::now_ns() - start >= 2_000_001);
+        static DONE: AtomicBool = AtomicBool::new(false);
+        static QUEUE: WaitQueue = WaitQueue::new("test");
+        DONE.store(false, Ordering::Relaxed);
+        let sleeper = spawn("sleeper", || {
+            let options = WaitOptions { deadline: Some(u64::MAX), interruptible: false };
+            let done = || DONE.load(Ordering::Relaxed).then_some(());
+            QUEUE.wait_with(options, done).expect("there is time enough");
+        })
+        .expect("memory for a task");
+        sleep(1_000_000);
+        assert_eq!(sleeper.state(), State::Blocked);
+        QUEUE.wake_all(); // for nothing: it sleeps again
+        sleep(1_000_000);
+        assert_eq!(sleeper.state(), State::Blocked);
+        DONE.store(true, Ordering::Relaxed);
+        QUEUE.wake_all();
+        sleeper.join();
+    }
+
+    #[base::kernel_test]
+    fn many_sleepers_wake_and_none_too_early() {
+        static AWAKE: AtomicU64 = AtomicU64::new(0);
+        AWAKE.store(0, Ordering::Relaxed);
+        let start = time::now_ns() + 5_000_000;
+        let tasks: alloc::vec::Vec<_> = (0..100u64)
+            .map(|index| {
+                // In a mixed order; the first ten at the same time.
+                let place = index * 37 % 100;
+                let deadline = start + place.saturating_sub(10) * 200_000;
+                spawn("sleeper", move || {
+                    let options = WaitOptions { deadline: Some(deadline), interruptible: false };
+                    assert_eq!(sleep_until(options), Ok(()));
+                    assert!(time::now_ns() >= deadline);
+                    AWAKE.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .map_while(Result::ok)
+            .collect();
+        assert_eq!(tasks.len(), 100);
+        tasks.iter().for_each(|task| task.join());
+        tasks.iter().for_each(|task| task.join()); // ended ones: at once
+        assert_eq!(AWAKE.load(Ordering::Relaxed), 100);
+    }
 }

@@ -228,6 +228,9 @@ impl AddressSpace {
         let old = address..address.checked_add(old_len).ok_or(Errno::EINVAL)?;
         let mut state = self.state.lock();
         let vma = state.map.find(address).ok_or(Errno::EFAULT)?.clone();
+        if old.end > USER_END {
+            return Err(Errno::EINVAL);
+        }
         if new_len <= old_len && fixed.is_none() {
             if new_len < old_len {
                 self.take_away(&mut state, address + new_len..old.end)?;
@@ -251,6 +254,8 @@ impl AddressSpace {
         if !may_move {
             return Err(Errno::ENOMEM);
         }
+        // One is added and two are cut; once pages have moved nothing may fail.
+        state.map.reserve(5)?;
         let to = match fixed {
             Some(to) => {
                 let target = in_user_space(to, new_len).ok_or(Errno::EINVAL)?;

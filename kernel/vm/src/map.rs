@@ -14,6 +14,9 @@ use crate::vma::Vma;
 /// Most VMAs of one address space (Linux's `vm.max_map_count`).
 pub(crate) const MAX_VMAS: usize = 65_530;
 
+/// Most VMAs that a change adds: it cuts at two places, or inserts one.
+const ONE_CHANGE: usize = 2;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct VmaMap {
@@ -83,12 +86,15 @@ impl VmaMap {
         (start >= within.start).then_some(start)
     }
 
-    /// Makes room for two more VMAs, as many as a change can add.
-    fn reserve(&mut self) -> Result<(), OutOfMemory> {
-        if self.vmas.len() + 2 > MAX_VMAS {
+    /// Makes room for `more` VMAs. One change adds at most [`ONE_CHANGE`].
+    ///
+    /// # Errors
+    /// [`OutOfMemory`], also for more than [`MAX_VMAS`].
+    pub(crate) fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
+        if self.vmas.len() + more > MAX_VMAS {
             return Err(OutOfMemory);
         }
-        self.vmas.try_reserve(2).map_err(|_| OutOfMemory)
+        self.vmas.try_reserve(more).map_err(|_| OutOfMemory)
     }
 
     /// Adds a VMA where nothing is, and merges it with its neighbours where it goes on
@@ -98,7 +104,7 @@ impl VmaMap {
     /// [`OutOfMemory`], also for more than [`MAX_VMAS`]; nothing has changed then.
     pub fn insert(&mut self, vma: Vma) -> Result<(), OutOfMemory> {
         debug_assert!(vma.start < vma.end && self.is_free(vma.range()));
-        self.reserve()?;
+        self.reserve(ONE_CHANGE)?;
         let index = self.index_from(vma.start);
         self.vmas.insert(index, vma);
         self.merge(index + 1);
@@ -133,7 +139,7 @@ impl VmaMap {
 
     /// Splits at both ends of `range`; the VMAs inside it, as indices.
     fn isolate(&mut self, range: &Range<u64>) -> Result<Range<usize>, OutOfMemory> {
-        self.reserve()?;
+        self.reserve(ONE_CHANGE)?;
         self.split(range.start);
         self.split(range.end);
         let from = self.index_from(range.start);

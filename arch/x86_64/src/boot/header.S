@@ -110,8 +110,7 @@ start:
 
     mov eax, offset boot_pml4
     mov cr3, eax
-    mov eax, cr4
-    or eax, 1 << 5                          // PAE
+    mov eax, 1 << 5                         // PAE, and nothing that firmware left on
     mov cr4, eax
     mov ecx, 0xc0000080                     // EFER
     rdmsr

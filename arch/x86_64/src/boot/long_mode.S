@@ -20,8 +20,14 @@ long_mode_start:
     jmp rax
 
 .section .text
+.cfi_sections .debug_frame                  // for GDB; the kernel itself needs none
+.type higher_half, @function
 higher_half:
+    .cfi_startproc
+    .cfi_undefined rip                      // the end of every backtrace, for GDB
     mov rsp, offset __boot_stack_top
-    xor ebp, ebp                            // the end of every backtrace
+    xor ebp, ebp                            // and for the kernel
     call kernel_entry
     ud2
+    .cfi_endproc
+.size higher_half, . - higher_half

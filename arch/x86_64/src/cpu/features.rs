@@ -21,6 +21,8 @@ pub struct Features {
     pub x2apic: bool,
     /// A TSC that runs at one rate in every power state.
     pub invariant_tsc: bool,
+    /// Machine checks, and the banks that tell about them.
+    pub machine_check: bool,
     /// rdrand.
     pub rdrand: bool,
     /// CPUID leaf 1 EDX: what AT_HWCAP tells user programs.
@@ -33,6 +35,7 @@ pub fn features() -> Features {
     let max = __cpuid(0).eax;
     let leaf1 = __cpuid(1);
     features.hwcap = leaf1.edx;
+    features.machine_check = leaf1.edx & (1 << 7) != 0 && leaf1.edx & (1 << 14) != 0;
     features.xsave = leaf1.ecx & (1 << 26) != 0;
     features.x2apic = leaf1.ecx & (1 << 21) != 0;
     features.rdrand = leaf1.ecx & (1 << 30) != 0;

@@ -19,6 +19,7 @@ const METHOD_XSAVEOPT: u8 = 2;
 static METHOD: AtomicU8 = AtomicU8::new(METHOD_FXSAVE);
 static AREA_BYTES: AtomicU32 = AtomicU32::new(512);
 static COMPONENTS: AtomicU64 = AtomicU64::new(0);
+static MXCSR_ALLOWED: AtomicU32 = AtomicU32::new(MXCSR_MASK_DEFAULT);
 
 /// Initial MXCSR: all exceptions masked, round to nearest (psABI, section 3.4.1).
 const MXCSR_INITIAL: u32 = 0x1f80;
@@ -29,8 +30,10 @@ const FCW_INITIAL: u16 = 0x037f;
 pub const LEGACY_BYTES: usize = 512;
 /// Where MXCSR lies in it.
 const MXCSR: core::ops::Range<usize> = 24..28;
-/// Bits of MXCSR that every CPU with SSE2 takes; another one would be a #GP.
-const MXCSR_ALLOWED: u32 = 0xffbf;
+/// Where FXSAVE tells which bits of MXCSR the CPU takes; another one would be a #GP.
+const MXCSR_MASK: core::ops::Range<usize> = 28..32;
+/// The mask of a CPU that tells none: without DAZ (SDM volume 1, section 11.6.6).
+const MXCSR_MASK_DEFAULT: u32 = 0xffbf;
 
 const COMPONENT_X87_SSE: u64 = 0b11;
 const COMPONENT_AVX: u64 = 1 << 2;
@@ -38,6 +41,7 @@ const COMPONENTS_AVX512: u64 = 0b111 << 5;
 
 /// Enables the state components on this CPU and chooses the way to save them.
 pub(super) fn init(features: &Features) {
+    MXCSR_ALLOWED.store(read_mxcsr_mask(), Ordering::Relaxed);
     if !features.xsave {
         return;
     }
@@ -57,6 +61,26 @@ pub(super) fn init(features: &Features) {
     COMPONENTS.store(wanted, Ordering::Relaxed);
     let method = if features.xsaveopt { METHOD_XSAVEOPT } else { METHOD_XSAVE };
     METHOD.store(method, Ordering::Relaxed);
+}
+
+/// Asks the CPU.
+fn read_mxcsr_mask() -> u32 {
+    #[repr(align(16))]
+    struct Area([u8; LEGACY_BYTES]);
+    let mut area = Area([0; LEGACY_BYTES]);
+    // SAFETY: the area is as large and aligned as FXSAVE wants it; CR4.OSFXSR is set.
+    unsafe { asm!("fxsave64 [{}]", in(reg) &mut area, options(nostack, preserves_flags)) };
+    let mut word = [0; 4];
+    word.copy_from_slice(&area.0[MXCSR_MASK]);
+    match u32::from_le_bytes(word) {
+        0 => MXCSR_MASK_DEFAULT,
+        mask => mask,
+    }
+}
+
+/// The bits of MXCSR that a program may set.
+pub fn mxcsr_mask() -> u32 {
+    MXCSR_ALLOWED.load(Ordering::Relaxed)
 }
 
 /// Bytes of one saved state.
@@ -122,7 +146,7 @@ impl FpuState {
         area[..len].copy_from_slice(&bytes[..len]);
         let mut word = [0; 4];
         word.copy_from_slice(&area[MXCSR]);
-        let mxcsr = u32::from_le_bytes(word) & MXCSR_ALLOWED;
+        let mxcsr = u32::from_le_bytes(word) & mxcsr_mask();
         area[MXCSR].copy_from_slice(&mxcsr.to_le_bytes());
         if METHOD.load(Ordering::Relaxed) == METHOD_FXSAVE {
             return true;

@@ -38,6 +38,12 @@ pub enum InterruptStack {
     Debug = 4,
 }
 
+impl InterruptStack {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::DoubleFault, Self::Nmi, Self::MachineCheck, Self::Debug];
+}
+
 /// The 64-bit task-state segment.
 #[repr(C, packed(4))]
 struct Tss {

@@ -95,16 +95,18 @@ fn write(register: Register, value: u32) {
     }
 }
 
-/// Prepares this CPU's local APIC: all priorities accepted, timer and error masked,
-/// the 8259A pair on LINT0 if `external`, NMI on LINT1; then enables it.
+/// Enables this CPU's local APIC: all priorities accepted, timer and error masked, the
+/// 8259A pair on LINT0 if `external`, NMI on LINT1.
 pub fn init(external: bool) {
+    // First of all: while it is disabled every line of the table stays masked (SDM volume 3,
+    // section 11.4.7.2).
+    write(Register::SpuriousVector, APIC_ENABLE | u32::from(SPURIOUS_VECTOR));
     write(Register::TaskPriority, 0);
     write(Register::LvtTimer, LVT_MASKED);
     write(Register::LvtError, LVT_MASKED);
     write(Register::LvtLint0, if external { LVT_EXTINT } else { LVT_MASKED });
     write(Register::LvtLint1, LVT_NMI);
     write(Register::TimerDivide, DIVIDE_BY_16);
-    write(Register::SpuriousVector, APIC_ENABLE | u32::from(SPURIOUS_VECTOR));
 }
 
 /// This CPU's APIC id.

@@ -1,5 +1,7 @@
-//! Clocks and timers: the time-stamp counter ([`tsc`]) and the 8254 as a yardstick
-//! ([`pit`]). The local APIC's timer is in [`crate::irqchip::lapic`].
+//! Clocks and timers: the time-stamp counter ([`tsc`]), the 8254 as a yardstick ([`pit`]),
+//! and how one clock is measured against another ([`calibrate`]). The local APIC's timer is
+//! in [`crate::irqchip::lapic`].
 
+pub mod calibrate;
 pub mod pit;
 pub mod tsc;

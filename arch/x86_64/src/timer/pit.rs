@@ -3,6 +3,7 @@
 
 use crate::port::Port;
 
+use super::calibrate::{self, Bounds, CalibrationError};
 use super::tsc;
 
 /// Ticks a second.
@@ -13,15 +14,15 @@ const SPEAKER: u8 = 1 << 1;
 const OUTPUT: u8 = 1 << 5;
 
 /// TSC ticks before the timer counts as absent: at least 0.4 s on any CPU there is, some
-/// fifty times the longest run.
+/// twenty times the longest run.
 const MAX_TSC_TICKS: u64 = 4_000_000_000;
 /// The same in polls of the output pin, for a TSC that stands still. A poll takes about a
 /// microsecond on a PC, a hundredth of that in an emulator that counts instructions.
 const MAX_POLLS: u32 = 50_000_000;
 
-/// Runs channel 2 for `ticks` ticks between `start` and `end`, which read the clocks to
-/// be measured. Returns whether the timer answered.
-pub fn measure(ticks: u16, mut start: impl FnMut(), mut end: impl FnMut()) -> bool {
+/// Runs channel 2 for `ticks` ticks (2 or more). Returns the least and the most that `clock`
+/// went on while it took those ticks, give or take one; `None` if the timer does not answer.
+pub fn measure(ticks: u16, clock: impl Fn() -> u64) -> Option<(u64, u64)> {
     // SAFETY: fixed ports of the 8254 and of the system control port, which do no DMA.
     // Nothing else in the kernel uses channel 2, and this runs on the boot CPU only.
     let (command, channel, control) = unsafe {
@@ -31,34 +32,46 @@ pub fn measure(ticks: u16, mut start: impl FnMut(), mut end: impl FnMut()) -> bo
     control.write(before & !(GATE | SPEAKER));
     command.write(0b1011_0000); // channel 2, both bytes, mode 0, binary
     channel.write(ticks as u8);
+    // It starts with the second byte in some emulators, with the gate in a PC.
+    let before_start = clock();
     channel.write((ticks >> 8) as u8);
     control.write(before & !SPEAKER | GATE);
-    start();
+    let after_start = clock();
     let first = tsc::read();
     let mut polls = 0;
-    let mut answered = false;
-    while !answered && polls < MAX_POLLS && tsc::read().wrapping_sub(first) < MAX_TSC_TICKS {
-        answered = control.read() & OUTPUT != 0;
+    // What the clock showed before the timer was last seen running, and after it was seen
+    // to have ended.
+    let (mut running, mut ended) = (after_start, None);
+    let mut now = after_start;
+    while ended.is_none() && polls < MAX_POLLS && tsc::read().wrapping_sub(first) < MAX_TSC_TICKS {
+        let has_ended = control.read() & OUTPUT != 0;
+        let after = clock();
+        if has_ended {
+            ended = Some(after);
+        } else {
+            (running, now) = (now, after);
+        }
         polls += 1;
     }
-    end();
     control.write(before);
     // A missing timer either never answers or (floating bus) answers at once.
-    answered && polls > 3
+    let ended = ended.filter(|_| polls > 3)?;
+    Some((running.wrapping_sub(after_start), ended.wrapping_sub(before_start)))
 }
 
-/// The TSC's rate in Hz, measured over about 2 ms, the best of three; `None` if the timer
-/// does not answer. On a PC a poll too late makes it wrong by 0.05 %.
-pub fn measure_tsc() -> Option<u64> {
-    const TICKS: u16 = 2_386;
-    let mut best = None;
-    for _ in 0..3 {
-        let (mut from, mut to) = (0, 0);
-        if measure(TICKS, || from = tsc::read(), || to = tsc::read()) {
-            // A host that was not scheduled makes the run longer, never shorter.
-            let rate = (to - from) * RATE_HZ / u64::from(TICKS);
-            best = Some(best.map_or(rate, |old: u64| old.min(rate)));
-        }
-    }
-    best
+/// Ticks of a quarter of a millisecond.
+const QUARTER: u16 = 298;
+
+/// The TSC's rate in Hz. About 1.3 ms where reading a port takes no time to speak of (an
+/// emulator that counts instructions), else some milliseconds.
+///
+/// # Errors
+/// As [`CalibrationError`] says.
+pub fn measure_tsc() -> Result<u64, CalibrationError> {
+    calibrate::rate(|quarters| {
+        let ticks = QUARTER.saturating_mul(quarters as u16);
+        let elapsed = measure(ticks, tsc::read)?;
+        let ticks = u64::from(ticks);
+        Some(Bounds::of_run(elapsed, (ticks - 1, ticks + 1), RATE_HZ))
+    })
 }

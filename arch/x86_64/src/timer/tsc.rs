@@ -7,16 +7,36 @@ pub fn read() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// The TSC's rate in Hz as CPUID leaf 0x15 states it (Intel SDM volume 3, section
-/// 18.7.3); `None` where it does not.
+/// A TSC rate that is believed, in Hz.
+const PLAUSIBLE: core::ops::RangeInclusive<u64> = 10_000_000..=100_000_000_000;
+
+/// What CPUID leaf 0x15 says: the crystal's rate (ECX, in Hz) times EBX / EAX (Intel SDM
+/// volume 3, section 18.7.3); `None` if one of them is not there.
+pub fn rate_of_leaf_15(eax: u32, ebx: u32, ecx: u32) -> Option<u64> {
+    let rate = (u64::from(ecx) * u64::from(ebx)).checked_div(eax.into())?;
+    Some(rate).filter(|rate| PLAUSIBLE.contains(rate))
+}
+
+/// What a hypervisor's leaf 0x40000010 says (VMware's, taken over by others): EAX, in kHz.
+pub fn rate_of_leaf_4000_0010(eax: u32) -> Option<u64> {
+    Some(u64::from(eax) * 1000).filter(|rate| PLAUSIBLE.contains(rate))
+}
+
+/// The TSC's rate in Hz as CPUID states it; `None` where it does not. Leaf 0x16 does not
+/// count: it names the model's rate, which is up to a percent off.
 pub fn rate_from_cpuid() -> Option<u64> {
+    const HYPERVISOR: u32 = 0x4000_0000;
     use core::arch::x86_64::__cpuid;
+    let is_guest = __cpuid(1).ecx & (1 << 31) != 0;
+    if is_guest && (HYPERVISOR + 0x10..HYPERVISOR + 0x100).contains(&__cpuid(HYPERVISOR).eax) {
+        let rate = rate_of_leaf_4000_0010(__cpuid(HYPERVISOR + 0x10).eax);
+        if rate.is_some() {
+            return rate;
+        }
+    }
     if __cpuid(0).eax < 0x15 {
         return None;
     }
     let leaf = __cpuid(0x15);
-    if leaf.eax == 0 || leaf.ebx == 0 || leaf.ecx == 0 {
-        return None;
-    }
-    Some(u64::from(leaf.ecx) * u64::from(leaf.ebx) / u64::from(leaf.eax))
+    rate_of_leaf_15(leaf.eax, leaf.ebx, leaf.ecx)
 }

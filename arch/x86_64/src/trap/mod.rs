@@ -53,6 +53,8 @@ unsafe extern "C" {
     static trap_return_site: u8;
     static trap_return_site_paranoid: u8;
     static trap_return_site_moved: u8;
+    static syscall_return_site: u8;
+    static syscall_return_site_slow: u8;
     fn syscall_entry();
     fn enter_user(frame: *const TrapFrame) -> !;
 }
@@ -138,6 +140,12 @@ pub fn is_trap_return_site(address: u64) -> bool {
     address == &raw const trap_return_site as u64
         || address == &raw const trap_return_site_paranoid as u64
         || address == &raw const trap_return_site_moved as u64
+}
+
+/// Where the hooks of a system call return to: a backtrace ends there, for the frame
+/// pointer was the user's.
+pub fn syscall_return_sites() -> [u64; 2] {
+    [&raw const syscall_return_site as u64, &raw const syscall_return_site_slow as u64]
 }
 
 /// Enters user mode with the registers of `frame`. The kernel stack is empty from here

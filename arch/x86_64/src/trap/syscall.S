@@ -31,6 +31,8 @@ syscall_entry:
     mov rdi, rsp
     sti
     call [rip + {SYSCALL_HOOK}]
+.global syscall_return_site
+syscall_return_site:
     cli
     mov rcx, gs:[{CPU_LOCAL} + {PENDING}]
     mov ecx, [rcx]
@@ -60,6 +62,8 @@ syscall_entry:
     mov rdi, rsp
     mov rsi, rdx
     call [rip + {SYSCALL_SLOW_HOOK}]
+.global syscall_return_site_slow
+syscall_return_site_slow:
     jmp trap_exit
 
 .section .text

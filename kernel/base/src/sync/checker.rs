@@ -10,7 +10,8 @@ use core::panic::Location;
 use arch::cpu::interrupts;
 
 use super::class::{ClassId, Tag};
-use super::held::{self, Hold, Kind, hold_now, this_cpu};
+use super::cpus::{self, this_cpu};
+use super::held::{Hold, Kind, hold_now};
 use super::order::{self, Usage, Wanted};
 use super::report::Problem;
 use super::trace::Here;
@@ -33,7 +34,7 @@ pub(super) struct Subject<'a> {
 #[inline(always)]
 #[track_caller]
 pub(super) fn before(subject: Subject<'_>) {
-    if held::on() {
+    if cpus::on() {
         check(subject);
     }
 }
@@ -42,7 +43,7 @@ pub(super) fn before(subject: Subject<'_>) {
 #[inline(always)]
 #[track_caller]
 pub(super) fn taken(subject: Subject<'_>, waited: bool) {
-    if held::on() {
+    if cpus::on() {
         record(subject, waited);
     }
 }
@@ -50,7 +51,7 @@ pub(super) fn taken(subject: Subject<'_>, waited: bool) {
 /// Called before a spin lock is freed.
 #[inline(always)]
 pub(super) fn freeing(key: usize) {
-    if held::on() {
+    if cpus::on() {
         forget(key);
     }
 }
@@ -58,7 +59,7 @@ pub(super) fn freeing(key: usize) {
 /// Called when a spin lock has been freed, still in its discipline.
 #[inline(always)]
 pub(super) fn freed() {
-    if held::on()
+    if cpus::on()
         && let Some(cpu) = this_cpu()
     {
         watch::tell(cpu);
@@ -138,7 +139,7 @@ pub(super) fn broken(problem: &Problem) -> ! {
 
 /// The record of the spin lock at `key` that CPU `cpu` holds, as far as it can be seen.
 pub(super) fn holder(cpu: u32, key: usize) -> Option<Hold> {
-    held::of_cpu(cpu as usize)?.held.find(key)
+    cpus::of_cpu(cpu as usize)?.held.find(key)
 }
 
 /// A CPU had to wait for a lock, and got it after `ns`.

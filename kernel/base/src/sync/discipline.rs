@@ -3,7 +3,8 @@
 
 use arch::cpu::interrupts;
 
-use super::held::{Kind, Recorded};
+use super::cpus::Recorded;
+use super::held::Kind;
 use crate::preempt;
 
 mod sealed {

@@ -5,7 +5,8 @@ use core::fmt;
 
 use arch::cpu::{interrupts, local};
 
-use super::held::{Hold, this_cpu};
+use super::cpus::this_cpu;
+use super::held::Hold;
 
 /// Checks that the caller may sleep, even if it will not have to (debug builds): no spin
 /// lock is held, and neither preemption nor interrupts are off. Before there are tasks,

@@ -4,12 +4,13 @@
 //!   [`discipline`]. Locks that sleep are on floor 4.
 //! - [`class`]: a lock's class is its name. [`statistics`] for each class.
 //! - Debug builds check all locks, as Linux's lockdep does: [`checker`] is what a lock calls,
-//!   [`order`] has the rules, [`report`] the words; [`held`] is what CPUs and tasks hold,
-//!   [`trace`] where they took it; [`watch`] tells of long holds. [`sleeping`] is the door for
+//!   [`order`] has the rules, [`report`] the words; [`held`] and [`cpus`] are what tasks and CPUs
+//!   hold, [`trace`] where they took it; [`watch`] tells of long holds. [`sleeping`] is the door for
 //!   floor 4's locks, [`may_sleep`] the check of all that sleeps.
 
 mod checker;
 mod class;
+pub mod cpus;
 pub mod discipline;
 pub mod held;
 pub mod may_sleep;

@@ -7,7 +7,8 @@ use spin::Once;
 
 use super::checker::{broken, waited};
 use super::class::Tag;
-use super::held::{self, HeldLocks, Kind, hold_now};
+use super::cpus;
+use super::held::{HeldLocks, Kind, hold_now};
 use super::order::{self, Wanted};
 use super::trace::Here;
 
@@ -35,7 +36,7 @@ fn with_current(mut look: impl FnMut(&HeldLocks)) {
 #[inline(always)]
 #[track_caller]
 pub fn before_sleeping(tag: &Tag, key: usize, level: u16) {
-    if held::on() {
+    if cpus::on() {
         super::may_sleep::assert_may_sleep();
         check(tag, key, level);
     }
@@ -45,7 +46,7 @@ pub fn before_sleeping(tag: &Tag, key: usize, level: u16) {
 #[inline(always)]
 #[track_caller]
 pub fn acquired_sleeping(tag: &Tag, key: usize, level: u16) {
-    if held::on() {
+    if cpus::on() {
         record(tag, key, level);
     }
 }
@@ -53,7 +54,7 @@ pub fn acquired_sleeping(tag: &Tag, key: usize, level: u16) {
 /// Called before the current task frees the lock at address `key`.
 #[inline(always)]
 pub fn released_sleeping(key: usize) {
-    if held::on() {
+    if cpus::on() {
         with_current(|held| {
             if let Some(index) = held.0.position(Kind::Sleeping, key) {
                 held.0.remove(index);

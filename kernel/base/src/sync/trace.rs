@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use arch::boot::image_layout;
 use arch::unwind::caller;
 
-use super::held::this_cpu;
+use super::cpus::this_cpu;
 use crate::backtrace::readable;
 use crate::symbols::Caller;
 

@@ -4,7 +4,8 @@
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use super::class::{ClassId, all};
-use super::held::{At, Cpu, Hold, Record};
+use super::cpus::Cpu;
+use super::held::{At, Hold, Record};
 use super::order;
 use crate::time;
 

@@ -19,6 +19,7 @@ mod table;
 use alloc::boxed::Box;
 
 use base::{print, println};
+use boot_args::ParseError;
 use drivers::console_input::InterruptWatch;
 use memory::boot_data::BootData;
 
@@ -29,6 +30,10 @@ use input::Terminal;
 const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[1;32m";
 const PLAIN: &str = "\x1b[0m";
+
+/// Exit status of a run whose command line cannot be split into commands, as other shells
+/// have it.
+const SYNTAX_STATUS: u8 = 2;
 
 /// What the shell keeps from command to command.
 struct Shell {
@@ -41,27 +46,31 @@ pub(crate) fn run(data: BootData, commands: &str) {
     let mut shell = Shell { boot: Box::leak(Box::new(data)), last_succeeded: true };
     if commands.is_empty() {
         println!("{}: type {GREEN}help{PLAIN} for a list of commands.", crate::banner::VERSION);
-    } else {
-        shell.run_line(commands);
+    } else if shell.run_line(commands).is_err() {
+        // Nothing of it has run, its `exit` neither: whoever started QEMU would wait for
+        // ever. A PC stays, and its user can type.
+        println!("{RED}that was the kernel's command line: {commands}{PLAIN}");
+        base::exit::leave_qemu(SYNTAX_STATUS);
     }
     let mut terminal = Terminal::new();
     loop {
         let style = if shell.last_succeeded { GREEN } else { RED };
         let line = terminal.read_line(style);
-        shell.run_line(&line);
+        // What is wrong in the line is told, and shows in the next prompt's colour.
+        let _ = shell.run_line(&line);
     }
 }
 
 impl Shell {
     /// Runs the commands of a line, one after the other; ^C gives up the rest.
-    fn run_line(&mut self, line: &str) {
-        let commands = match boot_args::split_commands(line) {
-            Ok(commands) => commands,
-            Err(error) => {
-                self.last_succeeded = false;
-                return println!("{RED}{error}{PLAIN}");
-            }
-        };
+    ///
+    /// # Errors
+    /// The line cannot be split into commands. None has run, and the error is printed.
+    fn run_line(&mut self, line: &str) -> Result<(), ParseError> {
+        let commands = boot_args::split_commands(line).inspect_err(|error| {
+            self.last_succeeded = false;
+            println!("{RED}{error}{PLAIN}");
+        })?;
         for command in commands {
             log::debug!("shell: {command}");
             let mut interrupt = InterruptWatch::start();
@@ -69,12 +78,13 @@ impl Shell {
             self.last_succeeded = outcome.is_ok();
             if let Err(Failure::Interrupted) = outcome {
                 println!("^C");
-                return;
+                break;
             }
             if interrupt.take() {
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
     /// Runs one command and reports why it failed, unless it has itself.

@@ -30,10 +30,23 @@ fn restart(regs: &mut TrapFrame, action: &Action) {
 fn handle(thread: &Thread, regs: &mut TrapFrame, signal: Signal, action: &Action, info: Info) {
     thread.rseq.leave(regs);
     restart(regs, action);
-    if frame::push(thread, regs, signal, action, info).is_err() {
+    let signals = &thread.process.signals;
+    if frame::push(thread, regs, signal, action, info).is_ok() {
+        return signals.block_for_handler(signal, action);
+    }
+    // Another SIGSEGV: its handler may have a stack of its own (`force_sigsegv` in Linux
+    // kernel/signal.c).
+    if signal == Signal::SIGSEGV {
         kill_for_frame(regs);
     }
-    thread.process.signals.block_for_handler(signal, action);
+    let action = signals.take_forced(Signal::SIGSEGV);
+    let info = Info { code: SI_KERNEL as i32, ..Info::default() };
+    if action.handler == SIG_DFL
+        || frame::push(thread, regs, Signal::SIGSEGV, &action, info).is_err()
+    {
+        kill_for_frame(regs);
+    }
+    signals.block_for_handler(Signal::SIGSEGV, &action);
 }
 
 /// Delivers what waits and is not blocked. May not return.

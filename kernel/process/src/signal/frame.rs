@@ -98,8 +98,9 @@ pub(super) fn push(
     info: Info,
 ) -> Result<(), BadFrame> {
     let stack = thread.signals.stack();
-    let on_stack = action.flags & u64::from(abi::signal::SA_ONSTACK) != 0;
-    let top = if on_stack && stack.is_enabled() && !stack.holds(regs.rsp) {
+    let wanted = action.flags & u64::from(abi::signal::SA_ONSTACK) != 0 && stack.is_enabled();
+    let nested = stack.holds(regs.rsp);
+    let top = if wanted && !nested {
         stack.start.wrapping_add(stack.len)
     } else {
         regs.rsp.wrapping_sub(RED_ZONE)
@@ -108,6 +109,10 @@ pub(super) fn push(
     let fpu_at = top.checked_sub(state.len() as u64).ok_or(BadFrame)? & !63;
     // As behind a call: the stack pointer is 8 below a multiple of 16.
     let at = (fpu_at.checked_sub(FRAME_BYTES).ok_or(BadFrame)? & !15).wrapping_sub(8);
+    // What lies below a signal stack is not the kernel's to write.
+    if (wanted || nested) && !stack.spans(at) {
+        return Err(BadFrame);
+    }
     let blocked = thread.process.signals.blocked();
 
     let mut frame = [0u64; WORDS];
@@ -136,6 +141,7 @@ pub(super) fn push(
     if action.handler >= USER_END {
         return Err(BadFrame);
     }
+    task::reset_fpu().map_err(|_| BadFrame)?;
     thread.signals.disarm();
     regs.rdi = u64::from(signal.number());
     regs.rsi = at + INFO as u64 * 8;

@@ -227,10 +227,12 @@ impl SignalStack {
 
     /// Whether the thread with stack pointer `sp` runs on it.
     pub fn holds(&self, sp: u64) -> bool {
-        self.is_enabled()
-            && self.flags & SS_AUTODISARM == 0
-            && sp > self.start
-            && sp - self.start <= self.len
+        self.flags & SS_AUTODISARM == 0 && self.spans(sp)
+    }
+
+    /// Whether `sp` is a stack pointer into it.
+    pub(super) fn spans(&self, sp: u64) -> bool {
+        self.is_enabled() && sp > self.start && sp - self.start <= self.len
     }
 }
 

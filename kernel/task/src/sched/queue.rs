@@ -128,6 +128,8 @@ impl RunQueue {
             if task.deadline.load(Ordering::Relaxed) > now {
                 break;
             }
+            // Whatever state the task is in, so that this ends.
+            self.timers.front_mut().remove();
             self.wake(&task);
         }
         if !self.ready.is_empty()
@@ -150,6 +152,14 @@ pub(crate) fn block_current(task: &Arc<Task>, deadline: Option<u64>) {
         if let Some(deadline) = deadline {
             queue.add_timer(task, deadline);
         }
+    });
+}
+
+/// Calls the current task dead, wherever it was on the way to.
+pub(crate) fn bury_current(task: &Task) {
+    with_queue(|queue| {
+        queue.remove_timer(task);
+        task.set_state(State::Dead);
     });
 }
 

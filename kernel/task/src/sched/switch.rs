@@ -8,7 +8,7 @@ use arch::cpu::{context, interrupts, local, tables};
 use base::preempt::{self, RESCHEDULE};
 use base::time;
 
-use super::queue::{RunQueue, with_queue};
+use super::queue::{RunQueue, bury_current, with_queue};
 use crate::task::{State, Task, current};
 
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
@@ -141,7 +141,7 @@ pub(crate) fn end_current() -> ! {
     if let Some(task) = current() {
         // Not to be saved to, nor kept.
         *task.fpu.lock() = None;
-        with_queue(|_| task.set_state(State::Dead));
+        bury_current(&task);
     }
     schedule();
     unreachable!("a dead task was scheduled");

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hint::black_box;
 
+use base::irq::Vector;
 use base::sync::SpinLock;
 use base::{crash as exceptions, println};
 
@@ -13,7 +14,7 @@ use crate::shell::command::{Context, Failure, Outcome, usage};
 /// A way to crash: its name, what it does, and the function.
 type Kind = (&'static str, &'static str, fn());
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 21] = [
     ("null", "read through a null pointer", exceptions::null),
     ("write-text", "write to the kernel's code", exceptions::write_text),
     ("exec-data", "call into the kernel's data", exceptions::execute_data),
@@ -21,9 +22,17 @@ const KINDS: [Kind; 17] = [
     ("divide", "divide by zero", exceptions::divide),
     ("invalid-opcode", "execute ud2", exceptions::invalid_opcode),
     ("breakpoint", "execute int3", exceptions::breakpoint),
-    ("overflow", "recurse until the kernel stack is full", overflow),
+    ("overflow", "recurse until the kernel stack is full", exceptions::overflow),
+    (
+        "big-frame",
+        "call a function whose frame is larger than the stack",
+        exceptions::overflow_at_once,
+    ),
     ("panic", "panic", || panic!("asked for by the command `crash`")),
     ("double-panic", "panic while the report of a panic is printed", double_panic),
+    ("triple-panic", "panic also while the report of the second panic is printed", triple_panic),
+    ("interrupt", "panic in an interrupt handler", interrupt),
+    ("console", "panic while the console is being written to", console),
     ("index", "index past the end of a slice", index),
     ("deadlock", "take a spin lock twice", deadlock),
     ("sleep-atomic", "sleep while holding a spin lock", sleep_atomic),
@@ -58,20 +67,6 @@ pub(in crate::shell) fn crash(_: &mut Context<'_>, arguments: &[String]) -> Outc
     Err(Failure::Message(alloc::format!("{wanted} did not crash the kernel")))
 }
 
-fn overflow() {
-    black_box(descend(black_box(0)));
-}
-
-/// Calls itself; the compiler must not make a loop of it.
-#[inline(never)]
-fn descend(depth: u64) -> u64 {
-    let frame = black_box([depth; 16]);
-    if depth == u64::MAX {
-        return 0;
-    }
-    descend(depth + 1).wrapping_add(frame[0])
-}
-
 /// Something that cannot be printed.
 struct Unprintable;
 
@@ -83,6 +78,33 @@ impl fmt::Display for Unprintable {
 
 fn double_panic() {
     panic!("the report of this panic ends in another one: {Unprintable}");
+}
+
+/// Something of which not even the panic about it can be printed.
+struct Bottomless;
+
+impl fmt::Display for Bottomless {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("asked for by the command `crash`: {Bottomless}");
+    }
+}
+
+fn triple_panic() {
+    panic!("the report of this panic ends in others: {Bottomless}");
+}
+
+fn interrupt() {
+    let vector = Vector::claim(exceptions::VECTOR, "crash", |_| handler(), 0);
+    exceptions::interrupt();
+    drop(vector);
+}
+
+fn handler() {
+    panic!("asked for by the command `crash`, in an interrupt handler");
+}
+
+fn console() {
+    println!("the console's lock is held: {Unprintable}");
 }
 
 fn index() {

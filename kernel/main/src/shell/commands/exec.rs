@@ -41,6 +41,9 @@ pub(in crate::shell) fn exec(_: &mut Context<'_>, arguments: &[String]) -> Outco
     let mut processes: Vec<Arc<Process>> = Vec::new();
     let mut failed = false;
     for _ in 0..copies {
+        if front.is_interrupted() {
+            break; // the rest need not be started to be killed
+        }
         match program::start(path.as_bytes(), &args, &ENVIRONMENT) {
             Ok(process) => {
                 if front.add(&process).is_err() {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::hint::black_box;
 
 use base::println;
-use base::sync::{Discipline, IrqOff, Lock, PreemptOff, held, statistics};
+use base::sync::{Discipline, IrqOff, Lock, PreemptOff, cpus, statistics};
 use base::time;
 
 use crate::shell::command::{Context, Outcome, usage};
@@ -70,7 +70,7 @@ fn classes() {
 /// What is held by CPUs and tasks, as far as it can be seen.
 fn list_held() {
     // First all of it: printing takes locks itself.
-    let cpus: Vec<_> = held::all().collect();
+    let cpus: Vec<_> = cpus::all().collect();
     let tasks = task::held_mutexes();
     for (cpu, hold) in &cpus {
         println!("CPU {cpu}: {hold}");

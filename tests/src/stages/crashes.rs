@@ -1,0 +1,150 @@
+//! Every way to crash the kernel: the report says what happened and where.
+
+use crate::machine::{Config, Machine, boot};
+use crate::place::Mode::{self, Debug, Release};
+use crate::runner::Job;
+
+/// A kind, what the report must hold, and the same for debug builds alone.
+type Kind = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const KINDS: [Kind; 15] = [
+    (
+        "null",
+        &[
+            "kernel exception: page fault (#PF, vector 14): kernel read of 0x0: not mapped (error code 0x0); a null pointer?",
+            "base::crash::null",
+            "at kernel/base/src/crash.rs:",
+        ],
+        &[],
+    ),
+    (
+        "write-text",
+        &[
+            "page fault (#PF, vector 14): kernel write to 0xffffffff8",
+            "the page does not allow it (error code 0x3)",
+            "base::crash::write_text",
+            "at kernel/base/src/crash.rs:",
+        ],
+        &[],
+    ),
+    (
+        "exec-data",
+        &[
+            "page fault (#PF, vector 14): kernel execution of 0xffffffff8",
+            "the page does not allow it (error code 0x11)",
+            "base::crash::execute_data",
+            "at kernel/base/src/crash.rs:",
+        ],
+        &[],
+    ),
+    (
+        "gp",
+        &[
+            "general protection fault (#GP, vector 13): not about a selector (error code 0)",
+            "base::crash::general_protection",
+            "at kernel/base/src/crash.rs:",
+        ],
+        &[],
+    ),
+    ("divide", &["divide error (#DE, vector 0)", "base::crash::divide", "crash.rs:"], &[]),
+    (
+        "invalid-opcode",
+        &["invalid opcode (#UD, vector 6)", "base::crash::invalid_opcode", "crash.rs:"],
+        &[],
+    ),
+    ("breakpoint", &["breakpoint (#BP, vector 3)", "base::crash::breakpoint", "crash.rs:"], &[]),
+    (
+        "overflow",
+        &[
+            "kernel exception: kernel stack overflow in task 'shell' (task 1): double fault (#DF, vector 8)",
+            "guard page hit at 0xffffd0",
+            "commands::crash::descend",
+            " times more",
+        ],
+        &["commands::crash::overflow"],
+    ),
+    (
+        "panic",
+        &[
+            "kernel panic: asked for by the command `crash`, at kernel/main/src/shell/commands/crash.rs:",
+        ],
+        &[],
+    ),
+    (
+        "double-panic",
+        &["kernel panic: the report of this panic ends in another one:", "panic inside a panic: ", "; stopped"],
+        &[],
+    ),
+    (
+        "index",
+        &["kernel panic: index out of bounds: the len is 3 but the index is 7, at kernel/main/src/shell/commands/crash.rs:"],
+        &[],
+    ),
+    (
+        "deadlock",
+        &["deadlock", "'crash deadlock'", "commands/crash.rs:"],
+        &["taken by CPU ", "wanted at kernel/main/src/shell/commands/crash.rs:"],
+    ),
+    ("sleep-atomic", &["kernel panic: ", "sleep"], &["'crash sleep-atomic'"]),
+    (
+        "double-free",
+        &["kernel panic: ", "freed", "memory::crash::double_free"],
+        &["at kernel/memory/src/crash.rs:"],
+    ),
+    ("out-of-memory", &["kernel panic: ", "alloc", "1125899906842624"], &[]),
+];
+
+/// What every exception's report has beside its name.
+const REGISTERS: [&str; 4] = ["\nrax ", "\nrip ffffffff80", "  rflags 0x", "cs 0x10"];
+/// What every backtrace ends with: from the command to where the task began.
+const BACKTRACE: [&str; 4] = [
+    "\nbacktrace:\n",
+    "basalt::shell::commands::crash::crash",
+    "                        at kernel/main/src/shell/mod.rs:",
+    "stack_start",
+];
+
+/// All jobs.
+pub(super) fn jobs() -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for mode in [Debug, Release] {
+        for kind in KINDS {
+            let name = format!("crash {} {}", mode.name(), kind.0);
+            jobs.push(Job::one(name, move || crash(mode, kind)));
+        }
+    }
+    jobs.push(Job::one("crash: every kind is tested", every_kind));
+    jobs
+}
+
+fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
+    let mut machine = Machine::start(&Config::new(mode, &format!("crash {name}; exit 77")))?;
+    machine.expect_status(101)?;
+    machine.expect_written(texts)?;
+    if mode == Debug {
+        machine.expect_written(debug)?;
+    }
+    if machine.text().contains("kernel exception: ") {
+        machine.expect_written(&REGISTERS)?;
+    }
+    machine.expect_written(&["on CPU 0 in task 'shell' (task 1)\n"][..usize::from(name != "double-panic")])?;
+    // The first panic's report had not come to its backtrace.
+    if name != "double-panic" {
+        machine.expect_written(&BACKTRACE)?;
+    }
+    Ok(())
+}
+
+/// `crash` alone lists the kinds: each is in the table above.
+fn every_kind() -> Result<(), String> {
+    let mut machine = Machine::start(&Config::new(Release, ""))?;
+    machine.expect_prompt()?;
+    let list = machine.command("crash")?;
+    let listed: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let tested = KINDS.map(|(name, ..)| name);
+    if listed != tested {
+        return Err(format!("listed: {listed:?}; tested: {tested:?}"));
+    }
+    let wrong = "no kind nothing; there are: null, write-text";
+    boot(&Config::new(Release, "crash nothing; exit 3"), 3, &[wrong, "usage: crash KIND"])
+}

@@ -1,0 +1,35 @@
+//! The tests by kind, in the order in which they begin: what takes long first, so that no
+//! worker has nothing to do at the end.
+
+mod boots;
+mod crashes;
+mod figures;
+mod gdb;
+mod host;
+mod kernel;
+mod makes;
+mod programs;
+mod refusals;
+mod shell;
+mod statuses;
+
+use crate::runner::Job;
+
+/// All jobs.
+///
+/// # Errors
+/// If a list of tests in the source tree cannot be read.
+pub(crate) fn all() -> Result<Vec<Job>, String> {
+    let mut jobs = host::jobs()?;
+    jobs.extend(programs::jobs()?);
+    jobs.extend(makes::jobs());
+    jobs.extend(boots::jobs());
+    jobs.extend(kernel::jobs());
+    jobs.extend(shell::jobs());
+    jobs.extend(gdb::jobs());
+    jobs.extend(refusals::jobs());
+    jobs.extend(statuses::jobs());
+    jobs.extend(crashes::jobs());
+    jobs.extend(figures::jobs());
+    Ok(jobs)
+}
