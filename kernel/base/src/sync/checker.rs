@@ -105,7 +105,7 @@ fn record(subject: Subject<'_>, waited: bool) {
     let class = tag.class();
     class.class().acquisitions.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
     let hold = hold_now(Kind::Spin, key, (class, level), place, here.trace());
-    cpu.held.push(&hold);
+    cpus::push(cpu, &hold);
     // An attempt cannot deadlock in a handler, but it can be what a handler waits for.
     let attempt_with_interrupts = !waited && were_enabled && !cpu.in_interrupt();
     let result = if attempt_with_interrupts {

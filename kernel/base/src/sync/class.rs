@@ -20,7 +20,9 @@ const SLOTS: usize = 2 * CLASSES;
 pub(super) struct Place(AtomicPtr<Location<'static>>);
 
 impl Place {
-    pub(super) const NONE: Self = Self(AtomicPtr::new(core::ptr::null_mut()));
+    pub(super) const fn none() -> Self {
+        Self(AtomicPtr::new(core::ptr::null_mut()))
+    }
 
     pub(super) fn store(&self, place: Option<&'static Location<'static>>) {
         let place = place.map_or(core::ptr::null(), core::ptr::from_ref);
@@ -40,7 +42,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    const NOT: Self = Self { place: Place::NONE, trace: SharedTrace::EMPTY };
+    const fn not() -> Self {
+        Self { place: Place::none(), trace: SharedTrace::empty() }
+    }
 
     pub(super) fn store(&self, place: Option<&'static Location<'static>>, trace: Trace) {
         self.place.store(place);
@@ -71,21 +75,23 @@ pub(super) struct Class {
 }
 
 impl Class {
-    const UNUSED: Self = Self {
-        name: AtomicPtr::new(core::ptr::null_mut()),
-        name_bytes: AtomicUsize::new(0),
-        acquisitions: AtomicU64::new(0),
-        contended: AtomicU64::new(0),
-        wait_total: AtomicU64::new(0),
-        wait_longest: AtomicU64::new(0),
-        hold_longest: AtomicU64::new(0),
-        hold_place: Place::NONE,
-        usage: AtomicU8::new(0),
-        seen: [const { Seen::NOT }; 2],
-        long_hold: AtomicU8::new(0),
-        long_hold_ns: AtomicU64::new(0),
-        long_hold_seen: Seen::NOT,
-    };
+    const fn unused() -> Self {
+        Self {
+            name: AtomicPtr::new(core::ptr::null_mut()),
+            name_bytes: AtomicUsize::new(0),
+            acquisitions: AtomicU64::new(0),
+            contended: AtomicU64::new(0),
+            wait_total: AtomicU64::new(0),
+            wait_longest: AtomicU64::new(0),
+            hold_longest: AtomicU64::new(0),
+            hold_place: Place::none(),
+            usage: AtomicU8::new(0),
+            seen: [const { Seen::not() }; 2],
+            long_hold: AtomicU8::new(0),
+            long_hold_ns: AtomicU64::new(0),
+            long_hold_seen: Seen::not(),
+        }
+    }
 
     pub(super) fn name(&self) -> &'static str {
         let bytes = self.name.load(Ordering::Relaxed);
@@ -101,7 +107,7 @@ impl Class {
     }
 }
 
-static TABLE: [Class; CLASSES] = [const { Class::UNUSED }; CLASSES];
+static TABLE: [Class; CLASSES] = [const { Class::unused() }; CLASSES];
 static HASHED: [AtomicU16; SLOTS] = [const { AtomicU16::new(0) }; SLOTS];
 /// Numbers given out, zero among them.
 static COUNT: AtomicUsize = AtomicUsize::new(1);
@@ -283,6 +289,6 @@ fn a_class_is_found_by_the_text_of_its_name() {
 fn the_checkers_own_lock_gives_up_rather_than_wait_for_itself() {
     let bit = Bit::new();
     assert_eq!(bit.with(|| bit.with(|| ())), Some(None));
-    assert_eq!(bit.with(|| interrupts::enabled()), Some(false));
+    assert_eq!(bit.with(interrupts::enabled), Some(false));
     assert!(interrupts::enabled());
 }

@@ -10,6 +10,7 @@ use arch::cpu::{interrupts, local};
 use super::class::ClassId;
 use super::held::{Hold, Kind, Stack};
 use super::trace::{KnownPages, Trace};
+use super::watch;
 
 /// CPUs that are watched; what others hold is not known.
 const CPUS: usize = if cfg!(debug_assertions) { 64 } else { 0 };
@@ -61,6 +62,13 @@ pub(crate) fn switch_off() {
     ON.store(false, Ordering::Relaxed);
 }
 
+/// Records what this CPU, `cpu`, holds.
+pub(super) fn push(cpu: &Cpu, hold: &Hold) {
+    if !cpu.held.push(hold) {
+        watch::stack_is_full();
+    }
+}
+
 /// A guard has been entered on this CPU.
 #[inline(never)]
 fn push_guard(kind: Kind, place: &'static Location<'static>) {
@@ -75,7 +83,7 @@ fn push_guard(kind: Kind, place: &'static Location<'static>) {
             since_ns: 0,
             trace: Trace::default(),
         };
-        cpu.held.push(&hold);
+        push(cpu, &hold);
     }
     interrupts::restore(were_enabled);
 }
@@ -83,10 +91,10 @@ fn push_guard(kind: Kind, place: &'static Location<'static>) {
 #[inline(never)]
 fn pop_guard(kind: Kind) {
     let were_enabled = interrupts::save_and_disable();
-    if let Some(cpu) = this_cpu() {
-        if let Some(index) = cpu.held.position(kind, 0) {
-            cpu.held.remove(index);
-        }
+    if let Some(cpu) = this_cpu()
+        && let Some(index) = cpu.held.position(kind, 0)
+    {
+        cpu.held.remove(index);
     }
     interrupts::restore(were_enabled);
 }

@@ -98,15 +98,17 @@ pub(super) struct Record {
 }
 
 impl Record {
-    const EMPTY: Self = Self {
-        kind: AtomicU8::new(0),
-        key: AtomicUsize::new(0),
-        class: AtomicU16::new(0),
-        level: AtomicU16::new(0),
-        place: Place::NONE,
-        since_ns: AtomicU64::new(0),
-        trace: SharedTrace::EMPTY,
-    };
+    const fn empty() -> Self {
+        Self {
+            kind: AtomicU8::new(0),
+            key: AtomicUsize::new(0),
+            class: AtomicU16::new(0),
+            level: AtomicU16::new(0),
+            place: Place::none(),
+            since_ns: AtomicU64::new(0),
+            trace: SharedTrace::empty(),
+        }
+    }
 
     /// Whether it is a lock.
     pub(super) fn is_lock(&self) -> bool {
@@ -164,7 +166,7 @@ pub(super) struct Stack<const N: usize> {
 
 impl<const N: usize> Stack<N> {
     pub(super) const fn new() -> Self {
-        Self { depth: AtomicUsize::new(0), records: [const { Record::EMPTY }; N] }
+        Self { depth: AtomicUsize::new(0), records: [const { Record::empty() }; N] }
     }
 
     pub(super) fn is_empty(&self) -> bool {

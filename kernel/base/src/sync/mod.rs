@@ -8,12 +8,14 @@
 //!   hold, [`trace`] where they took it; [`watch`] tells of long holds. [`sleeping`] is the door for
 //!   floor 4's locks, [`may_sleep`] the check of all that sleeps.
 
+#[expect(clippy::result_large_err, reason = "nothing can be allocated here, and errors end it all")]
 mod checker;
 mod class;
 pub mod cpus;
 pub mod discipline;
 pub mod held;
 pub mod may_sleep;
+#[expect(clippy::result_large_err, reason = "as for `checker`")]
 mod order;
 pub mod planted;
 mod report;

@@ -69,14 +69,16 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    const UNUSED: Self = Self {
-        from: AtomicU16::new(0),
-        to: AtomicU16::new(0),
-        held_at: Place::NONE,
-        held_trace: SharedTrace::EMPTY,
-        wanted_at: Place::NONE,
-        wanted_trace: SharedTrace::EMPTY,
-    };
+    const fn unused() -> Self {
+        Self {
+            from: AtomicU16::new(0),
+            to: AtomicU16::new(0),
+            held_at: Place::none(),
+            held_trace: SharedTrace::empty(),
+            wanted_at: Place::none(),
+            wanted_trace: SharedTrace::empty(),
+        }
+    }
 
     pub(super) fn from(&self) -> ClassId {
         ClassId::from_index(self.from.load(Ordering::Relaxed).into())
@@ -87,7 +89,7 @@ impl Edge {
     }
 }
 
-static SEEN_ORDERS: [Edge; EDGES] = [const { Edge::UNUSED }; EDGES];
+static SEEN_ORDERS: [Edge; EDGES] = [const { Edge::unused() }; EDGES];
 static EDGE_COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Row A has bit B if A → B has been seen.
 static AFTER: [[AtomicU64; WORDS]; CLASSES] =

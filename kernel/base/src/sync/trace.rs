@@ -135,7 +135,9 @@ impl fmt::Display for Trace {
 pub(super) struct SharedTrace([AtomicU32; FRAMES]);
 
 impl SharedTrace {
-    pub(super) const EMPTY: Self = Self([const { AtomicU32::new(0) }; FRAMES]);
+    pub(super) const fn empty() -> Self {
+        Self([const { AtomicU32::new(0) }; FRAMES])
+    }
 
     pub(super) fn store(&self, trace: Trace) {
         for (to, from) in self.0.iter().zip(trace.0) {

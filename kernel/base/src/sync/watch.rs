@@ -20,6 +20,10 @@ static PENDING: AtomicBool = AtomicBool::new(false);
 /// The [`Table`] that is full; 0 if none, or told.
 static FULL: AtomicU8 = AtomicU8::new(0);
 
+/// Stands in [`FULL`] for the stack of what a CPU holds.
+const STACK: u8 = 3;
+static STACK_WAS_FULL: AtomicBool = AtomicBool::new(false);
+
 /// A table that can be full.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Table {
@@ -49,6 +53,14 @@ pub(super) fn table_is_full(which: Table) {
         order::switch_off();
         FULL.store(which as u8, Ordering::Relaxed);
         PENDING.store(true, Ordering::Release);
+    }
+}
+
+/// A CPU holds more than there is room for: the rest is not checked, which is told once.
+pub(super) fn stack_is_full() {
+    if !STACK_WAS_FULL.swap(true, Ordering::Relaxed) {
+        PENDING.store(true, Ordering::Release);
+        FULL.store(STACK, Ordering::Relaxed);
     }
 }
 
@@ -101,6 +113,10 @@ fn tell_all() {
     }
     let full = match FULL.swap(0, Ordering::Relaxed) {
         0 => None,
+        STACK => {
+            log::warn!("locks: a CPU held more than are recorded; the rest was not checked");
+            None
+        }
         1 => Some("classes"),
         _ => Some("orders"),
     };
