@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arch::irqchip::{lapic, pic};
 
 use crate::preempt;
-use crate::sync::IrqSpinLock;
+use crate::sync::{IrqSpinLock, cpus};
 
 /// A handler gets the word that was registered with it.
 pub type Handler = fn(usize);
@@ -152,6 +152,7 @@ fn pic_line(vector: u8) -> Option<u8> {
 
 /// Handles interrupt `vector`: called by the trap path, interrupts off.
 pub(crate) fn dispatch(vector: u8) {
+    let _in_interrupt = cpus::enter_interrupt();
     if vector == lapic::SPURIOUS_VECTOR {
         SPURIOUS.fetch_add(1, Ordering::Relaxed);
         return; // the local APIC wants no end for it
