@@ -10,7 +10,8 @@
 #   UEFI, GRAPHICS, SMP, MEM, ACCEL, DISK, QEMU_EXTRA, RUN_QEMU_GDB: see `make help`
 #
 # The exit status is the one that the kernel gave (kernel/base/src/exit.rs): a line on
-# the debug console, confirmed by isa-debug-exit. If QEMU ends otherwise it is QEMU's:
+# the debug console, confirmed by isa-debug-exit, or by QEMU's end with 0 where the line
+# says that the machine will be switched off or reset. If QEMU ends otherwise it is QEMU's:
 # 1 if it could not start, 128 and more if a signal killed it. A guest that reset without
 # having given a status is 125, and so is QEMU ended by ^A x if that was not typed at a
 # terminal. With STATUS_FILE the status is written there, and the script ends with 0.
@@ -153,6 +154,10 @@ said=$(tail -n 1 "$tmp/status" 2>/dev/null || true)
 if [[ $said =~ ^[0-9]{1,3}$ ]] && [ $((10#$said)) -le 255 ] &&
     [ "$status" -eq $(((10#$said & 127) * 2 + 1)) ]; then
     finish $((10#$said))
+fi
+# Switched off or reset by order: said first, with the status.
+if [[ $said =~ ^(off|reset)\ ([01])$ ]] && [ "$status" -eq 0 ]; then
+    finish "${BASH_REMATCH[2]}"
 fi
 if grep -q 'Triple fault' "$tmp/log" 2>/dev/null; then
     echo "qemu: the guest triple-faulted" >&2

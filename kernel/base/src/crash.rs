@@ -55,7 +55,7 @@ pub fn execute_data() {
 }
 
 /// The vector of [`interrupt`].
-pub const VECTOR: u8 = 0x50;
+pub const VECTOR: u8 = 0xe1;
 
 /// Causes interrupt [`VECTOR`], as a device would.
 #[inline(never)]

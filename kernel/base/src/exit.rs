@@ -35,15 +35,32 @@ pub fn exit(status: u8) -> ! {
     interrupts::halt_forever()
 }
 
+/// How the machine is about to end, other than by [`exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It will be switched off.
+    PowerOff,
+    /// It will be reset.
+    Reset,
+    /// Not at all: what was announced has failed.
+    None,
+}
+
+/// Tells the script that started QEMU how the machine is about to end, and with which
+/// status: `off 0`, `reset 1`, `none 0`.
+pub fn announce(end: End, status: u8) {
+    tell(match end {
+        End::PowerOff => b"off ",
+        End::Reset => b"reset ",
+        End::None => b"none ",
+    });
+    tell_status(status);
+}
+
 /// Ends QEMU with `status`; returns where there is no `isa-debug-exit` device. Prints
 /// nothing.
 pub fn leave_qemu(status: u8) {
-    for divisor in [100, 10, 1] {
-        if status >= divisor || divisor == 1 {
-            tell(&[b'0' + status / divisor % 10]);
-        }
-    }
-    tell(b"\n");
+    tell_status(status);
     // SAFETY: QEMU's debug exit. On a PC nothing answers there (0xf4 is not assigned).
     unsafe { Port::<u32>::new(0xf4) }.write(u32::from(status & 0x7f));
 }
@@ -52,6 +69,15 @@ pub fn leave_qemu(status: u8) {
 /// comes earlier, the firmware and GRUB take for themselves.
 pub fn announce_input() {
     tell(b"input\n");
+}
+
+fn tell_status(status: u8) {
+    for divisor in [100, 10, 1] {
+        if status >= divisor || divisor == 1 {
+            tell(&[b'0' + status / divisor % 10]);
+        }
+    }
+    tell(b"\n");
 }
 
 /// Writes to QEMU's debug console.

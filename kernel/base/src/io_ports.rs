@@ -66,6 +66,29 @@ impl IoPorts {
         unsafe { Port::new(self.first + offset) }
     }
 
+    fn word_port(&self, offset: u16) -> Port<u16> {
+        let fits = offset.checked_add(2).is_some_and(|end| end <= self.count);
+        assert!(fits, "word port {offset} of a range of {}", self.count);
+        // SAFETY: as `port`.
+        unsafe { Port::new(self.first + offset) }
+    }
+
+    /// Reads the word port at `offset` into the range.
+    ///
+    /// # Panics
+    /// If it lies outside.
+    pub fn read_u16(&self, offset: u16) -> u16 {
+        self.word_port(offset).read()
+    }
+
+    /// Writes the word port at `offset` into the range.
+    ///
+    /// # Panics
+    /// If it lies outside.
+    pub fn write_u16(&self, offset: u16, value: u16) {
+        self.word_port(offset).write(value);
+    }
+
     /// Reads the byte port at `offset` into the range.
     ///
     /// # Panics

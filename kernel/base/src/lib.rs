@@ -1,9 +1,10 @@
 //! Floor 2: what every kernel crate stands on.
 //!
 //! Locks whose type names the IRQ discipline ([`sync`]), per-CPU data ([`percpu`]) and
-//! the preemption count ([`preempt`]); the log ([`log_sink`]) and the console
+//! the preemption count ([`preempt`]), the CPUs and what they ask of each other ([`smp`],
+//! [`cpu_set`]); the log ([`log_sink`]) and the console
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
-//! ([`panic`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
+//! ([`panic`], which stops the others by [`nmi`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
 //! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
 //! purpose ([`crash`]).
 #![no_std]
@@ -14,6 +15,7 @@ extern crate self as base;
 
 pub mod backtrace;
 pub mod console;
+pub mod cpu_set;
 pub mod crash;
 pub mod entry;
 pub mod exit;
@@ -21,9 +23,11 @@ pub mod io_ports;
 pub mod irq;
 pub mod ktest;
 pub mod log_sink;
+pub mod nmi;
 pub mod panic;
 pub mod percpu;
 pub mod preempt;
+pub mod smp;
 pub mod symbols;
 pub mod sync;
 pub mod time;

@@ -10,7 +10,7 @@ use arch::trap::TrapFrame;
 use spin::Once;
 
 use crate::backtrace::Backtrace;
-use crate::{console, exit, irq, println};
+use crate::{console, exit, irq, nmi, println};
 
 /// What the floors above know about the thread that panics.
 pub struct PanicHooks {
@@ -99,6 +99,7 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
     println!("\n\x1b[1;31mkernel panic\x1b[0m: {report}");
     println!("on CPU {} in task {CurrentTask}", local::cpu_number());
     println!("backtrace:\n{}", Backtrace::here());
+    nmi::stop_others();
     finish()
 }
 
@@ -129,5 +130,6 @@ pub(crate) fn kernel_exception(what: &dyn fmt::Display, frame: &TrapFrame) -> ! 
     println!("on CPU {} in task {CurrentTask}", local::cpu_number());
     println!("{frame}");
     println!("backtrace:\n{}", Backtrace::of_trap(frame));
+    nmi::stop_others();
     finish()
 }

@@ -1,5 +1,5 @@
 //! Per-CPU variables: [`percpu!`](crate::percpu!) declares one, [`PerCpu::get`] gives
-//! this CPU's instance as long as preemption is off.
+//! this CPU's instance as long as preemption is off, [`PerCpu::of`] another CPU's.
 //!
 //! The variables stand in the linker section `.percpu`, the template that every CPU
 //! copies (see [`arch::cpu::local`]). An interrupt handler on the same CPU may look at
@@ -28,6 +28,16 @@ impl<T: Sync> PerCpu<T> {
         // SAFETY: `percpu!` put the template into `.percpu`, so template plus offset is
         // this CPU's instance: initialised by the copy, alive for ever, `Sync`.
         unsafe { &*instance }
+    }
+
+    /// The instance of CPU `cpu`, whichever CPU the caller runs on; `None` for a CPU that
+    /// has no area. The boot CPU has one from `memory::install_boot_cpu_area` on.
+    pub fn of(variable: &'static Self, cpu: u32) -> Option<&'static T> {
+        let offset = local::offset_of_cpu(cpu)?;
+        let instance = (&raw const variable.0).wrapping_byte_add(offset);
+        // SAFETY: as `get`: an area that is known was filled from the template and lives
+        // for ever; `T` is `Sync`.
+        Some(unsafe { &*instance })
     }
 }
 

@@ -5,7 +5,6 @@
 //! pending word is read for the last time.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::cpu::{control, interrupts, local, machine_check};
 use arch::paging::{STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
@@ -14,7 +13,7 @@ use arch::trap::vector::{Describe, FIRST_INTERRUPT, number, page_fault};
 use arch::user_copy;
 use spin::Once;
 
-use crate::{irq, panic, preempt};
+use crate::{irq, nmi, panic, preempt};
 
 /// What a page fault in user memory was about.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +42,6 @@ pub struct TrapHooks {
 }
 
 static HOOKS: Once<TrapHooks> = Once::new();
-
-static NMI_COUNT: AtomicU64 = AtomicU64::new(0);
-
-/// Non-maskable interrupts so far.
-pub fn nmi_count() -> u64 {
-    NMI_COUNT.load(Ordering::Relaxed)
-}
 
 /// Registers the hooks, before the first user program.
 pub fn set_hooks(hooks: TrapHooks) {
@@ -165,10 +157,7 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
 extern "C" fn on_trap(frame: &mut TrapFrame) {
     match frame.vector {
         number::PAGE_FAULT => on_page_fault(frame),
-        // Nothing of ours sends one yet. No log line: the CPU may hold the console.
-        number::NMI => {
-            NMI_COUNT.fetch_add(1, Ordering::Relaxed);
-        }
+        number::NMI => nmi::on_nmi(frame),
         vector @ FIRST_INTERRUPT..=255 => irq::dispatch(vector as u8),
         number::DOUBLE_FAULT | number::MACHINE_CHECK => {
             kernel_exception(frame, control::page_fault_address());

@@ -1,12 +1,13 @@
 //! Floor 7: device drivers.
 //!
-//! The serial line ([`serial`]) and where its bytes go ([`console_input`]), the clock that
+//! What the firmware's tables say ([`acpi`]), the serial line ([`serial`]) and where its bytes go ([`console_input`]), the clock that
 //! runs on a battery ([`rtc`]), and random numbers ([`random`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod acpi;
 pub mod console_input;
 pub mod random;
 pub mod rtc;

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use arch::cpu::control::{self, Cr0, Cr4};
 use arch::cpu::{Features, features};
+use base::time::choice::{ClockSource, Report};
+use drivers::acpi::Platform;
 use memory::boot_data::BootData;
 use memory::frames::{self, RegionKind};
 
@@ -88,4 +90,28 @@ pub(crate) fn log_machine(data: &BootData, features: &Features) {
 /// Logs how the kernel's own page tables protect it.
 pub(crate) fn log_protections() {
     log::info!("page tables: image W^X, identity map gone; on: {}", protections());
+}
+
+/// Logs what the ACPI tables say of the machine.
+pub(crate) fn log_platform(platform: &Platform) {
+    let usable = platform.cpus.iter().filter(|cpu| cpu.usable).count();
+    let io_apics = platform.madt.as_ref().map_or(0, |madt| madt.io_apics.len());
+    let has = |there: bool| if there { "yes" } else { "no" };
+    log::info!(
+        "ACPI: {usable} CPUs usable of {}, {io_apics} I/O APICs, HPET: {}, PCI Express: {}",
+        platform.cpus.len(),
+        has(platform.hpet.is_some()),
+        has(!platform.pci.is_empty())
+    );
+}
+
+/// Logs what the clock is.
+pub(crate) fn log_clock(report: &Report) {
+    match (report.source, report.deviation_ppm) {
+        (ClockSource::Tsc, Some(ppm)) => log::info!(
+            "clock: TSC at {} Hz, on which two sources agree within {ppm} ppm",
+            base::time::tsc_rate()
+        ),
+        (source, _) => log::info!("clock: {source}"),
+    }
 }

@@ -52,10 +52,10 @@ fn boot(loader: LoaderInformation) -> ! {
     base::exit::set_exit_on_panic(settings.has_commands());
     settings.apply();
 
-    // The clock, first of what can be missing in a machine. From here on a report has names,
-    // and ends a run that was given commands.
+    // The clock, first of what can be missing in a machine; the HPET may still help. From
+    // here on a report has names, and ends a run that was given commands.
     if let Err(error) = base::time::init() {
-        panic!("{error}");
+        log::warn!("{error}");
     }
     banner::log_machine(&data, &features);
     match symbols {
@@ -74,20 +74,43 @@ fn boot(loader: LoaderInformation) -> ! {
     banner::log_protections();
 
     // This CPU's copy of the per-CPU variables; GDT and TSS are among them.
-    if let Err(error) = memory::install_cpu_area(0) {
+    if let Err(error) = memory::install_boot_cpu_area() {
         panic!("no memory for the per-CPU variables: {error}");
     }
     arch::cpu::tables::load();
 
+    // What the firmware's tables say of the machine: CPUs, interrupt controllers, timers.
+    let platform = drivers::acpi::init(&data);
+    banner::log_platform(platform);
+
+    // The clock again, and for good: checked against the HPET and the 8254, or the HPET.
+    match base::time::choice::choose(drivers::acpi::start_hpet(platform)) {
+        Ok(report) => banner::log_clock(report),
+        Err(_) => panic!("no clock: nothing tells the TSC's rate, and there is no HPET"),
+    }
+
     // Interrupts: all lines masked until a driver claims one. Tasks; this code is the
     // first. The timer interrupts when something is due.
-    base::irq::init();
+    if let Err(error) = base::irq::init() {
+        panic!("no interrupts: {error}");
+    }
+    match drivers::acpi::use_io_apics(platform) {
+        0 => log::info!("interrupts: through the 8259A pair"),
+        count => log::info!("interrupts: through {count} I/O APICs"),
+    }
     task::ktest::init();
     task::init();
     if let Err(error) = task::timer::init() {
         panic!("no timer: {error:?}");
     }
+    base::irq::init_local_pins();
     log::info!("timer: local APIC at {} Hz", task::timer::rate());
+
+    // What CPUs ask each other, also when there is only one.
+    memory::shootdown::init();
+    if let Err(error) = base::smp::init() {
+        panic!("no vector for requests between CPUs: {error}");
+    }
 
     // The rest of the story may sleep. From the first switch on interrupts are on.
     if let Err(error) = task::spawn("shell", move || start(data, settings)) {
@@ -98,6 +121,11 @@ fn boot(loader: LoaderInformation) -> ! {
 
 /// The second half of the story, in the task that becomes the shell.
 fn start(data: BootData, settings: Settings) {
+    // The other CPUs.
+    let usable = drivers::acpi::platform().cpus.iter().filter(|cpu| cpu.usable);
+    let cpus = task::smp::start(usable.map(|cpu| cpu.apic_id));
+    log::info!("smp: {cpus} CPUs run");
+
     // Devices.
     match drivers::serial::init_input() {
         Ok(()) => base::exit::announce_input(),

@@ -136,6 +136,15 @@ pub struct Framebuffer {
     pub kind: FramebufferKind,
 }
 
+/// Physical address of the table that lists the ACPI tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootTable {
+    /// With entries of 32 bits.
+    Rsdt(u32),
+    /// With entries of 64 bits.
+    Xsdt(u64),
+}
+
 /// Everything the kernel keeps of the loader's information.
 #[derive(Clone, Debug, Default)]
 pub struct BootData {
@@ -151,8 +160,8 @@ pub struct BootData {
     pub symbols: Option<BootMemory>,
     /// The framebuffer, if GRUB set one up.
     pub framebuffer: Option<Framebuffer>,
-    /// ACPI revision and physical address of the RSDT (0) or XSDT (2 and up).
-    pub acpi: Option<(u8, u64)>,
+    /// The root of the ACPI tables.
+    pub acpi: Option<RootTable>,
 }
 
 /// Name of the section with the symbol table.
@@ -196,6 +205,38 @@ fn framebuffer(information: &BootInformation<'_>) -> Option<Framebuffer> {
         bits: tag.bpp(),
         kind,
     })
+}
+
+/// Where the ACPI tables begin, as the loader's copy of the RSDP says. `None` with a log
+/// line if its checksum is wrong.
+fn root_table(information: &BootInformation<'_>) -> Option<RootTable> {
+    let sums_to_zero =
+        |bytes: &[u8]| bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte)) == 0;
+    let v1 = information.rsdp_v1_tag();
+    let mut broken = v1.is_some_and(|rsdp| !rsdp.checksum_is_valid());
+    let mut rsdt =
+        v1.filter(|rsdp| rsdp.checksum_is_valid()).map(|rsdp| rsdp.rsdt_address() as u32);
+    let mut xsdt = None;
+    if let Some(tag) = information.rsdp_v2_tag() {
+        // SAFETY: the tag is 44 bytes long, its padding (to 48) left out. Its own checksum
+        // function believes the length in the RSDP, which may be anything.
+        let bytes: &[u8; 44] = unsafe { &*core::ptr::from_ref(tag).cast() };
+        let word = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        // Behind the tag's header of 8 bytes: RSDT at 16, length at 20.
+        if word(28) == 36 && sums_to_zero(&bytes[8..]) && sums_to_zero(&bytes[8..28]) {
+            xsdt = Some(tag.xsdt_address() as u64);
+            rsdt = rsdt.or(Some(word(24)));
+        } else {
+            broken = true;
+        }
+    }
+    if broken {
+        log::warn!("ACPI: the loader's copy of the RSDP is broken");
+    }
+    let xsdt = xsdt.filter(|&address| address != 0).map(RootTable::Xsdt);
+    xsdt.or(rsdt.filter(|&address| address != 0).map(RootTable::Rsdt))
 }
 
 /// Reads the loader's information and starts the frame allocator with its memory map.
@@ -258,15 +299,7 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
             allocated,
         });
     }
-    data.acpi = match (information.rsdp_v2_tag(), information.rsdp_v1_tag()) {
-        (Some(rsdp), _) if rsdp.checksum_is_valid() => {
-            Some((rsdp.revision(), rsdp.xsdt_address() as u64))
-        }
-        (_, Some(rsdp)) if rsdp.checksum_is_valid() => {
-            Some((rsdp.revision(), rsdp.rsdt_address() as u64))
-        }
-        _ => None,
-    };
+    data.acpi = root_table(&information);
 
     let map = information.memory_map_tag().ok_or(BootError::NoMemoryMap)?;
     let regions = map.memory_areas().iter().map(|area| Region {

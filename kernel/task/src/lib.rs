@@ -7,7 +7,7 @@
 //! `kernel/process`).
 //!
 //! Start-up: [`init`] makes the boot code a task (the idle task, later), then
-//! [`timer::init`] starts the clock interrupt.
+//! [`timer::init`] starts the clock interrupt; [`smp::start`] starts the other CPUs.
 #![no_std]
 
 extern crate alloc;
@@ -16,6 +16,9 @@ mod fpu;
 pub mod ktest;
 mod mutex;
 mod sched;
+pub mod smp;
+#[cfg(not(test))]
+mod smp_tests;
 mod spawn;
 mod task;
 pub mod timer;
@@ -23,7 +26,7 @@ mod wait;
 
 pub use fpu::{load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard};
-pub use sched::{become_idle, cpu_time_ns, init, schedule, yield_now};
+pub use sched::{Policy, become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use spawn::{exit, spawn, spawn_user};
 pub use task::{State, Task, TaskInfo, ThreadData, current, find, tasks, with_current};
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};

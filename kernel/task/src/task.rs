@@ -11,11 +11,15 @@ use arch::cpu::local;
 use arch::paging::VirtAddr;
 use arrayvec::ArrayString;
 use base::backtrace::Backtrace;
+use base::cpu_set::CpuSet;
 use base::sync::IrqSpinLock;
 use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
 use memory::kernel_space::KernelStack;
 use spin::Once;
 
+use crate::sched::Policy;
+use crate::sched::policy::Rank;
+use crate::sched::queue::with_queue_of_task;
 use crate::wait::WaitQueue;
 
 /// Longest name of a task, in bytes; longer ones are cut.
@@ -57,8 +61,20 @@ pub struct Task {
     pub(crate) joiners: WaitQueue,
     /// What a blocked task waits for.
     pub(crate) waits_for: IrqSpinLock<&'static str>,
-    /// In a run queue.
-    pub(crate) run_link: LinkedListAtomicLink,
+    /// The CPU whose run queue the task belongs to.
+    pub(crate) cpu: AtomicU32,
+    /// The CPUs that it may use, as [`CpuSet`] bits.
+    pub(crate) affinity: AtomicU64,
+    /// A [`Policy`](crate::Policy), encoded.
+    pub(crate) policy: AtomicU32,
+    /// Nanoseconds of virtual run time (fair tasks).
+    pub(crate) virtual_time: AtomicU64,
+    /// Place among real-time tasks of the same priority.
+    pub(crate) turn: AtomicU64,
+    /// The next place in a queue is to be the old one.
+    pub(crate) keeps_turn: AtomicBool,
+    /// In a run queue, ordered by [`Task::rank`].
+    pub(crate) run_link: RBTreeAtomicLink,
     /// In a wait queue.
     pub(crate) wait_link: LinkedListAtomicLink,
     /// In a CPU's timers, ordered by `deadline` and `id`.
@@ -77,7 +93,9 @@ static ALL: IrqSpinLock<BTreeMap<u64, Weak<Task>>> = IrqSpinLock::new("tasks", B
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Task {
+    /// A task that may use the CPUs that its maker may use.
     pub(crate) fn new(name: &str, stack: Option<KernelStack>) -> Arc<Self> {
+        let affinity = with_current(Self::affinity).unwrap_or(CpuSet::ALL);
         let task = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: IrqSpinLock::new("task name", cut(name)),
@@ -88,7 +106,13 @@ impl Task {
             ended: AtomicBool::new(false),
             joiners: WaitQueue::new("task exit"),
             waits_for: IrqSpinLock::new("task wait reason", ""),
-            run_link: LinkedListAtomicLink::new(),
+            cpu: AtomicU32::new(local::cpu_number()),
+            affinity: AtomicU64::new(affinity.bits()),
+            policy: AtomicU32::new(Policy::NORMAL.encode()),
+            virtual_time: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
+            keeps_turn: AtomicBool::new(false),
+            run_link: RBTreeAtomicLink::new(),
             wait_link: LinkedListAtomicLink::new(),
             timer_link: RBTreeAtomicLink::new(),
             deadline: AtomicU64::new(0),
@@ -165,6 +189,19 @@ impl Task {
         self.pending.load(Ordering::Acquire)
     }
 
+    /// The CPU that the task runs on, or ran on last.
+    pub fn cpu(&self) -> u32 {
+        self.cpu.load(Ordering::Relaxed)
+    }
+
+    /// The task's place in a run queue. Changes only under the queue's lock while the task
+    /// is in it.
+    pub(crate) fn rank(&self) -> Rank {
+        let policy = self.policy();
+        let order = if policy.is_real_time() { &self.turn } else { &self.virtual_time };
+        (policy.class(), order.load(Ordering::Relaxed), self.id)
+    }
+
     /// The top of the task's kernel stack; `None` for the boot task.
     pub fn stack_top(&self) -> Option<VirtAddr> {
         self.stack.as_ref().map(KernelStack::top)
@@ -227,7 +264,11 @@ pub struct TaskInfo {
     pub name: ArrayString<NAME_BYTES>,
     /// What it was doing.
     pub state: State,
-    /// Whether it was the one that ran.
+    /// The CPU that it ran on last.
+    pub cpu: u32,
+    /// How it shares the CPU.
+    pub policy: Policy,
+    /// Whether it was the one that ran on its CPU.
     pub is_current: bool,
     /// What it waited for, if blocked.
     pub waits_for: &'static str,
@@ -245,13 +286,15 @@ pub fn find(id: u64) -> Option<Arc<Task>> {
 /// All tasks, by number.
 pub fn tasks() -> Vec<TaskInfo> {
     let all: Vec<Arc<Task>> = ALL.lock().values().filter_map(Weak::upgrade).collect();
-    let me = with_current(Task::id);
+    let runs = |task: &Task| with_queue_of_task(task, |queue| queue.is_current(task));
     all.iter()
         .map(|task| TaskInfo {
             id: task.id,
             name: task.name(),
             state: task.state(),
-            is_current: Some(task.id) == me,
+            cpu: task.cpu(),
+            policy: task.policy(),
+            is_current: runs(task).unwrap_or(false),
             waits_for: *task.waits_for.lock(),
             cpu_ns: task.cpu_ns.load(Ordering::Relaxed),
             is_user: task.data.get().is_some(),

@@ -5,10 +5,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
 use arch::timer::calibrate::{self, Bounds, CalibrationError};
-use base::irq::Vector;
-use base::time;
+use base::{irq, time};
 use memory::kernel_space::IoMem;
 
+use crate::sched::balance::balance;
 use crate::sched::queue::with_queue;
 
 /// Timer ticks per second; 0 until [`init`].
@@ -75,10 +75,7 @@ pub fn init() -> Result<(), TimerError> {
     lapic::start_timer(0);
     let rate = rate.map_err(TimerError::NotCounting)?;
     RATE.store(rate, Ordering::Relaxed);
-    let vector = Vector::claim(lapic::TIMER_VECTOR, "timer", |_| on_alarm(), 0)
-        .map_err(|_| TimerError::VectorInUse)?;
-    core::mem::forget(vector); // for good
-    Ok(())
+    irq::claim_local(lapic::TIMER_VECTOR, "timer", on_alarm).map_err(|_| TimerError::VectorInUse)
 }
 
 /// Ticks of the timer per second.
@@ -87,7 +84,14 @@ pub fn rate() -> u64 {
 }
 
 fn on_alarm() {
-    with_queue(|queue| queue.on_alarm());
+    if with_queue(|queue| queue.on_alarm()) {
+        balance(time::now_ns());
+    }
+}
+
+/// Prepares the local APIC of another CPU than the boot CPU; its timer runs at the same rate.
+pub(crate) fn init_secondary() {
+    lapic::init(false);
 }
 
 /// Sets this CPU's timer for the time `due` of the clock, or stops it.

@@ -150,14 +150,6 @@ fn loop_until<T>(outcome: Result<T, WaitError>) -> T {
     }
 }
 
-impl Task {
-    /// Wakes the task if it sleeps interruptibly: sets [`SIGNAL`] first.
-    pub fn interrupt(self: &Arc<Self>) {
-        self.set_pending(SIGNAL);
-        sched::wake(self);
-    }
-}
-
 /// Sleeps for `ns` nanoseconds.
 pub fn sleep(ns: u64) {
     let deadline = time::now_ns().saturating_add(ns);
@@ -186,6 +178,7 @@ pub fn signal_pending() -> bool {
 mod tests {
     use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+    use base::cpu_set::CpuSet;
     use base::preempt::RESCHEDULE;
 
     use super::*;
@@ -196,6 +189,7 @@ mod tests {
     fn a_wake_up_while_entering_the_queue_is_not_lost() {
         static QUEUE: WaitQueue = WaitQueue::new("test");
         let task = current().expect("a test is a task");
+        assert!(task.set_affinity(CpuSet::one(task.cpu())), "it runs there");
         let waker = spawn("waker", || QUEUE.wake_one()).expect("memory for a task");
         // The waker runs at the first moment inside `enter` that allows it.
         task.set_pending(RESCHEDULE);

@@ -1,10 +1,12 @@
 //! From GRUB to Rust: the Multiboot2 header, the 32-bit entry and the step into
-//! long mode, all in assembly (`header.S`, `long_mode.S`).
+//! long mode, all in assembly (`header.S`, `long_mode.S`); [`ap`] starts the other CPUs.
 //!
 //! The binary crate defines `extern "C" fn kernel_entry(information: u64) -> !`,
 //! which long_mode.S calls on the boot stack, with the first 4 GiB of physical
 //! memory visible at [`PHYSMAP_BASE`](crate::paging::PHYSMAP_BASE) and the kernel
 //! image at its linked address.
+
+pub mod ap;
 
 use core::arch::global_asm;
 

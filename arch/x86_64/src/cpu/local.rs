@@ -2,16 +2,25 @@
 //! copy, and GS holds the distance from the template to the copy.
 //!
 //! A per-CPU variable is a `static` in that section; its address plus [`offset`] is
-//! this CPU's instance. Until [`install_area`] has run, GS is 0 and the template
+//! this CPU's instance. Until [`adopt_area`] has run, GS is 0 and the template
 //! itself is the instance of the boot CPU, so per-CPU data works from the first
 //! instruction. Floor 2 wraps this in a macro and a type that keeps preemption off;
 //! here are only the few words that assembly needs ([`CpuLocal`]).
 
 use core::arch::asm;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::msr;
+
+/// Most CPUs that the kernel runs on; further ones are left alone.
+pub const MAX_CPUS: usize = 64;
+
+/// Where each CPU's area is: its distance from the template plus [`PREPARED`]; 0 for none.
+static AREAS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
+
+/// Set beside the distance, which is a multiple of 64.
+const PREPARED: usize = 1;
 
 /// What the entry assembly keeps per CPU.
 #[repr(C, align(64))]
@@ -151,26 +160,47 @@ pub fn area_bytes() -> usize {
     (&raw const __percpu_end as usize) - (&raw const __percpu_start as usize)
 }
 
-/// Copies the template to `area` and makes it this CPU's.
+/// Distance in bytes from a per-CPU variable's template to the instance of CPU `cpu`;
+/// `None` if it has no area yet.
+pub fn offset_of_cpu(cpu: u32) -> Option<usize> {
+    let area = AREAS.get(cpu as usize)?.load(Ordering::Acquire);
+    (area & PREPARED != 0).then_some(area & !PREPARED)
+}
+
+/// Copies the template to `area`, the area of CPU `cpu`, which [`adopt_area`] then makes
+/// its own.
 ///
 /// # Safety
 /// `area` must be [`area_bytes`] long, 64-byte aligned, in the kernel half and never
-/// freed. Interrupts must be off, and nothing may hold a reference into the instance
-/// that this CPU used before.
-pub unsafe fn install_area(area: *mut u8, cpu: u32) {
+/// freed; `cpu` below [`MAX_CPUS`] and not prepared before. Nothing may write to the
+/// template meanwhile: the boot CPU runs on it until it has an area itself.
+pub unsafe fn prepare_area(area: *mut u8, cpu: u32) {
     let template = &raw const __percpu_start;
-    // SAFETY: both ranges are `area_bytes` long; the caller owns `area`; the template
-    // is only written through GS, by this CPU, which is here.
-    unsafe { core::ptr::copy_nonoverlapping(template, area, area_bytes()) };
     let distance = (area as usize).wrapping_sub(template as usize);
-    // SAFETY: GS_BASE exists in long mode; from now on `gs:` means the copy, which has
-    // just been filled. KERNEL_GS_BASE holds the user's base, zero at first.
+    let own = (&raw const CPU_LOCAL).wrapping_byte_add(distance).cast_mut();
+    // SAFETY: both ranges are `area_bytes` long, and the caller owns `area`; `own` lies in
+    // it where CPU_LOCAL lies in the template.
+    unsafe {
+        core::ptr::copy_nonoverlapping(template, area, area_bytes());
+        (*own).offset = distance;
+        (*own).cpu = cpu;
+    }
+    AREAS[cpu as usize].store(distance | PREPARED, Ordering::Release);
+}
+
+/// Makes the area of CPU `cpu` this CPU's.
+///
+/// # Safety
+/// [`prepare_area`] has prepared it, and no other CPU has adopted it. Interrupts must be
+/// off, and nothing may hold a reference into the instance that this CPU used before.
+pub unsafe fn adopt_area(cpu: u32) {
+    let distance = AREAS[cpu as usize].load(Ordering::Acquire) & !PREPARED;
+    // SAFETY: GS_BASE exists in long mode; from now on `gs:` means the prepared copy.
+    // KERNEL_GS_BASE holds the user's base, zero at first.
     unsafe {
         msr::write(msr::GS_BASE, distance as u64);
         msr::write(msr::KERNEL_GS_BASE, 0);
     }
-    store!(offset, "", distance);
-    store!(cpu, ":e", cpu);
 }
 
 /// The current thread's word of pending work.

@@ -104,7 +104,7 @@ fn tables() -> *mut Tables {
 }
 
 /// Fills in and loads this CPU's GDT and TSS. Call once per CPU, after
-/// [`local::install_area`], with interrupts off.
+/// [`local::adopt_area`], with interrupts off.
 pub fn load() {
     let tables = tables();
     // SAFETY: the tables are this CPU's own (interrupts are off, so it stays this

@@ -4,6 +4,8 @@
 use core::arch::asm;
 
 use super::addr::VirtAddr;
+use crate::cpu::control::{self, Cr4};
+use crate::cpu::interrupts;
 
 /// One page whose old translation may still be in a TLB.
 #[must_use = "the TLB may still hold the old translation: call flush() or ignore()"]
@@ -35,4 +37,17 @@ pub fn invalidate_page(page: VirtAddr) {
     // SAFETY: invlpg never faults and changes no memory; forgetting a cached
     // translation can only make the CPU read the tables again.
     unsafe { asm!("invlpg [{}]", in(reg) page.as_u64(), options(nostack, preserves_flags)) };
+}
+
+/// Drops all translations, global ones too, from this CPU's TLB.
+pub fn flush_all() {
+    let were_enabled = interrupts::save_and_disable();
+    let cr4 = control::read_cr4();
+    // SAFETY: CR4 gets back the value that it has; without global pages in between, the
+    // same tables mean the same (Intel SDM volume 3, section 4.10.4.1).
+    unsafe {
+        control::write_cr4(cr4 - Cr4::GLOBAL_PAGES);
+        control::write_cr4(cr4);
+    }
+    interrupts::restore(were_enabled);
 }

@@ -12,5 +12,5 @@ pub mod mapper;
 
 pub use addr::*;
 pub use entry::{Entry, EntryFlags};
-pub use flush::{Flush, invalidate_page};
+pub use flush::{Flush, flush_all, invalidate_page};
 pub use mapper::{DetachedHalf, FrameSource, MapError, Mapping, PageSize, PageTable};

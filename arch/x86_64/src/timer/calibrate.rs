@@ -31,8 +31,13 @@ impl Bounds {
         Self { low: hz(least, to), high: hz(most, from) }
     }
 
+    /// A rate that is known.
+    pub fn exactly(rate: u64) -> Self {
+        Self { low: rate, high: rate }
+    }
+
     /// What both say; `None` if they contradict each other.
-    fn both(self, other: Self) -> Option<Self> {
+    pub fn both(self, other: Self) -> Option<Self> {
         let both = Self { low: self.low.max(other.low), high: self.high.min(other.high) };
         (both.low <= both.high).then_some(both)
     }
@@ -47,9 +52,27 @@ impl Bounds {
         (self.high - self.low).saturating_mul(10) <= self.low
     }
 
-    fn middle(self) -> u64 {
+    /// How wide they are, in millionths of the rate.
+    pub fn width_ppm(self) -> u64 {
+        ppm(self.high - self.low, self.low)
+    }
+
+    /// By how much the two contradict each other, in millionths; 0 if they do not.
+    pub fn gap_ppm(self, other: Self) -> u64 {
+        let gap = self.low.max(other.low).saturating_sub(self.high.min(other.high));
+        ppm(gap, self.low)
+    }
+
+    /// The best guess.
+    pub fn middle(self) -> u64 {
         self.low + (self.high - self.low) / 2
     }
+}
+
+/// `part` in millionths of `whole`.
+fn ppm(part: u64, whole: u64) -> u64 {
+    let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    u64::try_from(ppm).unwrap_or(u64::MAX)
 }
 
 /// Why a rate is not known.

@@ -1,4 +1,4 @@
-//! The 8254 timer, used once at boot as a yardstick: channel 2 counts down while its gate is
+//! The 8254 timer, used at boot as a yardstick: channel 2 counts down while its gate is
 //! open, and its count is latched now and then (Intel 8254 data sheet, mode 0).
 
 use crate::port::Port;
@@ -145,6 +145,12 @@ pub fn measure(ticks: u16, clock: impl Fn() -> u64) -> Option<Option<Run>> {
     }))
 }
 
+/// The TSC's rate as one run of some `ticks` tells it; `None` if the timer does not answer.
+pub fn tsc_bounds(ticks: u16) -> Option<Bounds> {
+    let run = measure(ticks, tsc::read)?;
+    Some(run.map_or(Bounds::ANY, |run| Bounds::of_run(run.clock, run.timer, RATE_HZ)))
+}
+
 /// Ticks of a quarter of a millisecond.
 const QUARTER: u16 = 298;
 
@@ -154,8 +160,15 @@ const QUARTER: u16 = 298;
 /// # Errors
 /// As [`CalibrationError`] says.
 pub fn measure_tsc() -> Result<u64, CalibrationError> {
-    calibrate::rate(|quarters| {
-        let run = measure(QUARTER.saturating_mul(quarters as u16), tsc::read)?;
-        Some(run.map_or(Bounds::ANY, |run| Bounds::of_run(run.clock, run.timer, RATE_HZ)))
-    })
+    calibrate::rate(|quarters| tsc_bounds(QUARTER.saturating_mul(quarters as u16)))
+}
+
+/// Makes channel 0 raise its line once, `ticks` ticks from now: for tests of interrupts.
+/// The kernel does not use the channel otherwise.
+pub fn interrupt_once(ticks: u16) {
+    // SAFETY: fixed ports of the 8254, which does no DMA; channel 0 is nobody's.
+    let (command, channel) = unsafe { (Port::<u8>::new(0x43), Port::<u8>::new(0x40)) };
+    command.write(0b0011_0000); // channel 0, both bytes, mode 0, binary
+    channel.write(ticks as u8);
+    channel.write((ticks >> 8) as u8);
 }

@@ -22,13 +22,17 @@ pub fn rate_of_leaf_4000_0010(eax: u32) -> Option<u64> {
     Some(u64::from(eax) * 1000).filter(|rate| PLAUSIBLE.contains(rate))
 }
 
+/// Whether this is a guest of a hypervisor, or of an emulator: its TSC is made to keep time.
+pub fn is_guest() -> bool {
+    core::arch::x86_64::__cpuid(1).ecx & (1 << 31) != 0
+}
+
 /// The TSC's rate in Hz as CPUID states it; `None` where it does not. Leaf 0x16 does not
 /// count: it names the model's rate, which is up to a percent off.
 pub fn rate_from_cpuid() -> Option<u64> {
     const HYPERVISOR: u32 = 0x4000_0000;
     use core::arch::x86_64::__cpuid;
-    let is_guest = __cpuid(1).ecx & (1 << 31) != 0;
-    if is_guest && (HYPERVISOR + 0x10..HYPERVISOR + 0x100).contains(&__cpuid(HYPERVISOR).eax) {
+    if is_guest() && (HYPERVISOR + 0x10..HYPERVISOR + 0x100).contains(&__cpuid(HYPERVISOR).eax) {
         let rate = rate_of_leaf_4000_0010(__cpuid(HYPERVISOR + 0x10).eax);
         if rate.is_some() {
             return rate;

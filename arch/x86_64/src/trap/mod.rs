@@ -163,3 +163,14 @@ pub fn return_to_user(frame: TrapFrame) -> ! {
     // stack for good, so the frame on it is read before anything overwrites it.
     unsafe { enter_user(&frame) }
 }
+
+/// Makes the CPU reset the machine: a breakpoint that no table has a handler for, nor for
+/// the faults that follow.
+pub fn triple_fault() -> ! {
+    let empty = TablePointer { limit: 0, base: 0 };
+    crate::cpu::interrupts::disable();
+    // SAFETY: the CPU resets the machine, or shuts down; nothing runs after.
+    unsafe {
+        asm!("lidt [{}]", "int3", "2: hlt", "jmp 2b", in(reg) &raw const empty, options(noreturn))
+    };
+}

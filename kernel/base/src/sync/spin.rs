@@ -112,6 +112,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
             if time::now_ns().saturating_sub(start) > PATIENCE_NS {
                 self.report("has been held for too long", holder);
             }
+            crate::smp::serve_in_wait();
             interrupts::spin_hint();
         }
     }

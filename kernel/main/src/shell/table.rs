@@ -3,7 +3,8 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    boot_info, crash, exec, files, help, irqs, log, memory, page_table, tasks, test, timer, tools,
+    acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, power, tasks, test,
+    timer, tools,
 };
 
 /// The commands, as `help` lists them.
@@ -37,10 +38,29 @@ pub(super) static COMMANDS: &[Command] = &[
         run: tools::exit,
     },
     Command {
+        name: "poweroff",
+        usage: "",
+        summary: "switch the machine off",
+        help: "Through ACPI (S5). `make run` then ends with 0 if the command before succeeded, \
+               else 1. Where it does not work, says why and halts.",
+        arguments: Arguments::None,
+        run: power::poweroff,
+    },
+    Command {
+        name: "reboot",
+        usage: "[WAY]",
+        summary: "reset the machine, in one way or in all",
+        help: "The ways, in the order in which they are tried: acpi (the register that the FADT \
+               names), keyboard (the keyboard controller), pci (port 0xcf9), triple-fault. \
+               `make run` ends at a reset, with 0 if the command before succeeded, else 1.",
+        arguments: Arguments::First(power::ways),
+        run: power::reboot,
+    },
+    Command {
         name: "backtrace",
-        usage: "[TASK]",
-        summary: "print the backtrace of the shell, or of a sleeping task",
-        help: "TASK is a number that `tasks` shows, or a name.",
+        usage: "[TASK|all]",
+        summary: "print the backtrace of the shell, of a sleeping task, or of all CPUs",
+        help: "TASK is a number that `tasks` shows, or a name. `all` stops the other CPUs by NMI for a moment.",
         arguments: Arguments::First(tasks::names),
         run: tasks::backtrace,
     },
@@ -51,6 +71,14 @@ pub(super) static COMMANDS: &[Command] = &[
         help: "Addresses are physical unless they begin with 0xffff.",
         arguments: Arguments::None,
         run: boot_info::boot_info,
+    },
+    Command {
+        name: "print-acpi",
+        usage: "",
+        summary: "print the ACPI tables, and what was understood of them",
+        help: "Understood are MADT (APIC), HPET, MCFG and FADT (FACP).",
+        arguments: Arguments::None,
+        run: acpi::print_acpi,
     },
     Command {
         name: "mem",

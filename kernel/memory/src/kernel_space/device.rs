@@ -10,6 +10,7 @@ use arch::paging::{
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
 use crate::frames::{Purpose, RegionKind, regions};
+use crate::shootdown;
 
 /// Next free address of the region for device memory. A range that was unmapped is not
 /// used again: the region is 512 GiB, and a stale TLB entry can then do no harm.
@@ -55,6 +56,18 @@ impl IoMem {
     /// # Errors
     /// As [`DeviceMapError`] says.
     pub fn map(start: u64, bytes: usize) -> Result<Self, DeviceMapError> {
+        Self::map_as(start, bytes, EntryFlags::WRITABLE)
+    }
+
+    /// Maps `bytes` bytes at physical address `start`; writes fault.
+    ///
+    /// # Errors
+    /// As [`DeviceMapError`] says.
+    pub fn map_read_only(start: u64, bytes: usize) -> Result<Self, DeviceMapError> {
+        Self::map_as(start, bytes, EntryFlags::empty())
+    }
+
+    fn map_as(start: u64, bytes: usize, rights: EntryFlags) -> Result<Self, DeviceMapError> {
         let end = start.checked_add(bytes as u64).filter(|end| end >> 52 == 0 && bytes > 0);
         let end = end.ok_or(DeviceMapError::BadRange)?;
         let mut is_ram = false;
@@ -74,7 +87,7 @@ impl IoMem {
         let base = NEXT
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .map_err(|_| DeviceMapError::OutOfMemory)?;
-        let flags = EntryFlags::WRITABLE
+        let flags = rights
             | EntryFlags::NO_EXECUTE
             | EntryFlags::GLOBAL
             | EntryFlags::NO_CACHE
@@ -89,7 +102,7 @@ impl IoMem {
             {
                 for done in 0..page {
                     if let Ok((_, flush)) = tables.unmap(VirtAddr::new(base + done * PAGE_SIZE)) {
-                        flush.flush();
+                        flush.ignore(); // nobody has touched them, or will
                     }
                 }
                 return Err(OutOfMemory::from(error).into());
@@ -123,10 +136,11 @@ impl Drop for IoMem {
         if let Some(tables) = TABLES.lock().as_mut() {
             for page in 0..pages {
                 if let Ok((_, flush)) = tables.unmap(first.offset(page * PAGE_SIZE)) {
-                    flush.flush();
+                    flush.ignore(); // all at once, below
                 }
             }
         }
+        shootdown::kernel_range(first, pages);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Builds the kernel's page tables and leaves those of the boot code.
 
+use core::sync::atomic::Ordering;
+
 use arch::boot::image_layout;
 use arch::cpu::{Features, control};
 use arch::paging::{
@@ -98,6 +100,7 @@ pub fn init(features: &Features) -> Result<(), OutOfMemory> {
     // mapped where they were, with the rights that each part needs; the tables live for
     // ever.
     unsafe { control::load_page_table(root) };
+    super::ROOT.store(root.as_u64(), Ordering::Relaxed);
     *TABLES.lock() = Some(tables);
 
     let boot_start = image.physical.0;

@@ -1,8 +1,10 @@
 //! The kernel's own address space: one set of page tables, whose top-level entries every
 //! user address space shares.
 //!
-//! [`init`] builds it; [`device`] maps device memory; [`stack`] makes kernel stacks.
+//! [`init`] builds it; [`device`] maps device memory; [`stack`] makes kernel stacks; [`ap`]
+//! has what another CPU starts with.
 
+pub mod ap;
 pub mod device;
 mod init;
 pub mod stack;
@@ -11,6 +13,9 @@ pub use device::{DeviceMapError, IoMem};
 pub use init::init;
 pub use stack::KernelStack;
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch::cpu::control;
 use arch::paging::{FrameSource, MapError, PageTable, PhysAddr};
 use base::sync::IrqSpinLock;
 
@@ -20,6 +25,21 @@ use crate::frames::{Frame, Purpose};
 /// The kernel's tables, once built.
 pub(crate) static TABLES: IrqSpinLock<Option<PageTable>> =
     IrqSpinLock::new("kernel page tables", None);
+
+/// The frame of the kernel's top-level table; 0 until it is built.
+static ROOT: AtomicU64 = AtomicU64::new(0);
+
+/// The root of the kernel's own tables, which live for ever.
+pub(crate) fn root() -> PhysAddr {
+    PhysAddr::new(ROOT.load(Ordering::Relaxed))
+}
+
+/// Makes this CPU use the kernel's own tables, without a user half. Takes no lock.
+pub(crate) fn leave_user_half() {
+    // SAFETY: a CPU that has a user half loaded runs on the tables that `init` built; they
+    // live for ever and map all that the kernel uses.
+    unsafe { control::load_page_table(root()) };
+}
 
 /// Page tables made of the kernel's or a user program's frames.
 pub(crate) struct TableFrames(pub(crate) Purpose);
@@ -42,6 +62,11 @@ impl From<MapError> for OutOfMemory {
         assert!(error == MapError::OutOfFrames, "kernel mapping failed: {error:?}");
         Self
     }
+}
+
+/// Whether the kernel's own tables map the page of `address`.
+pub(crate) fn is_mapped(address: arch::paging::VirtAddr) -> bool {
+    TABLES.lock().as_ref().is_some_and(|tables| tables.lookup(address).is_some())
 }
 
 /// Calls `visit` with the page-table entries on the way to `address`, as the CPU walks

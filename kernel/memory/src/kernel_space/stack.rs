@@ -3,14 +3,18 @@
 use alloc::vec::Vec;
 
 use arch::paging::{EntryFlags, PAGE_SIZE, PageSize, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
+use arrayvec::ArrayVec;
 use base::sync::IrqSpinLock;
 
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
 use crate::frames::{Frame, Purpose};
+use crate::shootdown;
 
 /// Bytes of a kernel stack. Debug builds use more of it.
 pub const STACK_BYTES: u64 = if cfg!(debug_assertions) { 32 * 1024 } else { 16 * 1024 };
+
+const STACK_PAGES: usize = (STACK_BYTES / PAGE_SIZE) as usize;
 
 /// Bytes from one stack to the next; the difference, at the low end, is never mapped.
 const SLOT_BYTES: u64 = 64 * 1024;
@@ -113,18 +117,28 @@ impl KernelStack {
     }
 }
 
+/// Writes `byte` to the whole of a stack that nothing runs on: for tests.
+pub fn fill(stack: &mut KernelStack, byte: u8) {
+    // SAFETY: the stack is mapped and the caller's; nothing runs on it: whoever
+    // runs a task on it keeps it.
+    unsafe { stack.bottom().as_mut_ptr::<u8>().write_bytes(byte, STACK_BYTES as usize) };
+}
+
 /// Unmaps what of the slot is mapped and frees the frames.
 fn unmap(slot: u64) {
-    for page in 0..STACK_BYTES / PAGE_SIZE {
+    let mut frames: ArrayVec<Frame, STACK_PAGES> = ArrayVec::new();
+    for page in 0..STACK_PAGES as u64 {
         let page = bottom(slot).offset(page * PAGE_SIZE);
         let unmapped = TABLES.lock().as_mut().map(|tables| tables.unmap(page));
         if let Some(Ok((mapping, flush))) = unmapped {
-            flush.flush();
+            flush.ignore(); // all at once, below
             // SAFETY: `allocate` gave the mapping the owner of this frame; the mapping
-            // is gone from the table and from the TLB.
-            drop(unsafe { Frame::from_address(mapping.address) });
+            // is gone from the table.
+            frames.push(unsafe { Frame::from_address(mapping.address) });
         }
     }
+    // Before the frames are freed at the end of this function.
+    shootdown::kernel_range(bottom(slot), STACK_PAGES as u64);
 }
 
 impl Drop for KernelStack {

@@ -4,15 +4,16 @@
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use arch::cpu::control;
 use arch::paging::{
     EntryFlags, MapError, Mapping, PAGE_SIZE, PageSize, PageTable, PhysAddr, VirtAddr,
 };
+use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 
 use crate::OutOfMemory;
 use crate::frames::{Frame, Purpose};
 use crate::kernel_space::{TABLES, TableFrames};
+use crate::shootdown::{self, LoadedOn};
 
 /// What a program may do with its memory (`PROT_*` of mmap(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,10 +63,13 @@ impl fmt::Display for Access {
 #[derive(Debug)]
 pub struct UserTable {
     root: PhysAddr,
+    loaded_on: LoadedOn,
     tables: SpinLock<PageTable>,
     mapped: AtomicUsize,
 }
 
+/// Pages that are unmapped for one shootdown.
+const BATCH: usize = 32;
 /// Bytes of address space that are searched for pages in one go, with preemption off: at
 /// most 64 tables.
 const SEARCH_BYTES: u64 = 128 << 20;
@@ -87,7 +91,7 @@ impl UserTable {
             tables.share_kernel_half(kernel);
         }
         let tables = SpinLock::new("user page table", tables);
-        Ok(Self { root, tables, mapped: AtomicUsize::new(0) })
+        Ok(Self { root, loaded_on: LoadedOn::new(), tables, mapped: AtomicUsize::new(0) })
     }
 
     /// Maps `frame` at `page`. Another thread may have been faster: then the frame is
@@ -116,14 +120,21 @@ impl UserTable {
 
     /// Takes the mapping of `page` away and returns its frame, `None` if there was none.
     pub fn unmap(&self, page: VirtAddr) -> Option<Frame> {
+        let frame = self.take_mapping(page)?;
+        shootdown::user_range(self.root, &self.loaded_on, page, 1);
+        Some(frame)
+    }
+
+    /// As [`UserTable::unmap`], but TLBs may still know the page: no frame may be used or
+    /// freed before a shootdown.
+    fn take_mapping(&self, page: VirtAddr) -> Option<Frame> {
         if !is_user_page(page) {
             return None;
         }
         let (mapping, flush) = self.tables.lock().unmap(page).ok()?;
-        flush.flush();
+        flush.ignore(); // see above
         self.mapped.fetch_sub(1, Ordering::Relaxed);
-        // SAFETY: `map` gave the table the owner of this frame; the mapping is gone from
-        // the table and from the TLB.
+        // SAFETY: `map` gave the table the owner of this frame; the mapping is gone.
         Some(unsafe { Frame::from_address(mapping.address) })
     }
 
@@ -154,29 +165,46 @@ impl UserTable {
 
     /// Takes all mappings in `[start, end)` away and frees their frames.
     pub fn unmap_range(&self, start: VirtAddr, end: VirtAddr) {
-        self.for_each_mapped(start, end, |page| drop(self.unmap(page)));
+        let mut frames: ArrayVec<Frame, BATCH> = ArrayVec::new();
+        let mut at = start;
+        loop {
+            let first = self.next_mapped(at, end);
+            let mut last = None;
+            at = first.unwrap_or(end);
+            while !frames.is_full()
+                && let Some(page) = self.next_mapped(at, end)
+            {
+                frames.extend(self.take_mapping(page));
+                last = Some(page);
+                at = page.offset(PAGE_SIZE);
+            }
+            let (Some(first), Some(last)) = (first, last) else { return };
+            self.shoot_down(first, last);
+            frames.clear();
+        }
+    }
+
+    fn shoot_down(&self, first: VirtAddr, last: VirtAddr) {
+        let pages = (last.as_u64() - first.as_u64()) / PAGE_SIZE + 1;
+        shootdown::user_range(self.root, &self.loaded_on, first, pages);
     }
 
     /// Takes all mappings away and frees their frames and the tables. Takes long where there
     /// are many, but can be preempted.
     pub fn clear(&self) {
-        let detached = {
-            let mut tables = self.tables.lock();
-            let detached = tables.detach_user_half();
-            if control::page_table_root() == self.root {
-                // SAFETY: the tables in use, loaded anew.
-                unsafe { control::load_page_table(self.root) };
-            }
-            detached
-        };
+        let detached = self.tables.lock().detach_user_half();
+        // More pages than any CPU forgets one by one: it forgets everything, also the tables
+        // that it had walked.
+        shootdown::user_range(self.root, &self.loaded_on, VirtAddr::new(0), u64::MAX);
         let mut pages = 0;
         let free = &mut |mapping: Mapping| {
             pages += 1;
             // SAFETY: every mapped frame was given to the table by its owner, and the
-            // mapping is gone from the table and from the TLB.
+            // mapping is gone from the table and from all TLBs.
             drop(unsafe { Frame::from_address(mapping.address) });
         };
-        // SAFETY: this CPU has forgotten them, and user programs run on one CPU only.
+        // SAFETY: detached under the lock, so nobody reaches them by the root, and every CPU
+        // that had them loaded has forgotten them.
         unsafe { detached.free(&mut TableFrames(Purpose::User), free) };
         self.mapped.fetch_sub(pages, Ordering::Relaxed);
     }
@@ -184,15 +212,20 @@ impl UserTable {
     /// Changes what may be done with the mapped pages in `[start, end)`; they keep their
     /// frames, also when that is nothing.
     pub fn protect_range(&self, start: VirtAddr, end: VirtAddr, access: Access) {
+        let mut changed: Option<(VirtAddr, VirtAddr)> = None;
         self.for_each_mapped(start, end, |page| {
             if !is_user_page(page) {
                 return;
             }
             // Gone meanwhile: nothing to protect.
             if let Ok(flush) = self.tables.lock().protect(page, access.flags()) {
-                flush.flush();
+                flush.ignore(); // all at once, below
+                changed = Some((changed.map_or(page, |(first, _)| first), page));
             }
         });
+        if let Some((first, last)) = changed {
+            self.shoot_down(first, last);
+        }
     }
 
     /// Moves the mapped pages in `[from, from_end)` to `to` and on, where none may be
@@ -238,38 +271,25 @@ impl UserTable {
         self.mapped.load(Ordering::Relaxed)
     }
 
-    /// Makes this CPU use these tables. Preemption must be off, or the caller must be a
-    /// thread that runs on these tables whenever it runs. Dropping them while in use
-    /// switches this CPU to the kernel's.
+    /// Makes this CPU use these tables. The caller must be a thread that runs on them
+    /// whenever it runs, or the switch to one. They may stay loaded when the CPU goes on
+    /// to a kernel task; dropping them makes all CPUs leave them.
     pub fn enter(&self) {
-        if control::page_table_root() != self.root {
-            // SAFETY: the kernel half is the kernel's own, so code, stack and all RAM
-            // stay mapped. `drop` makes sure that freed tables are not in use here.
-            unsafe { control::load_page_table(self.root) };
-        }
-    }
-}
-
-/// Makes this CPU use the kernel's own tables, without a user half.
-fn leave() {
-    if let Some(tables) = TABLES.lock().as_ref() {
-        // SAFETY: the kernel's tables live for ever and map all that the kernel uses.
-        unsafe { control::load_page_table(tables.root()) };
+        // SAFETY: the kernel half is the kernel's own, so code, stack and all RAM stay
+        // mapped. `drop` makes sure that freed tables are loaded nowhere.
+        unsafe { self.loaded_on.load(self.root) };
     }
 }
 
 impl Drop for UserTable {
     fn drop(&mut self) {
-        let _stay = base::preempt::disable();
-        if control::page_table_root() == self.root {
-            leave();
-        }
+        shootdown::forget(self.root, &self.loaded_on);
         let free = &mut |mapping: Mapping| {
             // SAFETY: every mapped frame was given to the table by its owner.
             drop(unsafe { Frame::from_address(mapping.address) });
         };
-        // SAFETY: the tables that `new` made, whose owner ends here; this CPU has just
-        // left them, and user programs run on one CPU only.
+        // SAFETY: the tables that `new` made, whose owner ends here; no CPU has them
+        // loaded any more, so none walks them or knows their pages.
         unsafe {
             PageTable::from_root(self.root).free_user_half(&mut TableFrames(Purpose::User), free);
         }

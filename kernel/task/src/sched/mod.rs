@@ -1,9 +1,14 @@
-//! The scheduler: one run queue per CPU ([`queue`]), round robin with a time slice, and
-//! the switch from task to task ([`switch`]).
+//! The scheduler: one run queue per CPU ([`queue`]), the order in it ([`policy`]), the switch
+//! from task to task ([`switch`]), and which CPU a task runs on ([`balance`]).
 
+pub(crate) mod balance;
+pub(crate) mod policy;
 pub(crate) mod queue;
 mod switch;
 
-pub(crate) use queue::{block_current, unblock_current, wake};
+pub(crate) use balance::wake;
+pub use policy::Policy;
+pub(crate) use queue::{block_current, unblock_current};
+pub(crate) use switch::might_sleep;
+pub(crate) use switch::{adopt_idle, end_current, finish_switch};
 pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};
-pub(crate) use switch::{end_current, finish_switch, might_sleep};

@@ -1,26 +1,46 @@
 //! [`RunQueue`]: the tasks of one CPU that want to run, its timers, and what blocking
-//! and waking do to them.
+//! does to them.
 //!
-//! A task's state changes only under the lock of its run queue. A task about to sleep
-//! first calls itself blocked, then looks once more whether it must sleep, and then
-//! calls the scheduler; a wake-up in between makes it runnable again and is not lost.
+//! Each CPU has one, under a lock of its own; nobody ever holds two. A task belongs to the
+//! queue of the CPU in `Task::cpu`, and its state changes only under that queue's lock. A
+//! task about to sleep first calls itself blocked, then looks once more whether it must
+//! sleep, and then calls the scheduler; a wake-up in between makes it runnable again and
+//! is not lost.
+//!
+//! A task stays with its CPU while it is the current one, while the CPU is still switching
+//! away from it (`left`), and while it is blocked; a runnable one that waits may be moved
+//! (`balance.rs`).
 
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
+use arch::cpu::local;
+use base::percpu::PerCpu;
 use base::preempt::{self, RESCHEDULE};
 use base::sync::IrqSpinLock;
 use base::time;
-use intrusive_collections::{KeyAdapter, LinkedList, RBTree, intrusive_adapter};
+use intrusive_collections::{KeyAdapter, RBTree, intrusive_adapter};
 
+use super::policy::{FAIR_CLASS, NICE_0_WEIGHT, Policy, Rank};
 use crate::task::{State, Task};
 use crate::timer;
 
 /// Nanoseconds that a task runs before another one that waits gets the CPU.
-pub(crate) const SLICE_NS: u64 = 10_000_000;
+pub(crate) const SLICE_NS: u64 = 4_000_000;
 
-intrusive_adapter!(pub(crate) RunAdapter = Arc<Task>: Task { run_link: intrusive_collections::LinkedListAtomicLink });
+/// Nanoseconds of virtual time by which a woken task must be behind the running one to take
+/// the CPU at once; also what a sleeper is given in advance.
+const WAKE_UP_GRANULARITY_NS: u64 = 1_000_000;
+
+intrusive_adapter!(pub(crate) RunAdapter = Arc<Task>: Task { run_link: intrusive_collections::RBTreeAtomicLink });
 intrusive_adapter!(pub(crate) TimerAdapter = Arc<Task>: Task { timer_link: intrusive_collections::RBTreeAtomicLink });
+
+impl<'a> KeyAdapter<'a> for RunAdapter {
+    type Key = Rank;
+    fn get_key(&self, task: &'a Task) -> Rank {
+        task.rank()
+    }
+}
 
 impl<'a> KeyAdapter<'a> for TimerAdapter {
     type Key = (u64, u64);
@@ -31,8 +51,9 @@ impl<'a> KeyAdapter<'a> for TimerAdapter {
 
 /// What one CPU has to run.
 pub(crate) struct RunQueue {
+    pub(crate) cpu: u32,
     /// Runnable tasks but the current one, next first.
-    pub(crate) ready: LinkedList<RunAdapter>,
+    pub(crate) ready: RBTree<RunAdapter>,
     /// Blocked tasks with a deadline.
     pub(crate) timers: RBTree<TimerAdapter>,
     pub(crate) current: Option<Arc<Task>>,
@@ -40,30 +61,78 @@ pub(crate) struct RunQueue {
     pub(crate) idle: Option<Arc<Task>>,
     /// The task that the last switch left, until the next one is settled.
     pub(crate) left: Option<Arc<Task>>,
+    /// When the current task's time was last accounted.
+    pub(crate) accounted: u64,
     /// When the current task's slice began.
     pub(crate) slice_start: u64,
+    /// Virtual time of the queue: never goes back. New tasks begin here.
+    pub(crate) virtual_time: u64,
+    /// Next turn of real-time tasks.
+    next_turn: u64,
+    /// When to look next whether others have more to do.
+    pub(crate) next_balance: u64,
 }
 
 base::percpu! {
     static RUN_QUEUE: IrqSpinLock<Option<RunQueue>> = IrqSpinLock::new("run queue", None);
+    /// Runnable tasks of the CPU, the current one counted unless it is the idle task; read
+    /// by others without a lock.
+    static LOAD: AtomicU32 = AtomicU32::new(0);
 }
 
 /// Calls `change` with this CPU's run queue, locked and made if need be.
 pub(crate) fn with_queue<R>(change: impl FnOnce(&mut RunQueue) -> R) -> R {
     let stay = preempt::disable();
     let mut queue = RUN_QUEUE.get(&stay).lock();
-    change(queue.get_or_insert_with(RunQueue::new))
+    change(queue.get_or_insert_with(|| RunQueue::new(local::cpu_number())))
+}
+
+/// Calls `change` with the run queue of CPU `cpu`, locked; `None` for a CPU that has none.
+pub(crate) fn with_queue_of<R>(cpu: u32, change: impl FnOnce(&mut RunQueue) -> R) -> Option<R> {
+    let mut queue = PerCpu::of(&RUN_QUEUE, cpu)?.lock();
+    queue.as_mut().map(change)
+}
+
+/// Calls `change` with the run queue that `task` belongs to, locked.
+pub(crate) fn with_queue_of_task<R>(
+    task: &Task,
+    change: impl FnOnce(&mut RunQueue) -> R,
+) -> Option<R> {
+    let mut change = Some(change);
+    loop {
+        let cpu = task.cpu.load(Ordering::Acquire);
+        let done = with_queue_of(cpu, |queue| {
+            // It may have been moved before the lock was ours.
+            if task.cpu.load(Ordering::Relaxed) != cpu {
+                return None;
+            }
+            change.take().map(|change| change(queue))
+        })?;
+        if done.is_some() {
+            return done;
+        }
+    }
+}
+
+/// Runnable tasks of CPU `cpu`, as of a moment ago.
+pub(crate) fn load_of(cpu: u32) -> u32 {
+    PerCpu::of(&LOAD, cpu).map_or(0, |load| load.load(Ordering::Relaxed))
 }
 
 impl RunQueue {
-    fn new() -> Self {
+    fn new(cpu: u32) -> Self {
         Self {
-            ready: LinkedList::new(RunAdapter::NEW),
+            cpu,
+            ready: RBTree::new(RunAdapter::NEW),
             timers: RBTree::new(TimerAdapter::NEW),
             current: None,
             idle: None,
             left: None,
+            accounted: 0,
             slice_start: 0,
+            virtual_time: 0,
+            next_turn: 0,
+            next_balance: 0,
         }
     }
 
@@ -71,8 +140,71 @@ impl RunQueue {
         self.current.as_ref().is_some_and(|current| core::ptr::eq(current.as_ref(), task))
     }
 
+    pub(crate) fn is_left(&self, task: &Task) -> bool {
+        self.left.as_ref().is_some_and(|left| core::ptr::eq(left.as_ref(), task))
+    }
+
     pub(crate) fn is_idle(&self, task: &Task) -> bool {
         self.idle.as_ref().is_some_and(|idle| core::ptr::eq(idle.as_ref(), task))
+    }
+
+    pub(crate) fn runs_idle(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| self.is_idle(current))
+    }
+
+    fn load(&self) -> Option<&'static AtomicU32> {
+        PerCpu::of(&LOAD, self.cpu)
+    }
+
+    /// Notes that `change` tasks became runnable here.
+    pub(crate) fn change_load(&self, change: i32) {
+        if let Some(load) = self.load() {
+            load.fetch_add(change as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a runnable task among those that wait. It must be in no queue.
+    pub(crate) fn insert(&mut self, task: Arc<Task>) {
+        if task.policy().is_real_time() && !task.keeps_turn.swap(false, Ordering::Relaxed) {
+            self.next_turn += 1;
+            task.turn.store(self.next_turn, Ordering::Relaxed);
+        }
+        self.ready.insert(task);
+    }
+
+    /// Takes a task out from among those that wait.
+    pub(crate) fn remove(&mut self, task: &Task) -> Option<Arc<Task>> {
+        if !task.run_link.is_linked() {
+            return None;
+        }
+        self.ready.find_mut(&task.rank()).remove()
+    }
+
+    /// Gives a task that comes from elsewhere, or has slept, its virtual time here: what it
+    /// had, but not long ago, so that it does not keep the CPU for all the time it missed.
+    pub(crate) fn settle(&self, task: &Task) {
+        let earliest = self.virtual_time.saturating_sub(WAKE_UP_GRANULARITY_NS);
+        task.virtual_time.fetch_max(earliest, Ordering::Relaxed);
+    }
+
+    /// Charges the current task for the time since the last look.
+    pub(crate) fn account(&mut self, now: u64) {
+        let elapsed = now.saturating_sub(self.accounted);
+        self.accounted = now;
+        let Some(current) = &self.current else { return };
+        current.cpu_ns.fetch_add(elapsed, Ordering::Relaxed);
+        let policy = current.policy();
+        if self.is_idle(current) || policy.is_real_time() {
+            return;
+        }
+        let weight = policy.weight();
+        let charge =
+            if weight == NICE_0_WEIGHT { elapsed } else { elapsed * NICE_0_WEIGHT / weight };
+        let mine = current.virtual_time.fetch_add(charge, Ordering::Relaxed) + charge;
+        // The queue's time follows the one that is furthest behind.
+        let first = self.ready.front().get().filter(|task| !task.policy().is_real_time());
+        let first = first.map_or(mine, |task| task.virtual_time.load(Ordering::Relaxed));
+        self.virtual_time = self.virtual_time.max(mine.min(first));
     }
 
     fn add_timer(&mut self, task: &Arc<Task>, deadline: u64) {
@@ -81,7 +213,7 @@ impl RunQueue {
         self.set_alarm();
     }
 
-    fn remove_timer(&mut self, task: &Task) {
+    pub(crate) fn remove_timer(&mut self, task: &Task) {
         if task.timer_link.is_linked() {
             let key = (task.deadline.load(Ordering::Relaxed), task.id);
             self.timers.find_mut(&key).remove();
@@ -89,12 +221,11 @@ impl RunQueue {
     }
 
     /// Starts the CPU's timer for the next thing that is due: the first deadline, or the
-    /// end of the slice if somebody waits for the CPU.
+    /// end of the slice if somebody waits for the CPU. On this queue's CPU only.
     pub(crate) fn set_alarm(&mut self) {
         let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
-        let current_is_idle = self.current.as_ref().is_some_and(|current| self.is_idle(current));
         let slice_end =
-            (!self.ready.is_empty() && !current_is_idle).then_some(self.slice_start + SLICE_NS);
+            (!self.ready.is_empty() && !self.runs_idle()).then_some(self.slice_start + SLICE_NS);
         let due = match (deadline, slice_end) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -102,26 +233,38 @@ impl RunQueue {
         timer::set_alarm(due);
     }
 
-    /// Makes a blocked task runnable. True if it had been blocked.
-    fn wake(&mut self, task: &Arc<Task>) -> bool {
-        if task.state() != State::Blocked {
+    /// Whether `task`, which has become runnable, should take the CPU at once.
+    pub(crate) fn takes_cpu(&self, task: &Task) -> bool {
+        let Some(current) = &self.current else { return false };
+        if self.is_idle(current) {
+            return true;
+        }
+        let (new, old) = (task.rank(), current.rank());
+        if new.0 != old.0 || new.0 != FAIR_CLASS {
+            return new.0 < old.0;
+        }
+        new.1.saturating_add(WAKE_UP_GRANULARITY_NS) < old.1
+    }
+
+    /// Whether the current task, at the end of its slice, must let the first that waits run.
+    fn slice_is_over(&self, now: u64) -> bool {
+        let (Some(first), Some(current)) = (self.ready.front().get(), &self.current) else {
+            return false;
+        };
+        if now < self.slice_start + SLICE_NS {
             return false;
         }
-        task.set_state(State::Runnable);
-        self.remove_timer(task);
-        // A task that was preempted while it called itself blocked is in the queue.
-        if !self.is_current(task) && !task.run_link.is_linked() {
-            self.ready.push_back(task.clone());
-            match &self.current {
-                Some(current) if self.is_idle(current) => current.set_pending(RESCHEDULE),
-                _ => self.set_alarm(),
-            }
+        match (current.policy(), first.policy().class()) {
+            (Policy::Fifo { .. }, class) => class < current.policy().class(),
+            (Policy::RoundRobin { .. }, class) => class <= current.policy().class(),
+            (Policy::Fair { .. }, FAIR_CLASS) => first.rank().1 <= current.rank().1,
+            (Policy::Fair { .. }, _) => true,
         }
-        true
     }
 
     /// The CPU's timer rang: wakes whom it is time for, and ends the slice if it is over.
-    pub(crate) fn on_alarm(&mut self) {
+    /// True if the balance between CPUs should be looked at.
+    pub(crate) fn on_alarm(&mut self) -> bool {
         let now = time::now_ns();
         while let Some(task) = self.timers.front().clone_pointer() {
             if task.deadline.load(Ordering::Relaxed) > now {
@@ -129,17 +272,58 @@ impl RunQueue {
             }
             // Whatever state the task is in, so that this ends.
             self.timers.front_mut().remove();
-            self.wake(&task);
+            self.wake_here(&task);
         }
-        if !self.ready.is_empty()
-            && now >= self.slice_start + SLICE_NS
+        self.account(now);
+        if self.slice_is_over(now)
             && let Some(current) = &self.current
         {
             current.set_pending(RESCHEDULE);
-            // The switch sets the next alarm.
-            return;
+        } else if now >= self.slice_start + SLICE_NS {
+            // It keeps the CPU: another slice.
+            self.slice_start = now;
         }
+        // The switch sets the alarm again.
         self.set_alarm();
+        !self.ready.is_empty()
+    }
+
+    /// Makes a blocked task of this queue runnable on this CPU. True if it had been blocked.
+    pub(crate) fn wake_here(&mut self, task: &Arc<Task>) -> bool {
+        if task.state() != State::Blocked {
+            return false;
+        }
+        self.make_runnable(task);
+        // A task that was preempted while it called itself blocked is in the queue.
+        if !self.is_current(task) && !task.run_link.is_linked() {
+            self.add(task.clone());
+        }
+        true
+    }
+
+    /// Ends a task's sleep, without a place in a queue.
+    pub(crate) fn make_runnable(&mut self, task: &Task) {
+        task.set_state(State::Runnable);
+        self.remove_timer(task);
+    }
+
+    /// Adds a runnable task that is in no queue; true if this CPU should look at its queue.
+    pub(crate) fn add(&mut self, task: Arc<Task>) -> bool {
+        self.settle(&task);
+        let takes_cpu = self.takes_cpu(&task);
+        let was_alone = self.ready.is_empty();
+        self.insert(task);
+        self.change_load(1);
+        if takes_cpu {
+            if let Some(current) = &self.current {
+                current.set_pending(RESCHEDULE);
+            }
+            return true;
+        }
+        if was_alone && self.cpu == local::cpu_number() {
+            self.set_alarm(); // the current one's slice has an end now
+        }
+        was_alone
     }
 }
 
@@ -164,14 +348,5 @@ pub(crate) fn bury_current(task: &Task) {
 
 /// Takes [`block_current`] back.
 pub(crate) fn unblock_current(task: &Arc<Task>) {
-    with_queue(|queue| {
-        task.set_state(State::Runnable);
-        queue.remove_timer(task);
-    });
-}
-
-/// Wakes a task if it is blocked; see [`RunQueue::wake`]. May be called from interrupt
-/// handlers.
-pub(crate) fn wake(task: &Arc<Task>) -> bool {
-    with_queue(|queue| queue.wake(task))
+    with_queue(|queue| queue.make_runnable(task));
 }

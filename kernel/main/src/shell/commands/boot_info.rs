@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use base::println;
-use memory::boot_data::{BootData, Framebuffer, FramebufferKind};
+use memory::boot_data::{BootData, Framebuffer, FramebufferKind, RootTable};
 use memory::frames::{self, RegionKind};
 
 use crate::banner;
@@ -23,12 +23,8 @@ pub(in crate::shell) fn boot_info(context: &mut Context<'_>, arguments: &[String
         None => println!("framebuffer   none"),
     }
     match boot.acpi {
-        Some((revision @ 0..=1, address)) => {
-            println!("ACPI          revision {revision}, RSDT at {address:#x}");
-        }
-        Some((revision, address)) => {
-            println!("ACPI          revision {revision}, XSDT at {address:#x}")
-        }
+        Some(RootTable::Rsdt(address)) => println!("ACPI          RSDT at {address:#x}"),
+        Some(RootTable::Xsdt(address)) => println!("ACPI          XSDT at {address:#x}"),
         None => println!("ACPI          none"),
     }
     println!("CPU           {}", banner::cpu_brand());

@@ -2,21 +2,52 @@
 
 use alloc::string::String;
 
-use arch::irqchip::pic;
-use base::{irq, println};
+use arch::irqchip::{Trigger, lapic};
+use base::irq::{self, Source, Spurious};
+use base::{print, println, smp};
 
 use crate::shell::command::{Context, Outcome, none};
+
+/// Most CPUs with a column of their own; more are added up.
+const COLUMNS: usize = 8;
 
 /// Lists the interrupts.
 pub(in crate::shell) fn irqs(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
-    println!("{:>6}  {:>4}  {:20} {:>12}", "VECTOR", "LINE", "OWNER", "COUNT");
-    for (vector, owner, count) in irq::statistics() {
-        let line = vector.checked_sub(pic::FIRST_VECTOR).filter(|&line| line < pic::LINES);
-        let line = line.map_or(String::from("-"), |line| alloc::format!("{line}"));
-        println!("{vector:>6}  {line:>4}  {owner:20} {count:>12}");
+    let cpus = smp::online();
+    let each = cpus.len() as usize <= COLUMNS;
+    print!("{:>6}  {:>4}  {:15} {:20}", "VECTOR", "LINE", "KIND", "OWNER");
+    if each {
+        cpus.iter().for_each(|cpu| print!(" {:>9}", alloc::format!("CPU {cpu}")));
     }
-    println!("spurious: {}, non-maskable: {}", irq::spurious(), base::trap::nmi_count());
+    println!(" {:>9}", "ALL");
+    for info in irq::vectors(cpus) {
+        let (line, kind) = match info.source {
+            Source::Pic(line) => (Some(line.into()), "8259A"),
+            Source::Gsi { gsi, trigger: Trigger::Edge } => (Some(gsi), "I/O APIC, edge"),
+            Source::Gsi { gsi, trigger: Trigger::Level } => (Some(gsi), "I/O APIC, level"),
+            Source::Local => (None, "local"),
+        };
+        let line = line.map_or(String::from("-"), |line| alloc::format!("{line}"));
+        let owner = info.owner.unwrap_or("nobody");
+        print!("{:>6}  {line:>4}  {kind:15} {owner:20}", info.vector);
+        print_counts(|cpu| irq::count_of(info.vector, cpu), each);
+    }
+    println!("spurious:");
+    for from in Spurious::ALL {
+        print!("{:>6}  {:>4}  {from:15} {:20}", "", "", "");
+        print_counts(|cpu| irq::spurious_of(from, cpu), each);
+    }
+    println!("non-maskable: {}", base::nmi::count());
+    println!("local APICs: {:?} mode, errors: {}", lapic::mode(), irq::apic_errors());
     println!("bytes of console input lost: {}", drivers::console_input::lost());
     Ok(())
+}
+
+fn print_counts(count: impl Fn(u32) -> u64, each: bool) {
+    let cpus = smp::online();
+    if each {
+        cpus.iter().for_each(|cpu| print!(" {:>9}", count(cpu)));
+    }
+    println!(" {:>9}", cpus.iter().map(count).sum::<u64>());
 }

@@ -1,5 +1,6 @@
 //! The commands, one file for each family. The table that lists them is `../table.rs`.
 
+pub(super) mod acpi;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod exec;
@@ -9,6 +10,7 @@ pub(super) mod irqs;
 pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
+pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;
 pub(super) mod timer;

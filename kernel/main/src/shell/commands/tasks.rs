@@ -18,7 +18,7 @@ pub(in crate::shell) fn names() -> Vec<String> {
 /// Lists all tasks.
 pub(in crate::shell) fn tasks(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
-    println!("{:>5}  {:24} {:28} {:>12}", "TASK", "NAME", "STATE", "CPU TIME");
+    println!("{:>5}  {:24} {:28} {:>3} {:>12}", "TASK", "NAME", "STATE", "CPU", "CPU TIME");
     for task in task::tasks() {
         let state = match task.state {
             _ if task.is_current => "running".into(),
@@ -27,7 +27,13 @@ pub(in crate::shell) fn tasks(_: &mut Context<'_>, arguments: &[String]) -> Outc
             State::Dead => "dead".into(),
         };
         let kind = if task.is_user { "  user" } else { "" };
-        println!("{:>5}  {:24} {state:28} {:12}{kind}", task.id, task.name, Seconds(task.cpu_ns));
+        println!(
+            "{:>5}  {:24} {state:28} {:>3} {:12}{kind}",
+            task.id,
+            task.name,
+            task.cpu,
+            Seconds(task.cpu_ns)
+        );
     }
     Ok(())
 }
@@ -38,6 +44,12 @@ pub(in crate::shell) fn backtrace(_: &mut Context<'_>, arguments: &[String]) -> 
         print!("{}", Backtrace::here());
         return Ok(());
     };
+    if wanted == "all" {
+        println!("CPU {}:", arch::cpu::local::cpu_number());
+        print!("{}", Backtrace::here());
+        base::nmi::show_others();
+        return Ok(());
+    }
     let all = task::tasks();
     let number = wanted.parse().ok();
     let found = all

@@ -1,8 +1,11 @@
 //! `timer` and `sleep`.
 
 use alloc::string::String;
+use core::fmt;
 
 use arch::irqchip::lapic;
+use arch::timer::calibrate::Bounds;
+use base::time::choice::{self, Report};
 use base::{println, time};
 
 use crate::shell::command::{Context, Failure, Outcome, none, usage};
@@ -14,25 +17,69 @@ const LONGEST: u64 = 365 * 24 * 3600;
 /// Prints clock and timer, and measures a sleep.
 pub(in crate::shell) fn timer(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
-    let features = arch::cpu::features();
-    let invariant = if features.invariant_tsc { "invariant" } else { "not said to be invariant" };
     println!("up for            {:.6}", Seconds(time::now_ns()));
-    match time::source() {
-        Some(source) => println!("clock             TSC, {invariant}, {source}"),
+    match choice::report() {
+        Some(report) => print_clock(report),
         None => println!("clock             none"),
     }
-    println!("TSC rate          {} Hz", time::tsc_rate());
     println!("timer             local APIC, {} Hz", task::timer::rate());
-    let interrupts = || {
-        let timer = |&(vector, ..): &(u8, _, _)| vector == lapic::TIMER_VECTOR;
-        base::irq::statistics().find(timer).map_or(0, |(.., count)| count)
-    };
-    println!("timer interrupts  {}", interrupts());
+    let interrupts = |cpu| base::irq::count_of(lapic::TIMER_VECTOR, cpu);
+    println!("timer interrupts  {}", base::smp::online().iter().map(interrupts).sum::<u64>());
     let start = time::now_ns();
     task::sleep(10_000_000);
     let slept = time::now_ns().saturating_sub(start);
     println!("a sleep of 10 ms took {} us", slept / 1000);
     Ok(())
+}
+
+/// What the clock is, what else there is, and how far they are from each other.
+fn print_clock(report: &Report) {
+    let kind = match (report.invariant, report.is_guest) {
+        (true, _) => "invariant",
+        (false, true) => "kept by the hypervisor",
+        (false, false) => "not said to be invariant",
+    };
+    println!("clock             {}", report.source);
+    match time::source() {
+        Some(source) => println!("TSC               {} Hz, {source}; {kind}", time::tsc_rate()),
+        None => println!("TSC               of unknown rate; {kind}"),
+    }
+    match choice::hpet() {
+        Some(hpet) => {
+            let bits = if hpet.is_64_bits() { 64 } else { 32 };
+            println!("HPET              {} Hz, {bits} bits", hpet.rate());
+        }
+        None => println!("HPET              none"),
+    }
+    for (name, bounds) in
+        [("CPUID", report.cpuid), ("the HPET", report.hpet), ("the 8254", report.pit)]
+    {
+        match bounds {
+            Some(Bounds { low, high }) => {
+                println!("TSC by {name:10} {low} to {high} Hz, {}", Deviation(low, high));
+            }
+            None => println!("TSC by {name:10} not known"),
+        }
+    }
+    match report.deviation_ppm {
+        Some(ppm) => println!("the nearest two   {ppm} ppm from each other at boot"),
+        None => println!("the nearest two   are not there: only one source tells the rate"),
+    }
+    if let Some(hpet) = choice::hpet() {
+        let Bounds { low, high } = hpet.tsc_bounds(hpet.rate() / 50);
+        println!("TSC now           {low} to {high} Hz by the HPET, {}", Deviation(low, high));
+    }
+}
+
+/// How far the TSC's rate as it is used is from the middle of two bounds.
+struct Deviation(u64, u64);
+
+impl fmt::Display for Deviation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let middle = i128::from(self.0 / 2 + self.1 / 2).max(1);
+        let ppm = (middle - i128::from(time::tsc_rate())) * 1_000_000 / middle;
+        write!(f, "{ppm:+} ppm")
+    }
 }
 
 /// Waits.

@@ -1,0 +1,128 @@
+//! What CPUs send each other through the local APIC's interrupt command register (Intel SDM
+//! volume 3, section 11.6): interrupts, NMIs, INIT and STARTUP.
+//!
+//! In xAPIC mode the command is two writes, so interrupts are off in between, and it is
+//! waited for until the APIC has sent it. In x2APIC mode it is one write, which waits
+//! itself if it must.
+
+use core::arch::asm;
+use core::fmt;
+
+use super::lapic::{Mode, Register, mode, read, write};
+use crate::cpu::{interrupts, msr};
+
+const FIXED: u32 = 0 << 8;
+const NMI: u32 = 4 << 8;
+const INIT: u32 = 5 << 8;
+const STARTUP: u32 = 6 << 8;
+const PENDING: u32 = 1 << 12;
+const ASSERT: u32 = 1 << 14;
+const ALL_BUT_SELF: u32 = 3 << 18;
+
+/// Looks at the delivery status before a command counts as stuck: each takes at least some
+/// tens of nanoseconds, so this is milliseconds; sending takes microseconds.
+const MAX_LOOKS: u32 = 100_000;
+
+/// Why a command was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpiError {
+    /// xAPIC mode cannot name an APIC with this id.
+    BadTarget,
+    /// The APIC did not send it in time.
+    Stuck,
+}
+
+impl fmt::Display for IpiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadTarget => "the APIC id is too large for xAPIC mode",
+            Self::Stuck => "the local APIC does not send",
+        })
+    }
+}
+
+fn wait_until_sent() -> Result<(), IpiError> {
+    for _ in 0..MAX_LOOKS {
+        if read(Register::CommandLow) & PENDING == 0 {
+            return Ok(());
+        }
+        interrupts::spin_hint();
+    }
+    Err(IpiError::Stuck)
+}
+
+/// Sends `command` to `apic_id`, which is of no meaning with [`ALL_BUT_SELF`].
+fn send(apic_id: u32, command: u32) -> Result<(), IpiError> {
+    if mode() == Mode::X2Apic {
+        // SAFETY: fences. Writing the MSR orders nothing: what was stored before must be
+        // seen by whoever gets the interrupt (SDM section 11.12.3). Then the MSR, which
+        // x2APIC mode has; what the command does is the callers'.
+        unsafe {
+            asm!("mfence", "lfence", options(nostack, preserves_flags));
+            msr::write(Register::CommandLow.msr(), u64::from(apic_id) << 32 | u64::from(command));
+        }
+        return Ok(());
+    }
+    // 0xff is the broadcast.
+    if apic_id >= 0xff {
+        return Err(IpiError::BadTarget);
+    }
+    let were_enabled = interrupts::save_and_disable();
+    // After a stuck command the next one waits; otherwise nothing is pending here.
+    let sent = wait_until_sent().and_then(|()| {
+        write(Register::CommandHigh, apic_id << 24);
+        write(Register::CommandLow, command);
+        wait_until_sent()
+    });
+    interrupts::restore(were_enabled);
+    sent
+}
+
+/// Interrupts the CPU with `apic_id` on `vector`.
+///
+/// # Errors
+/// As [`IpiError`] says. That the CPU is there, and takes it, is not known.
+///
+/// # Panics
+/// If the vector is the CPU's own (below 32).
+pub fn send_ipi(apic_id: u32, vector: u8) -> Result<(), IpiError> {
+    assert!(vector >= 32, "vector {vector} is not one of interrupts");
+    send(apic_id, ASSERT | FIXED | u32::from(vector))
+}
+
+/// Interrupts all other CPUs on `vector`: also those that the kernel left out, if they run.
+///
+/// # Errors
+/// As [`IpiError`] says.
+///
+/// # Panics
+/// If the vector is the CPU's own (below 32).
+pub fn send_ipi_all_but_self(vector: u8) -> Result<(), IpiError> {
+    assert!(vector >= 32, "vector {vector} is not one of interrupts");
+    send(0, ASSERT | ALL_BUT_SELF | FIXED | u32::from(vector))
+}
+
+/// Raises an NMI on the CPU with `apic_id`.
+///
+/// # Errors
+/// As [`IpiError`] says.
+pub fn send_nmi(apic_id: u32) -> Result<(), IpiError> {
+    send(apic_id, ASSERT | NMI)
+}
+
+/// Resets the CPU with `apic_id`; it then waits for STARTUP.
+///
+/// # Errors
+/// As [`IpiError`] says.
+pub fn send_init(apic_id: u32) -> Result<(), IpiError> {
+    send(apic_id, ASSERT | INIT)
+}
+
+/// Starts the CPU with `apic_id`, if it waits for that, in real mode at physical page
+/// `page`: address `page` * 4096.
+///
+/// # Errors
+/// As [`IpiError`] says.
+pub fn send_startup(apic_id: u32, page: u8) -> Result<(), IpiError> {
+    send(apic_id, ASSERT | STARTUP | u32::from(page))
+}

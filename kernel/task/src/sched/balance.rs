@@ -1,0 +1,268 @@
+//! Which CPU a task runs on: where a woken task goes, what a CPU without work takes from
+//! others, and what is done when a task may not stay where it is.
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+use arch::cpu::local;
+use base::cpu_set::{AtomicCpuSet, CpuSet};
+use base::preempt::{self, SIGNAL};
+use base::smp;
+
+use super::policy::Policy;
+use super::queue::{RunQueue, load_of, with_queue, with_queue_of, with_queue_of_task};
+use crate::task::{State, Task};
+
+/// CPUs that run their idle task. One that was chosen for a task is taken out at once, so
+/// that the next task goes elsewhere; it comes back when it is idle again.
+static IDLE: AtomicCpuSet = AtomicCpuSet::new();
+
+/// Nanoseconds between two looks of a busy CPU at the others.
+const BALANCE_NS: u64 = 20_000_000;
+
+/// Notes that this CPU is idle, or not.
+pub(crate) fn set_idle(cpu: u32, idle: bool) {
+    if idle {
+        IDLE.insert(cpu);
+    } else {
+        IDLE.remove(cpu);
+    }
+}
+
+/// Chooses a CPU for a runnable task that is in no queue: where it was if that is idle, else
+/// an idle one, else where it was, else the least busy that it may use.
+fn choose_cpu(task: &Task) -> u32 {
+    let allowed = task.affinity().and(smp::online());
+    let before = task.cpu.load(Ordering::Relaxed);
+    let idle = IDLE.load().and(allowed);
+    if !idle.is_empty() {
+        if idle.contains(before) && IDLE.remove(before) {
+            return before;
+        }
+        if let Some(cpu) = idle.iter().find(|&cpu| IDLE.remove(cpu)) {
+            return cpu;
+        }
+    }
+    if allowed.contains(before) {
+        return before;
+    }
+    allowed.iter().min_by_key(|&cpu| load_of(cpu)).unwrap_or(before)
+}
+
+/// Puts a runnable task that is in no queue, and that `task.cpu` names `cpu` for, into that
+/// CPU's queue.
+fn send(task: Arc<Task>, cpu: u32) {
+    let look = with_queue_of(cpu, |queue| queue.add(task)).unwrap_or(false);
+    if look && cpu != local::cpu_number() {
+        smp::request(cpu, smp::RESCHEDULE);
+    }
+}
+
+/// Where a task of `queue` that was just made runnable is to go: `None` if it stays, because
+/// its CPU is not done with it.
+fn destination(queue: &mut RunQueue, task: &Arc<Task>) -> Option<u32> {
+    if queue.is_current(task) || task.run_link.is_linked() {
+        return None;
+    }
+    if queue.is_left(task) {
+        queue.add(task.clone());
+        return None;
+    }
+    let cpu = choose_cpu(task);
+    task.cpu.store(cpu, Ordering::Release);
+    Some(cpu)
+}
+
+/// Wakes a task if it is blocked; whether it was. May be called from interrupt handlers.
+pub(crate) fn wake(task: &Arc<Task>) -> bool {
+    let _stay = preempt::disable();
+    let (was_blocked, to) = with_queue_of_task(task, |queue| {
+        if task.state() != State::Blocked {
+            return (false, None);
+        }
+        queue.make_runnable(task);
+        (true, destination(queue, task))
+    })
+    .unwrap_or((false, None));
+    // Nobody else touches it now: it is runnable, and in no queue.
+    if let Some(cpu) = to {
+        send(task.clone(), cpu);
+    }
+    was_blocked
+}
+
+/// Makes a task look at its pending work soon, if it runs on another CPU.
+pub(crate) fn kick(task: &Task) {
+    let _stay = preempt::disable();
+    let cpu =
+        with_queue_of_task(task, |queue| queue.is_current(task).then_some(queue.cpu)).flatten();
+    if let Some(cpu) = cpu.filter(|&cpu| cpu != local::cpu_number()) {
+        smp::request(cpu, smp::RESCHEDULE);
+    }
+}
+
+/// Another CPU has put something into this CPU's queue, or has set a bit of the running
+/// task's pending word: the end of the interrupt looks at that.
+pub(crate) fn on_request() {
+    with_queue(RunQueue::set_alarm);
+}
+
+/// Whether a waiting task of `queue` may go to `cpu`. One that still calls itself blocked has
+/// a timer here, and stays.
+fn may_move(queue: &RunQueue, task: &Task, cpu: u32) -> bool {
+    !queue.is_left(task) && task.state() == State::Runnable && task.affinity().contains(cpu)
+}
+
+/// Takes a waiting task from the busiest CPU that has at least `at_least` runnable ones.
+pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
+    let me = local::cpu_number();
+    let others = smp::online().without(CpuSet::one(me));
+    let busiest = others.iter().max_by_key(|&cpu| load_of(cpu))?;
+    if load_of(busiest) < at_least {
+        return None;
+    }
+    with_queue_of(busiest, |queue| {
+        let mut cursor = queue.ready.front();
+        while let Some(task) = cursor.get() {
+            if may_move(queue, task, me) {
+                let task = cursor.clone_pointer()?;
+                queue.remove(&task);
+                queue.change_load(-1);
+                // Relative to where it was, it is to be no better or worse off here.
+                let lag =
+                    queue.virtual_time as i64 - task.virtual_time.load(Ordering::Relaxed) as i64;
+                task.cpu.store(me, Ordering::Release);
+                return Some((task, lag));
+            }
+            cursor.move_next();
+        }
+        None
+    })
+    .flatten()
+    .map(|(task, lag)| {
+        let here = with_queue(|queue| queue.virtual_time);
+        task.virtual_time.store(here.saturating_add_signed(-lag), Ordering::Relaxed);
+        task
+    })
+}
+
+/// Called by a CPU that has tasks waiting: wakes an idle CPU to take one, or takes one itself
+/// from a CPU with more.
+pub(crate) fn balance(now: u64) {
+    let me = local::cpu_number();
+    let idle = IDLE.load();
+    if load_of(me) >= 2
+        && let Some(cpu) = idle.iter().find(|&cpu| IDLE.remove(cpu))
+    {
+        smp::request(cpu, smp::RESCHEDULE);
+        let _ = with_queue_of(cpu, |queue| {
+            if let Some(current) = &queue.current {
+                current.set_pending(preempt::RESCHEDULE);
+            }
+        });
+        return;
+    }
+    let due = with_queue(|queue| {
+        let due = now >= queue.next_balance;
+        if due {
+            queue.next_balance = now + BALANCE_NS;
+        }
+        due
+    });
+    if due && let Some(task) = steal(load_of(me) + 2) {
+        with_queue(|queue| queue.add(task));
+    }
+}
+
+/// Gives a runnable task that is in no queue a CPU that it may use.
+pub(crate) fn place(task: Arc<Task>) {
+    let cpu = choose_cpu(&task);
+    task.cpu.store(cpu, Ordering::Release);
+    send(task, cpu);
+}
+
+/// Sends a task that waits in a queue to a CPU that it may use.
+fn expel(task: &Arc<Task>) {
+    let taken = with_queue_of_task(task, |queue| {
+        if queue.is_left(task) || task.state() != State::Runnable {
+            return None;
+        }
+        let task = queue.remove(task)?;
+        queue.change_load(-1);
+        Some(task)
+    });
+    if let Some(task) = taken.flatten() {
+        place(task);
+    }
+}
+
+impl Task {
+    /// The CPUs that the task may use.
+    pub fn affinity(&self) -> CpuSet {
+        CpuSet::from_bits(self.affinity.load(Ordering::Relaxed))
+    }
+
+    /// Confines the task to `cpus`; one that runs elsewhere moves soon. False, and nothing
+    /// changed, if no online CPU is among them.
+    pub fn set_affinity(self: &Arc<Self>, cpus: CpuSet) -> bool {
+        if cpus.and(smp::online()).is_empty() {
+            return false;
+        }
+        self.affinity.store(cpus.bits(), Ordering::Relaxed);
+        let _stay = preempt::disable();
+        let look = with_queue_of_task(self, |queue| {
+            if cpus.contains(queue.cpu) {
+                return None;
+            }
+            if queue.is_current(self) {
+                self.set_pending(preempt::RESCHEDULE);
+                return Some(queue.cpu);
+            }
+            None
+        })
+        .flatten();
+        match look {
+            Some(cpu) if cpu != local::cpu_number() => smp::request(cpu, smp::RESCHEDULE),
+            Some(_) => {}
+            None if cpus.contains(self.cpu.load(Ordering::Relaxed)) => {}
+            None => expel(self),
+        }
+        true
+    }
+
+    /// How the task shares the CPU.
+    pub fn policy(&self) -> Policy {
+        Policy::decode(self.policy.load(Ordering::Relaxed))
+    }
+
+    /// Changes how the task shares the CPU.
+    pub fn set_policy(self: &Arc<Self>, policy: Policy) {
+        let _stay = preempt::disable();
+        let look = with_queue_of_task(self, |queue| {
+            let waiting = queue.remove(self);
+            self.policy.store(policy.encode(), Ordering::Relaxed);
+            if let Some(task) = waiting {
+                queue.change_load(-1);
+                return queue.add(task).then_some(queue.cpu);
+            }
+            if queue.is_current(self) {
+                // Somebody who waits may come first now.
+                self.set_pending(preempt::RESCHEDULE);
+                return Some(queue.cpu);
+            }
+            None
+        })
+        .flatten();
+        if let Some(cpu) = look.filter(|&cpu| cpu != local::cpu_number()) {
+            smp::request(cpu, smp::RESCHEDULE);
+        }
+    }
+
+    /// Wakes the task if it sleeps interruptibly: sets [`SIGNAL`] first.
+    pub fn interrupt(self: &Arc<Self>) {
+        self.set_pending(SIGNAL);
+        if !wake(self) {
+            kick(self);
+        }
+    }
+}

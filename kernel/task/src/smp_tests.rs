@@ -1,0 +1,228 @@
+//! Kernel tests of tasks on several CPUs. They also pass on one.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arch::cpu::{interrupts, local};
+use base::cpu_set::{AtomicCpuSet, CpuSet};
+use base::{preempt, smp, time};
+use memory::frames;
+use memory::kernel_space::{KernelStack, stack};
+
+use crate::{Mutex, Policy, Task, WaitQueue, current, sleep, spawn, tasks, yield_now};
+
+fn here() -> u32 {
+    let _stay = preempt::disable();
+    local::cpu_number()
+}
+
+/// Spins for some time of the clock, with preemption and interrupts on.
+fn spin(ns: u64) {
+    let begin = time::now_ns();
+    while time::now_ns() - begin < ns {
+        interrupts::spin_hint();
+    }
+}
+
+fn start(count: usize, body: impl Fn(usize) + Send + Sync + 'static) -> Vec<Arc<Task>> {
+    let body = Arc::new(body);
+    (0..count)
+        .map(|number| {
+            let body = body.clone();
+            spawn("smp test", move || body(number)).expect("memory for a task")
+        })
+        .collect()
+}
+
+#[base::kernel_test]
+fn tasks_run_on_every_cpu() {
+    static SEEN: AtomicCpuSet = AtomicCpuSet::new();
+    SEEN.store(CpuSet::EMPTY);
+    let cpus = smp::online();
+    let end = time::now_ns() + 5_000_000_000;
+    // Until all have been seen: with more tasks than CPUs, and time to move them.
+    while SEEN.load() != cpus && time::now_ns() < end {
+        let tasks = start(2 * cpus.len() as usize, |_| {
+            spin(5_000_000);
+            SEEN.insert(here());
+        });
+        tasks.iter().for_each(|task| task.join());
+    }
+    assert_eq!(SEEN.load(), cpus);
+}
+
+#[base::kernel_test]
+fn a_task_stays_where_it_is_confined() {
+    let me = current().expect("a test is a task");
+    for cpu in smp::online().iter() {
+        assert!(me.set_affinity(CpuSet::one(cpu)));
+        for _ in 0..20 {
+            yield_now();
+            assert_eq!(here(), cpu);
+            sleep(100_000);
+            assert_eq!(here(), cpu);
+        }
+    }
+    assert!(!me.set_affinity(CpuSet::EMPTY));
+}
+
+#[base::kernel_test]
+fn wake_ups_between_cpus_are_not_lost() {
+    static TURN: AtomicU64 = AtomicU64::new(0);
+    static QUEUE: WaitQueue = WaitQueue::new("turn");
+    const TURNS: u64 = 2_000;
+    TURN.store(0, Ordering::Relaxed);
+    let tasks = start(3, |number| {
+        loop {
+            let turn = QUEUE.wait(|| {
+                let turn = TURN.load(Ordering::Acquire);
+                (turn >= TURNS || turn % 3 == number as u64).then_some(turn)
+            });
+            if turn >= TURNS {
+                return QUEUE.wake_all();
+            }
+            TURN.store(turn + 1, Ordering::Release);
+            QUEUE.wake_all();
+        }
+    });
+    tasks.iter().for_each(|task| task.join());
+    assert_eq!(TURN.load(Ordering::Relaxed), TURNS);
+}
+
+#[base::kernel_test]
+fn a_weighty_task_gets_more_of_a_cpu() {
+    let me = current().expect("a test is a task");
+    assert!(me.set_affinity(CpuSet::one(here())));
+    me.set_policy(Policy::Fair { nice: -20 });
+    static WORK: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    let end = time::now_ns() + 300_000_000;
+    let tasks = start(2, move |number| {
+        let me = current().expect("a task");
+        me.set_policy(Policy::Fair { nice: if number == 0 { 0 } else { 5 } });
+        let begin = me.cpu_time_ns();
+        while time::now_ns() < end {
+            interrupts::spin_hint();
+        }
+        WORK[number].store(me.cpu_time_ns() - begin, Ordering::Relaxed);
+    });
+    tasks.iter().for_each(|task| task.join());
+    let [more, less] = [0, 1].map(|number: usize| WORK[number].load(Ordering::Relaxed));
+    // 1024 to 335, were all time given out.
+    assert!(more > less * 2 && more < less.max(1) * 5, "{more} ns to {less} ns");
+}
+
+#[base::kernel_test]
+fn real_time_comes_first_and_in_turns() {
+    let me = current().expect("a test is a task");
+    assert!(me.set_affinity(CpuSet::one(here())));
+    me.set_policy(Policy::Fifo { priority: 50 });
+    static ORDER: AtomicU32 = AtomicU32::new(0);
+    static PLACES: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+    ORDER.store(0, Ordering::Relaxed);
+    let tasks = start(3, |number| {
+        let place = ORDER.fetch_add(1, Ordering::Relaxed);
+        PLACES[number].store(place, Ordering::Relaxed);
+    });
+    // They wait, since this one does not sleep.
+    spin(10_000_000);
+    assert_eq!(ORDER.load(Ordering::Relaxed), 0);
+    tasks[2].set_policy(Policy::Fifo { priority: 2 });
+    tasks[1].set_policy(Policy::Fifo { priority: 2 });
+    tasks.iter().for_each(|task| task.join());
+    assert_eq!([0, 1, 2].map(|task: usize| PLACES[task].load(Ordering::Relaxed)), [2, 1, 0]);
+}
+
+#[base::kernel_test]
+fn kernel_translations_are_forgotten_everywhere() {
+    // Stacks are unmapped and their addresses used again while all CPUs use stacks.
+    let before = memory::shootdown::count();
+    for _ in 0..3 {
+        let mut stacks: Vec<KernelStack> =
+            (0..40).map_while(|_| KernelStack::allocate().ok()).collect();
+        assert_eq!(stacks.len(), 40);
+        for stack in &mut stacks {
+            stack::fill(stack, 0x5a);
+        }
+    }
+    let others = smp::online().len() > 1;
+    assert_eq!(memory::shootdown::count() > before, others);
+}
+
+#[base::kernel_test]
+fn tasks_that_lock_sleep_wake_move_and_die() {
+    const TASKS: usize = 24;
+    static COUNTER: Mutex<u64> = Mutex::new(0);
+    static QUEUE: WaitQueue = WaitQueue::new("torture");
+    let end = time::now_ns() + 1_000_000_000;
+    *COUNTER.lock() = 0;
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    DONE.store(0, Ordering::Relaxed);
+    let tasks = start(TASKS, move |number| {
+        // A generator of its own: what each does differs, and is the same each time.
+        let mut state = number as u64 * 2_654_435_761 + 1;
+        let mut random = move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state >> 33
+        };
+        let me = current().expect("a task");
+        while time::now_ns() < end {
+            match random() % 8 {
+                0 => sleep(random() % 300_000),
+                1 => yield_now(),
+                2 => {
+                    let cpus = CpuSet::from_bits(random() | 1);
+                    assert!(me.set_affinity(cpus), "CPU 0 is online");
+                }
+                3 => assert!(me.set_affinity(CpuSet::ALL)),
+                4 => QUEUE.wake_all(),
+                5 => {
+                    let deadline = Some(time::now_ns() + random() % 500_000);
+                    let options = crate::WaitOptions { deadline, interruptible: false };
+                    let mut looks = 0;
+                    // It ends by a wake-up or by the time.
+                    let _ = QUEUE.wait_with(options, || {
+                        looks += 1;
+                        (looks > 1).then_some(())
+                    });
+                }
+                6 => {
+                    let child = spawn("child", || spin(10_000));
+                    child.expect("memory for a task").join();
+                }
+                _ => {
+                    let mut counter = COUNTER.lock();
+                    let seen = *counter;
+                    if random() % 2 == 0 {
+                        yield_now();
+                    }
+                    *counter = seen + 1;
+                    DONE.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    });
+    tasks.iter().for_each(|task| task.join());
+    assert_eq!(*COUNTER.lock(), DONE.load(Ordering::Relaxed));
+}
+
+#[base::kernel_test]
+fn ten_thousand_tasks_leave_nothing() {
+    // The first ones fill caches that stay.
+    let round = |count: usize| {
+        for _ in 0..count / 50 {
+            start(50, |_| ()).iter().for_each(|task| task.join());
+        }
+        sleep(20_000_000); // the last switches away from them
+    };
+    round(200);
+    let counts = || (tasks().len(), stack::statistics().used, frames::statistics().free);
+    let before = counts();
+    round(10_000);
+    let after = counts();
+    assert_eq!((before.0, before.1), (after.0, after.1));
+    // The heap may keep a page or two of slabs more.
+    assert!(before.2.abs_diff(after.2) <= 16, "{} free frames, then {}", before.2, after.2);
+}
