@@ -11,7 +11,8 @@ use arch::unwind::{CodeAddress, Walk, caller};
 
 use crate::symbols::Address;
 
-fn is_text(address: u64) -> bool {
+/// Whether `address` lies in the kernel's code.
+pub(crate) fn is_text(address: u64) -> bool {
     let (start, end) = image_layout().text;
     (start.as_u64()..end.as_u64()).contains(&address)
 }
@@ -28,7 +29,7 @@ fn is_stack(address: u64) -> bool {
 
 /// Whether 16 bytes at `address` can be read and may be part of a stack. A frame pointer can
 /// be anything; the registers of a device, say, are better not read.
-fn readable(address: u64) -> bool {
+pub(crate) fn readable(address: u64) -> bool {
     if !is_stack(address) {
         return false;
     }

@@ -20,7 +20,7 @@ use spin::Once;
 use crate::cpu_set::CpuSet;
 use crate::percpu::PerCpu;
 use crate::preempt;
-use crate::sync::IrqSpinLock;
+use crate::sync::{IrqSpinLock, cpus};
 
 pub use lines::{
     IrqLine, LocalNmi, NmiSource, Override, Source, Wiring, init_local_pins, source, use_io_apics,
@@ -205,6 +205,7 @@ impl Drop for Vector {
 
 /// Handles interrupt `vector`: called by the trap path, interrupts off.
 pub(crate) fn dispatch(vector: u8) {
+    let _in_interrupt = cpus::enter_interrupt();
     let index = usize::from(vector);
     if let Some(local) = LOCAL[index].get() {
         count(&COUNTS, index);

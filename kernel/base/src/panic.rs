@@ -59,6 +59,7 @@ fn enter(message: &dyn fmt::Display) {
         Err(first) if first == me => nested(message),
         Err(_) => interrupts::halt_forever(),
     }
+    crate::sync::cpus::switch_off();
     console::break_lock();
 }
 

@@ -10,6 +10,9 @@ use core::marker::PhantomData;
 use arch::cpu::{interrupts, local};
 use spin::Once;
 
+use crate::sync::cpus::Recorded;
+use crate::sync::held::Kind;
+
 /// Bit of a thread's pending word: another thread should run.
 pub const RESCHEDULE: u32 = 1 << 0;
 /// Bit of a thread's pending word: its process wants it to look at a signal or to end.
@@ -29,19 +32,29 @@ pub fn set_schedule_hook(hook: fn()) {
 #[must_use = "preemption is on again when this is dropped"]
 #[derive(Debug)]
 pub struct PreemptGuard {
+    recorded: Recorded,
     not_send: PhantomData<*const ()>,
 }
 
 /// Turns preemption off.
 #[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn disable() -> PreemptGuard {
     local::preempt_count_increment();
-    PreemptGuard { not_send: PhantomData }
+    PreemptGuard { recorded: Recorded::new(Kind::Preempt), not_send: PhantomData }
+}
+
+/// As [`disable`], for a lock: the lock is recorded, and not this.
+#[inline(always)]
+pub(crate) fn disable_for_lock() -> PreemptGuard {
+    local::preempt_count_increment();
+    PreemptGuard { recorded: Recorded::NO, not_send: PhantomData }
 }
 
 impl Drop for PreemptGuard {
     #[inline(always)]
     fn drop(&mut self) {
+        self.recorded.end(Kind::Preempt);
         if local::preempt_count_decrement() && local::pending() & RESCHEDULE != 0 {
             catch_up();
         }

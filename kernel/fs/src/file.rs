@@ -6,7 +6,7 @@ use core::fmt::Debug;
 use abi::fcntl::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
 use abi::{Errno, Result};
 use memory::user::UserSlice;
-use task::{Mutex, MutexGuard, WaitQueue};
+use task::{Mutex, MutexGuard, WaitQueue, named_mutex};
 use vm::MemoryObject;
 
 /// What stat(2) tells of a file, before it has the layout of user space.
@@ -123,7 +123,7 @@ pub struct OpenFile {
 impl OpenFile {
     /// Opens `file` with the `O_*` flags of open(2).
     pub fn new(file: Arc<dyn File>, flags: u32) -> Arc<Self> {
-        Arc::new(Self { file, flags, position: Mutex::new(0) })
+        Arc::new(Self { file, flags, position: named_mutex("file position", 0) })
     }
 
     /// The file.

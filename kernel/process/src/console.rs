@@ -17,7 +17,7 @@ use base::console;
 use drivers::console_input;
 use fs::{File, Readiness, Status};
 use memory::user::UserSlice;
-use task::{Mutex, MutexGuard, WaitOptions, WaitQueue};
+use task::{Mutex, MutexGuard, WaitOptions, WaitQueue, named_mutex};
 
 /// Longest line, as on Linux: with its end, 4096 bytes.
 const MAX_LINE: usize = 4095;
@@ -43,10 +43,10 @@ struct Line {
 }
 
 static LINE: Mutex<Line> =
-    Mutex::new(Line { bytes: ArrayVec::new_const(), complete: false, read: 0 });
+    named_mutex("console line", Line { bytes: ArrayVec::new_const(), complete: false, read: 0 });
 
 /// Who writes: as on Linux, no other program's bytes come into the middle of a call.
-static WRITER: Mutex<()> = Mutex::new(());
+static WRITER: Mutex<()> = named_mutex("console writer", ());
 
 impl Line {
     /// Takes the last character off, all bytes of it.

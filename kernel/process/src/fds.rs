@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use abi::{Errno, Result};
 use fs::OpenFile;
-use task::Mutex;
+use task::{Mutex, named_mutex};
 
 /// Most descriptors of a process: `RLIMIT_NOFILE`.
 pub const MAX_DESCRIPTORS: usize = 1024;
@@ -20,7 +20,7 @@ impl Descriptors {
     /// A table with `file` as 0, 1 and 2.
     pub fn with_standard(file: &Arc<OpenFile>) -> Self {
         let standard = [(); 3].map(|()| Some(file.clone()));
-        Self { files: Mutex::new(Vec::from(standard)) }
+        Self { files: named_mutex("file descriptors", Vec::from(standard)) }
     }
 
     /// The open file with that number, as a system call got it.

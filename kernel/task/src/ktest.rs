@@ -77,6 +77,7 @@ fn test_failed(report: &dyn fmt::Display) {
     // Interrupts stay off until the next task runs: this may be an interrupt stack (of a
     // double fault), which the next one to need it starts anew.
     local::set_preempt_count(0);
+    base::sync::cpus::forget_all();
     interrupts::disable();
     exit()
 }
@@ -88,8 +89,11 @@ fn write_current_task(out: &mut dyn Write) -> fmt::Result {
     }
 }
 
-/// Lets panics know about tasks and tests.
+/// Lets panics know about tasks and tests, and the lock checker about tasks' locks.
 pub fn init() {
+    base::sync::sleeping::set_current_hook(|look| {
+        with_current(|task| look(&task.held_locks));
+    });
     base::panic::set_hooks(base::panic::PanicHooks {
         current_task: write_current_task,
         test_failed,

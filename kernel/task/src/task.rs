@@ -12,7 +12,7 @@ use arch::paging::VirtAddr;
 use arrayvec::ArrayString;
 use base::backtrace::Backtrace;
 use base::cpu_set::CpuSet;
-use base::sync::IrqSpinLock;
+use base::sync::{HeldLocks, IrqSpinLock};
 use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
 use memory::kernel_space::KernelStack;
 use spin::Once;
@@ -83,6 +83,8 @@ pub struct Task {
     pub(crate) deadline: AtomicU64,
     /// Nanoseconds on a CPU until the last switch.
     pub(crate) cpu_ns: AtomicU64,
+    /// The mutexes that the task holds, for the lock checker.
+    pub(crate) held_locks: HeldLocks,
     /// Saved FPU registers; `None` for threads that never enter user mode.
     pub(crate) fpu: IrqSpinLock<Option<FpuState>>,
     /// Set once, before the thread first enters user mode.
@@ -117,6 +119,7 @@ impl Task {
             timer_link: RBTreeAtomicLink::new(),
             deadline: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),
+            held_locks: HeldLocks::new(),
             fpu: IrqSpinLock::new("fpu state", None),
             data: Once::new(),
         });
@@ -164,6 +167,7 @@ impl Task {
     }
 
     /// Sleeps until the task has ended.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn join(&self) {
         self.joiners.wait(|| self.has_ended().then_some(()));
     }

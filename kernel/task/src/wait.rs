@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 
 use base::preempt::SIGNAL;
-use base::sync::IrqSpinLock;
+use base::sync::{IrqSpinLock, assert_may_sleep};
 use base::time;
 use intrusive_collections::{LinkedList, intrusive_adapter};
 
@@ -54,6 +54,7 @@ impl WaitQueue {
     }
 
     /// Sleeps until `ready` gives a value.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn wait<T>(&self, ready: impl FnMut() -> Option<T>) -> T {
         loop_until(self.wait_with(WaitOptions::default(), ready))
     }
@@ -64,12 +65,15 @@ impl WaitQueue {
     /// As [`WaitError`] says; a condition that holds wins.
     ///
     /// # Panics
-    /// If the caller is atomic (holds a spin lock) and the condition does not hold already.
+    /// If the caller is atomic (holds a spin lock); in debug builds even if the condition
+    /// holds already.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn wait_with<T>(
         &self,
         options: WaitOptions,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, WaitError> {
+        assert_may_sleep();
         if let Some(value) = ready() {
             return Ok(value);
         }
@@ -151,6 +155,7 @@ fn loop_until<T>(outcome: Result<T, WaitError>) -> T {
 }
 
 /// Sleeps for `ns` nanoseconds.
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn sleep(ns: u64) {
     let deadline = time::now_ns().saturating_add(ns);
     // Not interruptible: it can only time out.
@@ -161,6 +166,7 @@ pub fn sleep(ns: u64) {
 ///
 /// # Errors
 /// `Interrupted`; the deadline is success.
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn sleep_until(options: WaitOptions) -> Result<(), WaitError> {
     let queue = WaitQueue::new("time");
     match queue.wait_with(options, || None::<()>) {

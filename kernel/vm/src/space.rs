@@ -7,7 +7,7 @@ use arch::paging::VirtAddr;
 use memory::OutOfMemory;
 use memory::frames::{Frame, Purpose};
 use memory::user::{Access, UserTable};
-use task::Mutex;
+use task::{Mutex, named_mutex};
 
 use crate::PAGE;
 use crate::map::VmaMap;
@@ -74,7 +74,7 @@ impl AddressSpace {
     /// [`OutOfMemory`].
     pub fn new() -> Result<Arc<Self>, OutOfMemory> {
         let state = State { map: VmaMap::new(), break_start: 0, break_now: 0 };
-        Ok(Arc::new(Self { table: UserTable::new()?, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { table: UserTable::new()?, state: named_mutex("address space", state) }))
     }
 
     /// Makes this CPU use the address space; see [`UserTable::enter`].

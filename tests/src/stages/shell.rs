@@ -37,7 +37,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// A command, and what it prints; all of it in this order.
-const COMMANDS: [(&str, &[&str]); 31] = [
+const COMMANDS: [(&str, &[&str]); 36] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
     (
@@ -106,6 +106,11 @@ const COMMANDS: [(&str, &[&str]); 31] = [
         ],
     ),
     ("irqs", &["VECTOR", "timer", "spurious: 0", "bytes of console input lost: 0"]),
+    ("locks", &["CLASS ", " WAITED "]),
+    ("locks held", &[""]),
+    ("locks cost", &["SpinLock: ", "IrqSpinLock: ", " ns to take and free"]),
+    ("locks limit 200", &[""]),
+    ("locks limit soon", &["locks: the limit is a number of milliseconds", "usage: locks "]),
     ("page-table 0", &["PML4 [  0]  0x0000000000000000  not present", "0x0 is not mapped"]),
     ("page-table context::stack_start", &["PML4 [511]", "present", "global"]),
     ("log", &["info"]),

@@ -3,6 +3,8 @@
 
 use arch::cpu::interrupts;
 
+use super::cpus::Recorded;
+use super::held::Kind;
 use crate::preempt;
 
 mod sealed {
@@ -24,8 +26,9 @@ pub struct PreemptOff;
 impl sealed::Sealed for PreemptOff {}
 impl Discipline for PreemptOff {
     type Guard = preempt::PreemptGuard;
+    #[inline(always)]
     fn enter() -> Self::Guard {
-        preempt::disable()
+        preempt::disable_for_lock()
     }
 }
 
@@ -36,8 +39,9 @@ pub struct IrqOff;
 impl sealed::Sealed for IrqOff {}
 impl Discipline for IrqOff {
     type Guard = IrqGuard;
+    #[inline(always)]
     fn enter() -> Self::Guard {
-        irq_off()
+        irq_off_for_lock()
     }
 }
 
@@ -46,18 +50,32 @@ impl Discipline for IrqOff {
 #[derive(Debug)]
 pub struct IrqGuard {
     were_enabled: bool,
+    recorded: Recorded,
     // Declared last: preemption comes back after interrupts.
     _preempt: preempt::PreemptGuard,
 }
 
 impl Drop for IrqGuard {
     fn drop(&mut self) {
+        self.recorded.end(Kind::Interrupts);
         interrupts::restore(self.were_enabled);
     }
 }
 
 /// Turns interrupts and preemption off.
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn irq_off() -> IrqGuard {
-    let preempt = preempt::disable();
-    IrqGuard { were_enabled: interrupts::save_and_disable(), _preempt: preempt }
+    let mut guard = irq_off_for_lock();
+    guard.recorded = Recorded::new(Kind::Interrupts);
+    guard
+}
+
+/// As [`irq_off`], for a lock: the lock is recorded, and not this.
+fn irq_off_for_lock() -> IrqGuard {
+    let preempt = preempt::disable_for_lock();
+    IrqGuard {
+        were_enabled: interrupts::save_and_disable(),
+        recorded: Recorded::NO,
+        _preempt: preempt,
+    }
 }

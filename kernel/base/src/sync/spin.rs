@@ -3,7 +3,8 @@
 //!
 //! The lock remembers which CPU holds it and where it was taken. A CPU that waits for
 //! itself, or for longer than [`PATIENCE_NS`], panics and names the lock and both
-//! places.
+//! places. Debug builds also check the order of locks before waiting: see
+//! [`super::checker`].
 
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -14,7 +15,10 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use arch::cpu::{interrupts, local};
 
+use super::checker::{self, Subject};
+use super::class::Tag;
 use super::discipline::{Discipline, IrqOff, PreemptOff};
+use super::held::Hold;
 use crate::time;
 
 /// Nanoseconds that a CPU waits for a lock before it reports: far beyond any critical
@@ -28,7 +32,7 @@ pub type IrqSpinLock<T> = Lock<T, IrqOff>;
 
 /// A spin lock around `T`.
 pub struct Lock<T: ?Sized, D: Discipline> {
-    name: &'static str,
+    tag: Tag,
     /// 0 when free, else the number of the holding CPU plus one.
     holder: AtomicU32,
     /// Where the holder took it.
@@ -47,7 +51,7 @@ impl<T, D: Discipline> Lock<T, D> {
     /// A free lock. `name` is the lock's class, as reports show it.
     pub const fn new(name: &'static str, value: T) -> Self {
         Self {
-            name,
+            tag: Tag::new(name),
             holder: AtomicU32::new(0),
             place: AtomicPtr::new(core::ptr::null_mut()),
             discipline: PhantomData,
@@ -60,15 +64,29 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     /// Takes the lock, spinning while another CPU holds it.
     ///
     /// # Panics
-    /// If this CPU holds it already, or has waited for [`PATIENCE_NS`].
+    /// If this CPU holds it already, or has waited for [`PATIENCE_NS`]. In debug builds also
+    /// if it breaks the order of locks.
     #[track_caller]
     #[inline]
     pub fn lock(&self) -> Guard<'_, T, D> {
+        self.lock_nested(0)
+    }
+
+    /// Takes the lock while others of its class may be held, all of them with a lower
+    /// `level`: for locks that are taken in an order, such as run queues by CPU number.
+    ///
+    /// # Panics
+    /// As [`Lock::lock`].
+    #[track_caller]
+    #[inline]
+    pub fn lock_nested(&self, level: u16) -> Guard<'_, T, D> {
         let discipline = D::enter();
+        checker::before(self.subject(level));
         let me = local::cpu_number() + 1;
         if self.holder.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
             self.wait(me);
         }
+        checker::taken(self.subject(level), true);
         self.guard(discipline)
     }
 
@@ -78,10 +96,22 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     pub fn try_lock(&self) -> Option<Guard<'_, T, D>> {
         let discipline = D::enter();
         let me = local::cpu_number() + 1;
-        self.holder
-            .compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
-            .ok()
-            .map(|_| self.guard(discipline))
+        if self.holder.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return None;
+        }
+        checker::taken(self.subject(0), false);
+        Some(self.guard(discipline))
+    }
+
+    #[inline(always)]
+    fn subject(&self, level: u16) -> Subject<'_> {
+        Subject { tag: &self.tag, key: self.key(), level }
+    }
+
+    /// What the checker knows this lock by.
+    #[inline(always)]
+    fn key(&self) -> usize {
+        (&raw const self.tag).addr()
     }
 
     #[track_caller]
@@ -107,7 +137,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
                     .compare_exchange_weak(0, me, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok()
             {
-                return;
+                return checker::waited(&self.tag, time::now_ns().saturating_sub(start));
             }
             if time::now_ns().saturating_sub(start) > PATIENCE_NS {
                 self.report("has been held for too long", holder);
@@ -127,11 +157,12 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
             Some(place) => place,
             None => &"an unknown place",
         };
+        let cpu = holder.wrapping_sub(1);
         panic!(
-            "deadlock: spin lock '{}' {what}: taken by CPU {} at {taken}, wanted at {}",
-            self.name,
-            holder.wrapping_sub(1),
+            "deadlock: spin lock '{}' {what}: taken by CPU {cpu} at {taken}, wanted at {}{}",
+            self.tag.name(),
             Location::caller(),
+            HolderStack(checker::holder(cpu, self.key())),
         );
     }
 
@@ -142,7 +173,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
 
     /// The lock's class name.
     pub fn name(&self) -> &'static str {
-        self.name
+        self.tag.name()
     }
 
     /// Frees the lock whoever holds it.
@@ -151,13 +182,17 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     /// The holder never touches the value again, and the value may be left as it is:
     /// for a panic that must speak, and for a test thread that ended while holding it.
     pub unsafe fn force_unlock(&self) {
+        checker::freeing(self.key());
         self.holder.store(0, Ordering::Release);
     }
 }
 
 impl<T: ?Sized, D: Discipline> fmt::Debug for Lock<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lock").field("name", &self.name).field("locked", &self.is_locked()).finish()
+        f.debug_struct("Lock")
+            .field("name", &self.name())
+            .field("locked", &self.is_locked())
+            .finish()
     }
 }
 
@@ -187,7 +222,20 @@ impl<T: ?Sized, D: Discipline> DerefMut for Guard<'_, T, D> {
 
 impl<T: ?Sized, D: Discipline> Drop for Guard<'_, T, D> {
     fn drop(&mut self) {
+        checker::freeing(self.lock.key());
         self.lock.holder.store(0, Ordering::Release);
+        checker::freed();
+    }
+}
+
+/// Prints who took a lock, if that is known.
+struct HolderStack(Option<Hold>);
+
+impl fmt::Display for HolderStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(hold) = self.0 else { return Ok(()) };
+        let ns = time::now_ns().saturating_sub(hold.since_ns);
+        write!(f, "\n  taken {} us ago by\n{}", ns / 1000, hold.trace)
     }
 }
 

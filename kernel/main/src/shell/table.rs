@@ -3,8 +3,8 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    acpi, boot_info, crash, exec, files, help, irqs, log, memory, page_table, power, tasks, test,
-    timer, tools,
+    acpi, boot_info, crash, exec, files, help, irqs, locks, log, memory, page_table, power, tasks,
+    test, timer, tools,
 };
 
 /// The commands, as `help` lists them.
@@ -145,6 +145,16 @@ pub(super) static COMMANDS: &[Command] = &[
         help: "",
         arguments: Arguments::None,
         run: irqs::irqs,
+    },
+    Command {
+        name: "locks",
+        usage: "[held | cost | limit MILLISECONDS]",
+        summary: "print how often and how long locks were waited for",
+        help: "`held` lists what CPUs and tasks hold now, `cost` measures a lock that nobody \
+               waits for, `limit` says how long one may be held before that is logged. Holds \
+               are known in debug builds only.",
+        arguments: Arguments::First(locks::names),
+        run: locks::locks,
     },
     Command {
         name: "page-table",

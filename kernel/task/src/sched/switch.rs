@@ -162,8 +162,8 @@ fn preempt_current() {
 pub(crate) fn might_sleep() {
     assert!(
         local::preempt_count() == 0,
-        "sleeping while atomic: preemption is off ({} times)",
-        local::preempt_count()
+        "sleeping while atomic, in the scheduler: {}",
+        base::sync::Atomic::now()
     );
 }
 

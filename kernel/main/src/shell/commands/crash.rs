@@ -14,7 +14,7 @@ use crate::shell::command::{Context, Failure, Outcome, usage};
 /// A way to crash: its name, what it does, and the function.
 type Kind = (&'static str, &'static str, fn());
 
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 21] = [
     ("null", "read through a null pointer", exceptions::null),
     ("write-text", "write to the kernel's code", exceptions::write_text),
     ("exec-data", "call into the kernel's data", exceptions::execute_data),
@@ -36,6 +36,12 @@ const KINDS: [Kind; 19] = [
     ("index", "index past the end of a slice", index),
     ("deadlock", "take a spin lock twice", deadlock),
     ("sleep-atomic", "sleep while holding a spin lock", sleep_atomic),
+    (
+        "inversion",
+        "take two spin locks in both orders (debug builds)",
+        base::sync::planted::inversion,
+    ),
+    ("irq-unsafe", "take a lock in an interrupt and with interrupts on (debug builds)", irq_unsafe),
     ("double-free", "free a frame twice", double_free),
     ("out-of-memory", "allocate more than there is, without a way to fail", out_of_memory),
 ];
@@ -130,6 +136,12 @@ fn sleep_atomic() {
     let lock = SpinLock::new("crash sleep-atomic", ());
     let _guard = lock.lock();
     task::sleep(1_000_000);
+}
+
+fn irq_unsafe() {
+    if let Err(error) = base::sync::planted::irq_unsafe() {
+        println!("{error}");
+    }
 }
 
 fn double_free() {

@@ -7,6 +7,7 @@ pub(super) mod exec;
 pub(super) mod files;
 pub(super) mod help;
 pub(super) mod irqs;
+pub(super) mod locks;
 pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
