@@ -39,7 +39,7 @@ fn boot(loader: LoaderInformation) -> ! {
     // What the CPU has to protect the kernel with. Before the kernel's own page tables,
     // since it may have to patch the text.
     let features = arch::cpu::features();
-    arch::cpu::init(&features);
+    arch::cpu::init_boot(&features);
 
     // What the loader says: the memory map starts the frame allocator and the heap; the
     // symbol table makes backtraces readable; the command line sets the log's level.
