@@ -235,8 +235,27 @@ impl Task {
         Policy::decode(self.policy.load(Ordering::Relaxed))
     }
 
+    /// The task's nice value, -20 to 19; that of its fair time while it is of the real-time
+    /// class.
+    pub fn nice(&self) -> i8 {
+        self.nice.load(Ordering::Relaxed)
+    }
+
+    /// Changes the nice value, which a task of the real-time class has for later. Others are
+    /// taken as the nearest of -20 to 19.
+    pub fn set_nice(self: &Arc<Self>, nice: i8) {
+        let nice = nice.clamp(-20, 19);
+        self.nice.store(nice, Ordering::Relaxed);
+        if !self.policy().is_real_time() {
+            self.set_policy(Policy::Fair { nice });
+        }
+    }
+
     /// Changes how the task shares the CPU.
     pub fn set_policy(self: &Arc<Self>, policy: Policy) {
+        if let Policy::Fair { nice } = policy {
+            self.nice.store(nice.clamp(-20, 19), Ordering::Relaxed);
+        }
         let _stay = preempt::disable();
         let look = with_queue_of_task(self, |queue| {
             let waiting = queue.remove(self);
