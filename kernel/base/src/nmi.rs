@@ -5,15 +5,17 @@
 //! its stack stays as it is while the one that asked prints. It prints nothing itself: it may
 //! have been interrupted in the middle of printing.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::{interrupts, local};
 use arch::irqchip::lapic;
 use arch::trap::TrapFrame;
+use arrayvec::ArrayString;
 
 use crate::backtrace::Backtrace;
 use crate::cpu_set::CpuSet;
+use crate::panic::CurrentTask;
 use crate::percpu::PerCpu;
 use crate::sync::IrqSpinLock;
 use crate::{console, preempt, println, smp, time};
@@ -33,18 +35,26 @@ const PRINTED: u32 = 4;
 const ANSWER_NS: u64 = 100_000_000;
 const PRINT_NS: u64 = 1_000_000_000;
 
-/// Where a CPU was.
+/// What a CPU did.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+struct Place {
+    task: ArrayString<64>,
+    at: At,
+}
+
+/// Where it was.
+#[derive(Clone, Copy, Debug)]
+enum At {
     Kernel(Backtrace),
     User { ip: u64 },
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kernel(backtrace) => write!(f, "\n{backtrace}"),
-            Self::User { ip } => writeln!(f, " in user mode at {ip:#x}"),
+        write!(f, "in task {}", self.task)?;
+        match &self.at {
+            At::Kernel(backtrace) => write!(f, ":\n{backtrace}"),
+            At::User { ip } => writeln!(f, ", in user mode at {ip:#x}"),
         }
     }
 }
@@ -71,11 +81,14 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     if asked != SHOW && asked != STOP {
         return;
     }
-    let place = if frame.from_user() {
-        Place::User { ip: frame.rip }
+    let at = if frame.from_user() {
+        At::User { ip: frame.rip }
     } else {
-        Place::Kernel(Backtrace::of_trap(frame))
+        At::Kernel(Backtrace::of_trap(frame))
     };
+    let mut task = ArrayString::new();
+    let _ = write!(task, "{CurrentTask}"); // a name that is too long is cut
+    let place = Place { task, at };
     // Only the CPU that asked takes it too, and not before the answer.
     if let Some(mut slot) = PLACE.get(&stay).try_lock() {
         *slot = Some(place);
@@ -112,7 +125,7 @@ fn ask(cpu: u32, what: u32) {
     }
     let shown = place.try_lock().and_then(|mut slot| slot.take());
     match shown.filter(|_| answered) {
-        Some(place) => println!("CPU {cpu}:{place}"),
+        Some(place) => println!("CPU {cpu}, {place}"),
         None => println!("CPU {cpu}: does not answer"),
     }
     if what == SHOW {
@@ -124,9 +137,18 @@ fn others() -> impl Iterator<Item = u32> {
     smp::online().without(CpuSet::one(local::cpu_number())).iter()
 }
 
+/// Prints where `cpu`, another one, is, which waits meanwhile.
+pub(crate) fn show(cpu: u32) {
+    if let Some(_one) = ONE.try_lock() {
+        ask(cpu, SHOW);
+    }
+}
+
+/// One caller at a time: there is one answer per CPU.
+static ONE: IrqSpinLock<()> = IrqSpinLock::new("backtraces of all CPUs", ());
+
 /// Prints where every other CPU is. They wait meanwhile. One caller at a time.
 pub fn show_others() {
-    static ONE: IrqSpinLock<()> = IrqSpinLock::new("backtraces of all CPUs", ());
     let Some(_one) = ONE.try_lock() else { return };
     others().for_each(|cpu| ask(cpu, SHOW));
 }

@@ -1,11 +1,11 @@
 //! The CPU's timer: the local APIC's, one shot at a time, set for whatever is due next.
-//! A CPU with nothing due gets no interrupt.
+//! A CPU with nothing due is interrupted for the watchdog alone.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
 use arch::timer::calibrate::{self, Bounds, CalibrationError};
-use base::{irq, time};
+use base::{irq, preempt, time, watchdog};
 use memory::kernel_space::IoMem;
 
 use crate::sched::balance::balance;
@@ -84,6 +84,11 @@ pub fn rate() -> u64 {
 }
 
 fn on_alarm() {
+    {
+        let stay = preempt::disable();
+        SET_FOR.get(&stay).store(u64::MAX, Ordering::Relaxed);
+    }
+    watchdog::on_timer(time::now_ns());
     if with_queue(|queue| queue.on_alarm()) {
         balance(time::now_ns());
     }
@@ -94,18 +99,36 @@ pub(crate) fn init_secondary() {
     lapic::init(false);
 }
 
-/// Sets this CPU's timer for the time `due` of the clock, or stops it.
+base::percpu! {
+    /// What this CPU's timer is set for, in nanoseconds of the clock; `u64::MAX` if it has
+    /// rung since.
+    static SET_FOR: AtomicU64 = AtomicU64::new(u64::MAX);
+}
+
+/// Sees to it that this CPU's timer rings at the time `due` of the clock, or for the
+/// watchdog. It may ring earlier, for what is not due any more: that costs less than setting
+/// it with every switch. Interrupts off.
 pub(crate) fn set_alarm(due: Option<u64>) {
+    let due = [due, watchdog::next_look()].into_iter().flatten().min();
+    let Some(due) = due else { return };
+    let stay = preempt::disable();
+    let set_for = SET_FOR.get(&stay);
+    if due < set_for.load(Ordering::Relaxed) {
+        set_timer(set_for, due);
+    }
+}
+
+fn set_timer(set_for: &AtomicU64, due: u64) {
     let rate = RATE.load(Ordering::Relaxed);
     if rate == 0 {
         return;
     }
-    let Some(due) = due else { return lapic::start_timer(0) };
     let ns = due.saturating_sub(time::now_ns());
     let ticks = u128::from(ns) * u128::from(rate) / 1_000_000_000;
     // Too far away for one shot: the alarm is then early and sets itself again. Rounded
     // up, so that it is not early otherwise; 0 would stop the timer.
     let ticks = u32::try_from(ticks).unwrap_or(u32::MAX - 1).saturating_add(1);
+    set_for.store(due, Ordering::Relaxed);
     lapic::start_timer(ticks);
 }
 
@@ -115,7 +138,7 @@ fn the_timer_keeps_the_clocks_time() {
     let lock = base::sync::IrqSpinLock::new("test timer", ());
     let guard = lock.lock();
     let bounds = run(5_000_000).expect("the timer counts");
-    with_queue(|queue| queue.set_alarm());
+    on_alarm();
     drop(guard);
     // Each of clock and rate may be 0.1 % off, whatever the host did meanwhile.
     let (rate, off) = (rate(), rate() / 500);

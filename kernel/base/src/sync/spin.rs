@@ -2,7 +2,7 @@
 //! [`IrqSpinLock`].
 //!
 //! The lock remembers which CPU holds it and where it was taken. A CPU that waits for
-//! itself, or for longer than [`PATIENCE_NS`], panics and names the lock and both
+//! itself, or for longer than [`patience_ns`], panics and names the lock and both
 //! places. Debug builds also check the order of locks before waiting: see
 //! [`super::checker`].
 
@@ -20,10 +20,7 @@ use super::class::Tag;
 use super::discipline::{Discipline, IrqOff, PreemptOff};
 use super::held::Hold;
 use crate::time;
-
-/// Nanoseconds that a CPU waits for a lock before it reports: far beyond any critical
-/// section, and more than a busy host takes a virtual CPU away for.
-pub const PATIENCE_NS: u64 = 20_000_000_000;
+use crate::watchdog::patience_ns;
 
 /// A lock that no interrupt handler takes.
 pub type SpinLock<T> = Lock<T, PreemptOff>;
@@ -64,7 +61,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     /// Takes the lock, spinning while another CPU holds it.
     ///
     /// # Panics
-    /// If this CPU holds it already, or has waited for [`PATIENCE_NS`]. In debug builds also
+    /// If this CPU holds it already, or has waited for [`patience_ns`]. In debug builds also
     /// if it breaks the order of locks.
     #[track_caller]
     #[inline]
@@ -139,7 +136,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
             {
                 return checker::waited(&self.tag, time::now_ns().saturating_sub(start));
             }
-            if time::now_ns().saturating_sub(start) > PATIENCE_NS {
+            if time::now_ns().saturating_sub(start) > patience_ns() {
                 self.report("has been held for too long", holder);
             }
             crate::smp::serve_in_wait();

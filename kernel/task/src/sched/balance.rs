@@ -151,8 +151,11 @@ pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
 pub(crate) fn balance(now: u64) {
     let me = local::cpu_number();
     let idle = IDLE.load();
+    let can_help =
+        |cpu: &u32| with_queue(|queue| queue.ready.iter().any(|task| may_move(queue, task, *cpu)));
     if load_of(me) >= 2
-        && let Some(cpu) = idle.iter().find(|&cpu| IDLE.remove(cpu))
+        && let Some(cpu) = idle.iter().find(can_help)
+        && IDLE.remove(cpu)
     {
         smp::request(cpu, smp::RESCHEDULE);
         let _ = with_queue_of(cpu, |queue| {

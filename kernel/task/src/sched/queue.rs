@@ -65,6 +65,9 @@ pub(crate) struct RunQueue {
     pub(crate) accounted: u64,
     /// When the current task's slice began.
     pub(crate) slice_start: u64,
+    /// When the timer last said that it is over: it says so again only after another one, for
+    /// the task may be unable to go.
+    slice_rang: u64,
     /// Virtual time of the queue: never goes back. New tasks begin here.
     pub(crate) virtual_time: u64,
     /// Next turn of real-time tasks.
@@ -130,6 +133,7 @@ impl RunQueue {
             left: None,
             accounted: 0,
             slice_start: 0,
+            slice_rang: 0,
             virtual_time: 0,
             next_turn: 0,
             next_balance: 0,
@@ -224,8 +228,8 @@ impl RunQueue {
     /// end of the slice if somebody waits for the CPU. On this queue's CPU only.
     pub(crate) fn set_alarm(&mut self) {
         let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
-        let slice_end =
-            (!self.ready.is_empty() && !self.runs_idle()).then_some(self.slice_start + SLICE_NS);
+        let slice_end = (!self.ready.is_empty() && !self.runs_idle())
+            .then_some(self.slice_start.max(self.slice_rang) + SLICE_NS);
         let due = match (deadline, slice_end) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -279,6 +283,7 @@ impl RunQueue {
             && let Some(current) = &self.current
         {
             current.set_pending(RESCHEDULE);
+            self.slice_rang = now;
         } else if now >= self.slice_start + SLICE_NS {
             // It keeps the CPU: another slice.
             self.slice_start = now;

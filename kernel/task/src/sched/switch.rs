@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use arch::boot::image_layout;
 use arch::cpu::{context, interrupts, local, tables};
 use base::preempt::{self, RESCHEDULE};
-use base::{smp, time};
+use base::{smp, time, watchdog};
 use memory::shootdown;
 
 use super::balance::{self, set_idle, steal};
@@ -170,6 +170,7 @@ pub(crate) fn might_sleep() {
 fn leave_cpu(reason: Reason) {
     might_sleep();
     let were_enabled = interrupts::save_and_disable();
+    watchdog::note_progress();
     let mut choice = with_queue(|queue| choose(queue, reason, true));
     if let Choice::Nothing = choice {
         if let Some(task) = steal(2) {
