@@ -5,11 +5,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
 use arch::timer::calibrate::{self, Bounds, CalibrationError};
-use base::{irq, preempt, time, watchdog};
+use base::{irq, time, watchdog};
 use memory::kernel_space::IoMem;
 
 use crate::sched::balance::balance;
-use crate::sched::queue::with_queue;
+use crate::sched::queue::{RunQueue, with_queue};
 
 /// Timer ticks per second; 0 until [`init`].
 static RATE: AtomicU64 = AtomicU64::new(0);
@@ -75,7 +75,10 @@ pub fn init() -> Result<(), TimerError> {
     lapic::start_timer(0);
     let rate = rate.map_err(TimerError::NotCounting)?;
     RATE.store(rate, Ordering::Relaxed);
-    irq::claim_local(lapic::TIMER_VECTOR, "timer", on_alarm).map_err(|_| TimerError::VectorInUse)
+    irq::claim_local(lapic::TIMER_VECTOR, "timer", on_alarm)
+        .map_err(|_| TimerError::VectorInUse)?;
+    with_queue(RunQueue::set_alarm);
+    Ok(())
 }
 
 /// Ticks of the timer per second.
@@ -84,10 +87,6 @@ pub fn rate() -> u64 {
 }
 
 fn on_alarm() {
-    {
-        let stay = preempt::disable();
-        SET_FOR.get(&stay).store(u64::MAX, Ordering::Relaxed);
-    }
     watchdog::on_timer(time::now_ns());
     if with_queue(|queue| queue.on_alarm()) {
         balance(time::now_ns());
@@ -99,37 +98,19 @@ pub(crate) fn init_secondary() {
     lapic::init(false);
 }
 
-base::percpu! {
-    /// What this CPU's timer is set for, in nanoseconds of the clock; `u64::MAX` if it has
-    /// rung since.
-    static SET_FOR: AtomicU64 = AtomicU64::new(u64::MAX);
-}
-
-/// Sees to it that this CPU's timer rings at the time `due` of the clock, or for the
-/// watchdog. It may ring earlier, for what is not due any more: that costs less than setting
-/// it with every switch. Interrupts off.
-pub(crate) fn set_alarm(due: Option<u64>) {
-    let due = [due, watchdog::next_look()].into_iter().flatten().min();
-    let Some(due) = due else { return };
-    let stay = preempt::disable();
-    let set_for = SET_FOR.get(&stay);
-    if due < set_for.load(Ordering::Relaxed) {
-        set_timer(set_for, due);
-    }
-}
-
-fn set_timer(set_for: &AtomicU64, due: u64) {
+/// Sets this CPU's timer for the time `due` of the clock; false if there is none yet.
+pub(crate) fn set(due: u64) -> bool {
     let rate = RATE.load(Ordering::Relaxed);
     if rate == 0 {
-        return;
+        return false;
     }
     let ns = due.saturating_sub(time::now_ns());
     let ticks = u128::from(ns) * u128::from(rate) / 1_000_000_000;
     // Too far away for one shot: the alarm is then early and sets itself again. Rounded
     // up, so that it is not early otherwise; 0 would stop the timer.
     let ticks = u32::try_from(ticks).unwrap_or(u32::MAX - 1).saturating_add(1);
-    set_for.store(due, Ordering::Relaxed);
     lapic::start_timer(ticks);
+    true
 }
 
 #[base::kernel_test]

@@ -114,6 +114,10 @@ impl WaitQueue {
     }
 
     fn remove(&self, task: &Task) {
+        // Only the task itself puts itself there, so it stays out once it is.
+        if !task.wait_link.is_linked() {
+            return;
+        }
         let mut waiters = self.waiters.lock();
         let Some(waiters) = waiters.as_mut().filter(|_| task.wait_link.is_linked()) else {
             return;

@@ -2,7 +2,8 @@
 //! does to them.
 //!
 //! Each CPU has one, under a lock of its own; nobody ever holds two. A task belongs to the
-//! queue of the CPU in `Task::cpu`, and its state changes only under that queue's lock. A
+//! queue of the CPU in `Task::cpu`, and its state changes only under that queue's lock (but
+//! that a running task calls itself blocked). A
 //! task about to sleep first calls itself blocked, then looks once more whether it must
 //! sleep, and then calls the scheduler; a wake-up in between makes it runnable again and
 //! is not lost.
@@ -18,7 +19,7 @@ use arch::cpu::local;
 use base::percpu::PerCpu;
 use base::preempt::{self, RESCHEDULE};
 use base::sync::IrqSpinLock;
-use base::time;
+use base::{time, watchdog};
 use intrusive_collections::{KeyAdapter, RBTree, intrusive_adapter};
 
 use super::policy::{FAIR_CLASS, NICE_0_WEIGHT, Policy, Rank};
@@ -72,6 +73,10 @@ pub(crate) struct RunQueue {
     pub(crate) virtual_time: u64,
     /// Next turn of real-time tasks.
     next_turn: u64,
+    /// When the CPU's timer rings; `u64::MAX` if it has rung. Never later than any timer here,
+    /// but perhaps for something that is not due any more: that costs less than setting it
+    /// with every switch.
+    alarm: u64,
     /// When to look next whether others have more to do.
     pub(crate) next_balance: u64,
 }
@@ -136,6 +141,7 @@ impl RunQueue {
             slice_rang: 0,
             virtual_time: 0,
             next_turn: 0,
+            alarm: u64::MAX,
             next_balance: 0,
         }
     }
@@ -214,7 +220,7 @@ impl RunQueue {
     fn add_timer(&mut self, task: &Arc<Task>, deadline: u64) {
         task.deadline.store(deadline, Ordering::Relaxed);
         self.timers.insert(task.clone());
-        self.set_alarm();
+        self.alarm_at(deadline);
     }
 
     pub(crate) fn remove_timer(&mut self, task: &Task) {
@@ -224,17 +230,30 @@ impl RunQueue {
         }
     }
 
-    /// Starts the CPU's timer for the next thing that is due: the first deadline, or the
-    /// end of the slice if somebody waits for the CPU. On this queue's CPU only.
+    /// Sees to it that the CPU's timer rings at `due` or before. On this queue's CPU only.
+    fn alarm_at(&mut self, due: u64) {
+        if due < self.alarm && timer::set(due) {
+            self.alarm = due;
+        }
+    }
+
+    /// Sees to it that the timer rings at the end of the current task's slice, if another
+    /// one waits for the CPU. On this queue's CPU only.
+    pub(crate) fn alarm_at_slice_end(&mut self) {
+        if !self.ready.is_empty() && !self.runs_idle() {
+            self.alarm_at(self.slice_start.max(self.slice_rang) + SLICE_NS);
+        }
+    }
+
+    /// Sets the timer for whatever is due next, at the latest for the watchdog. On this
+    /// queue's CPU only, when the timer has rung or was never set.
     pub(crate) fn set_alarm(&mut self) {
+        self.alarm = u64::MAX;
         let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
-        let slice_end = (!self.ready.is_empty() && !self.runs_idle())
-            .then_some(self.slice_start.max(self.slice_rang) + SLICE_NS);
-        let due = match (deadline, slice_end) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        timer::set_alarm(due);
+        if let Some(due) = [deadline, watchdog::next_look()].into_iter().flatten().min() {
+            self.alarm_at(due);
+        }
+        self.alarm_at_slice_end();
     }
 
     /// Whether `task`, which has become runnable, should take the CPU at once.
@@ -288,7 +307,6 @@ impl RunQueue {
             // It keeps the CPU: another slice.
             self.slice_start = now;
         }
-        // The switch sets the alarm again.
         self.set_alarm();
         !self.ready.is_empty()
     }
@@ -326,7 +344,7 @@ impl RunQueue {
             return true;
         }
         if was_alone && self.cpu == local::cpu_number() {
-            self.set_alarm(); // the current one's slice has an end now
+            self.alarm_at_slice_end(); // the current one's slice has an end now
         }
         was_alone
     }
@@ -335,11 +353,13 @@ impl RunQueue {
 /// Calls the current task blocked, until woken or until `deadline` (nanoseconds of the
 /// clock). It goes on running until it calls the scheduler.
 pub(crate) fn block_current(task: &Arc<Task>, deadline: Option<u64>) {
+    let Some(deadline) = deadline else {
+        // Without the queue's lock: while the state is another one, nobody else changes it.
+        return task.block();
+    };
     with_queue(|queue| {
-        task.set_state(State::Blocked);
-        if let Some(deadline) = deadline {
-            queue.add_timer(task, deadline);
-        }
+        task.block();
+        queue.add_timer(task, deadline);
     });
 }
 
@@ -351,7 +371,10 @@ pub(crate) fn bury_current(task: &Task) {
     });
 }
 
-/// Takes [`block_current`] back.
+/// Takes [`block_current`] back, if nobody has yet.
 pub(crate) fn unblock_current(task: &Arc<Task>) {
+    if task.state() == State::Runnable && !task.timer_link.is_linked() {
+        return;
+    }
     with_queue(|queue| queue.make_runnable(task));
 }

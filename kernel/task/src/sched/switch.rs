@@ -112,7 +112,6 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
         }
         set_idle(queue.cpu, true);
         if is_idle {
-            queue.set_alarm();
             return Choice::Stay;
         }
     }
@@ -133,7 +132,7 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
         set_idle(queue.cpu, false);
     }
     queue.current = Some(next.clone());
-    queue.set_alarm();
+    queue.alarm_at_slice_end();
     if Arc::ptr_eq(&old, &next) {
         return Choice::Stay;
     }
