@@ -17,7 +17,7 @@ use arch::trap::TrapFrame;
 use crate::backtrace::Backtrace;
 use crate::panic::{self, CurrentTask};
 use crate::percpu::PerCpu;
-use crate::preempt::{self, RESCHEDULE};
+use crate::preempt::{self, PreemptGuard, RESCHEDULE};
 use crate::{nmi, print, smp, time};
 
 /// Nanoseconds without progress that are reported, unless set otherwise: more than an
@@ -72,9 +72,8 @@ pub fn patience_ns() -> u64 {
 
 /// This CPU could schedule just now. Interrupts off.
 #[inline]
-pub fn note_progress() {
-    let stay = preempt::disable_for_lock();
-    let progress = PROGRESS.get(&stay);
+pub fn note_progress(stay: &PreemptGuard) {
+    let progress = PROGRESS.get(stay);
     // Only this CPU writes it, and nothing interrupts this.
     progress.store(progress.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }

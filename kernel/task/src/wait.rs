@@ -96,7 +96,8 @@ impl WaitQueue {
             };
             sched::unblock_current(&task);
             self.remove(&task);
-            if let Some(outcome) = outcome {
+            // After a wake-up first without going back into the queue: mostly it is true.
+            if let Some(outcome) = outcome.or_else(|| ready().map(Ok)) {
                 return outcome;
             }
         }

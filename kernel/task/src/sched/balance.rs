@@ -31,6 +31,7 @@ pub(crate) fn set_idle(cpu: u32, idle: bool) {
 
 /// Chooses a CPU for a runnable task that is in no queue: where it was if that is idle, else
 /// an idle one, else where it was, else the least busy that it may use.
+#[inline(always)]
 fn choose_cpu(task: &Task) -> u32 {
     let allowed = task.affinity().and(smp::online());
     let before = task.cpu.load(Ordering::Relaxed);
@@ -61,7 +62,7 @@ fn send(task: Arc<Task>, cpu: u32) {
 /// What is left to do for a task that was just made runnable, when its queue is free again.
 enum Rest {
     Nothing,
-    /// Its CPU is to look at its queue.
+    /// Its CPU, another one, is to look at its queue.
     Tell(u32),
     /// It is in no queue, and goes to the one of this CPU.
     Send(u32),
@@ -80,12 +81,12 @@ fn settle_woken(queue: &mut RunQueue, task: &Arc<Task>) -> Rest {
             return Rest::Send(cpu);
         }
     }
-    if queue.add(task.clone()) { Rest::Tell(queue.cpu) } else { Rest::Nothing }
+    let look = queue.add(task.clone());
+    if look && queue.cpu != local::cpu_number() { Rest::Tell(queue.cpu) } else { Rest::Nothing }
 }
 
 /// Wakes a task if it is blocked; whether it was. May be called from interrupt handlers.
 pub(crate) fn wake(task: &Arc<Task>) -> bool {
-    let _stay = preempt::disable();
     let rest = with_queue_of_task(task, |queue| {
         if task.state() != State::Blocked {
             return None;
@@ -95,10 +96,8 @@ pub(crate) fn wake(task: &Arc<Task>) -> bool {
     });
     match rest.flatten() {
         None => return false,
-        Some(Rest::Tell(cpu)) if cpu != local::cpu_number() => {
-            smp::request(cpu, smp::RESCHEDULE);
-        }
-        Some(Rest::Nothing | Rest::Tell(_)) => {}
+        Some(Rest::Nothing) => {}
+        Some(Rest::Tell(cpu)) => smp::request(cpu, smp::RESCHEDULE),
         // Nobody else touches it now: it is runnable, and in no queue.
         Some(Rest::Send(cpu)) => send(task.clone(), cpu),
     }

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use arch::cpu::local;
 use base::percpu::PerCpu;
-use base::preempt::{self, RESCHEDULE};
+use base::preempt::RESCHEDULE;
 use base::sync::IrqSpinLock;
 use base::{time, watchdog};
 use intrusive_collections::{KeyAdapter, RBTree, intrusive_adapter};
@@ -53,6 +53,8 @@ impl<'a> KeyAdapter<'a> for TimerAdapter {
 /// What one CPU has to run.
 pub(crate) struct RunQueue {
     pub(crate) cpu: u32,
+    /// The CPU's [`LOAD`].
+    load: Option<&'static AtomicU32>,
     /// Runnable tasks but the current one, next first.
     pub(crate) ready: RBTree<RunAdapter>,
     /// Blocked tasks with a deadline.
@@ -90,8 +92,14 @@ base::percpu! {
 
 /// Calls `change` with this CPU's run queue, locked and made if need be.
 pub(crate) fn with_queue<R>(change: impl FnOnce(&mut RunQueue) -> R) -> R {
-    let stay = preempt::disable();
-    let mut queue = RUN_QUEUE.get(&stay).lock();
+    let mut queue = IrqSpinLock::lock_here(&RUN_QUEUE);
+    change(queue.get_or_insert_with(|| RunQueue::new(local::cpu_number())))
+}
+
+/// As [`with_queue`], for the scheduler: that the CPU has come to it is progress.
+pub(crate) fn with_queue_in_scheduler<R>(change: impl FnOnce(&mut RunQueue) -> R) -> R {
+    let mut queue = IrqSpinLock::lock_here(&RUN_QUEUE);
+    watchdog::note_progress(queue.preempt());
     change(queue.get_or_insert_with(|| RunQueue::new(local::cpu_number())))
 }
 
@@ -131,6 +139,7 @@ impl RunQueue {
     fn new(cpu: u32) -> Self {
         Self {
             cpu,
+            load: PerCpu::of(&LOAD, cpu),
             ready: RBTree::new(RunAdapter::NEW),
             timers: RBTree::new(TimerAdapter::NEW),
             current: None,
@@ -162,18 +171,15 @@ impl RunQueue {
         self.current.as_ref().is_some_and(|current| self.is_idle(current))
     }
 
-    fn load(&self) -> Option<&'static AtomicU32> {
-        PerCpu::of(&LOAD, self.cpu)
-    }
-
     /// Notes that `change` tasks became runnable here.
     pub(crate) fn change_load(&self, change: i32) {
-        if let Some(load) = self.load() {
+        if let Some(load) = self.load {
             load.fetch_add(change as u32, Ordering::Relaxed);
         }
     }
 
     /// Puts a runnable task among those that wait. It must be in no queue.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, task: Arc<Task>) {
         if task.policy().is_real_time() && !task.keeps_turn.swap(false, Ordering::Relaxed) {
             self.next_turn += 1;
@@ -194,7 +200,10 @@ impl RunQueue {
     /// had, but not long ago, so that it does not keep the CPU for all the time it missed.
     pub(crate) fn settle(&self, task: &Task) {
         let earliest = self.virtual_time.saturating_sub(WAKE_UP_GRANULARITY_NS);
-        task.virtual_time.fetch_max(earliest, Ordering::Relaxed);
+        // It runs nowhere, so nobody else changes it.
+        if task.virtual_time.load(Ordering::Relaxed) < earliest {
+            task.virtual_time.store(earliest, Ordering::Relaxed);
+        }
     }
 
     /// Charges the current task for the time since the last look.
@@ -331,6 +340,7 @@ impl RunQueue {
     }
 
     /// Adds a runnable task that is in no queue; true if this CPU should look at its queue.
+    #[inline]
     pub(crate) fn add(&mut self, task: Arc<Task>) -> bool {
         self.settle(&task);
         let takes_cpu = self.takes_cpu(&task);
@@ -372,9 +382,9 @@ pub(crate) fn bury_current(task: &Task) {
 }
 
 /// Takes [`block_current`] back, if nobody has yet.
-pub(crate) fn unblock_current(task: &Arc<Task>) {
-    if task.state() == State::Runnable && !task.timer_link.is_linked() {
-        return;
+#[inline]
+pub(crate) fn unblock_current(task: &Task) {
+    if task.state() != State::Runnable || task.timer_link.is_linked() {
+        with_queue(|queue| queue.make_runnable(task));
     }
-    with_queue(|queue| queue.make_runnable(task));
 }
