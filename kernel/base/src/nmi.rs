@@ -6,7 +6,7 @@
 //! have been interrupted in the middle of printing.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::{interrupts, local};
 use arch::irqchip::lapic;
@@ -29,8 +29,10 @@ const ANSWERED: u32 = 3;
 /// The answer has been printed: go on.
 const PRINTED: u32 = 4;
 
-/// Nanoseconds that a CPU may take to answer, and that it waits for being printed.
-const ANSWER_NS: u64 = 100_000_000;
+/// Nanoseconds that the CPUs may take to answer, all together: an emulated CPU answers when
+/// its host lets it run.
+const ANSWER_NS: u64 = 2_000_000_000;
+/// Nanoseconds that a CPU waits for being printed.
 const PRINT_NS: u64 = 1_000_000_000;
 
 /// Where a CPU was.
@@ -85,53 +87,81 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
         interrupts::halt_forever();
     }
     let begin = time::now_ns();
-    while state.load(Ordering::Acquire) != PRINTED
+    while state.load(Ordering::Acquire) == ANSWERED
         && time::now_ns().saturating_sub(begin) < PRINT_NS
     {
         interrupts::spin_hint();
     }
-    state.store(NOTHING, Ordering::Release);
+    // Not if a panic asks meanwhile: its NMI comes when this one ends.
+    for ended in [PRINTED, ANSWERED] {
+        let _ = state.compare_exchange(ended, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+    }
 }
 
-/// Asks `cpu` and prints where it is.
-fn ask(cpu: u32, what: u32) {
-    let (Some(state), Some(place)) = (PerCpu::of(&STATE, cpu), PerCpu::of(&PLACE, cpu)) else {
-        return;
-    };
-    let Some(apic_id) = smp::apic_id(cpu) else { return };
-    state.store(what, Ordering::Release);
-    let mut answered = lapic::send_nmi(apic_id).is_ok();
+/// Asks all other CPUs, which answer side by side, and prints where each is. The caller
+/// stays on its CPU.
+fn ask_others(what: u32) {
+    let others = smp::online().without(CpuSet::one(local::cpu_number()));
+    let mut asked = CpuSet::EMPTY;
+    for cpu in others.iter() {
+        let (Some(state), Some(apic_id)) = (PerCpu::of(&STATE, cpu), smp::apic_id(cpu)) else {
+            continue;
+        };
+        state.store(what, Ordering::Release);
+        if lapic::send_nmi(apic_id).is_ok() {
+            asked = asked.or(CpuSet::one(cpu));
+        }
+    }
+    let has_answered =
+        |cpu| PerCpu::of(&STATE, cpu).is_none_or(|state| state.load(Ordering::Acquire) == ANSWERED);
     let begin = time::now_ns();
-    while answered && state.load(Ordering::Acquire) != ANSWERED {
-        answered = time::now_ns().saturating_sub(begin) < ANSWER_NS;
+    while !asked.iter().all(has_answered) && time::now_ns().saturating_sub(begin) < ANSWER_NS {
         interrupts::spin_hint();
     }
     if what == STOP {
-        // It may have stopped in the middle of printing.
+        // One may have stopped in the middle of printing.
         console::break_lock();
     }
+    for cpu in others.iter() {
+        print(cpu, what);
+    }
+}
+
+/// Prints where a CPU is that was asked for `what`, and lets it go on.
+fn print(cpu: u32, what: u32) {
+    let (Some(state), Some(place)) = (PerCpu::of(&STATE, cpu), PerCpu::of(&PLACE, cpu)) else {
+        return;
+    };
+    let answered = state.load(Ordering::Acquire) == ANSWERED;
     let shown = place.try_lock().and_then(|mut slot| slot.take());
     match shown.filter(|_| answered) {
         Some(place) => println!("CPU {cpu}:{place}"),
         None => println!("CPU {cpu}: does not answer"),
     }
     if what == SHOW {
-        state.store(PRINTED, Ordering::Release);
+        // Withdrawn, if it comes too late; a panic's request stays.
+        for (from, to) in [(ANSWERED, PRINTED), (SHOW, NOTHING)] {
+            let _ = state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        }
     }
 }
 
-fn others() -> impl Iterator<Item = u32> {
-    smp::online().without(CpuSet::one(local::cpu_number())).iter()
-}
-
-/// Prints where every other CPU is. They wait meanwhile. One caller at a time.
-pub fn show_others() {
-    static ONE: IrqSpinLock<()> = IrqSpinLock::new("backtraces of all CPUs", ());
-    let Some(_one) = ONE.try_lock() else { return };
-    others().for_each(|cpu| ask(cpu, SHOW));
+/// Prints where every CPU is, this one first. They wait meanwhile. One caller at a time:
+/// another one prints nothing.
+pub fn show_all() {
+    static BUSY: AtomicBool = AtomicBool::new(false);
+    if BUSY.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    // No lock: printing takes long, and interrupts stay on.
+    let stay = preempt::disable();
+    println!("CPU {}:\n{}", local::cpu_number(), Backtrace::here());
+    ask_others(SHOW);
+    drop(stay);
+    BUSY.store(false, Ordering::Release);
 }
 
 /// For a panic: stops every other CPU and prints where it was.
 pub(crate) fn stop_others() {
-    others().for_each(|cpu| ask(cpu, STOP));
+    ask_others(STOP);
 }
