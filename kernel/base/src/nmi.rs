@@ -1,9 +1,8 @@
 //! What CPUs are told by NMI, which reaches them whatever they do: to show where they are,
 //! or to stop because another one panics.
 //!
-//! The CPU that is told puts a backtrace into a per-CPU place and waits (or stops), so that
-//! its stack stays as it is while the one that asked prints. It prints nothing itself: it may
-//! have been interrupted in the middle of printing.
+//! The CPU that is told notes its backtrace in a per-CPU place, and goes on or stops. It
+//! prints nothing itself: it may have been interrupted in the middle of printing.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -12,7 +11,7 @@ use arch::cpu::{interrupts, local};
 use arch::irqchip::lapic;
 use arch::trap::TrapFrame;
 
-use crate::backtrace::Backtrace;
+use crate::backtrace::{Backtrace, Taken};
 use crate::cpu_set::CpuSet;
 use crate::percpu::PerCpu;
 use crate::sync::IrqSpinLock;
@@ -20,25 +19,21 @@ use crate::{console, preempt, println, smp, time};
 
 /// Nothing asked, or answered.
 const NOTHING: u32 = 0;
-/// Asked: show a backtrace and go on when it has been printed.
+/// Asked: note a backtrace.
 const SHOW: u32 = 1;
-/// Asked: show a backtrace and stop for good.
+/// Asked: note a backtrace and stop for good.
 const STOP: u32 = 2;
 /// The answer is there.
 const ANSWERED: u32 = 3;
-/// The answer has been printed: go on.
-const PRINTED: u32 = 4;
 
 /// Nanoseconds that the CPUs may take to answer, all together: an emulated CPU answers when
 /// its host lets it run.
 const ANSWER_NS: u64 = 2_000_000_000;
-/// Nanoseconds that a CPU waits for being printed.
-const PRINT_NS: u64 = 1_000_000_000;
 
 /// Where a CPU was.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Place {
-    Kernel(Backtrace),
+    Kernel(Taken),
     User { ip: u64 },
 }
 
@@ -76,25 +71,16 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     let place = if frame.from_user() {
         Place::User { ip: frame.rip }
     } else {
-        Place::Kernel(Backtrace::of_trap(frame))
+        Place::Kernel(Backtrace::of_trap(frame).taken())
     };
     // Only the CPU that asked takes it too, and not before the answer.
     if let Some(mut slot) = PLACE.get(&stay).try_lock() {
         *slot = Some(place);
     }
-    state.store(ANSWERED, Ordering::Release);
+    // Not if a panic asks meanwhile: its NMI comes when this one ends.
+    let _ = state.compare_exchange(asked, ANSWERED, Ordering::AcqRel, Ordering::Acquire);
     if asked == STOP {
         interrupts::halt_forever();
-    }
-    let begin = time::now_ns();
-    while state.load(Ordering::Acquire) == ANSWERED
-        && time::now_ns().saturating_sub(begin) < PRINT_NS
-    {
-        interrupts::spin_hint();
-    }
-    // Not if a panic asks meanwhile: its NMI comes when this one ends.
-    for ended in [PRINTED, ANSWERED] {
-        let _ = state.compare_exchange(ended, NOTHING, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 
@@ -123,12 +109,12 @@ fn ask_others(what: u32) {
         console::break_lock();
     }
     for cpu in others.iter() {
-        print(cpu, what);
+        print(cpu);
     }
 }
 
-/// Prints where a CPU is that was asked for `what`, and lets it go on.
-fn print(cpu: u32, what: u32) {
+/// Prints where a CPU was when it answered.
+fn print(cpu: u32) {
     let (Some(state), Some(place)) = (PerCpu::of(&STATE, cpu), PerCpu::of(&PLACE, cpu)) else {
         return;
     };
@@ -138,16 +124,12 @@ fn print(cpu: u32, what: u32) {
         Some(place) => println!("CPU {cpu}:{place}"),
         None => println!("CPU {cpu}: does not answer"),
     }
-    if what == SHOW {
-        // Withdrawn, if it comes too late; a panic's request stays.
-        for (from, to) in [(ANSWERED, PRINTED), (SHOW, NOTHING)] {
-            let _ = state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
-        }
-    }
+    // Withdrawn, if it would come too late; a panic's request stays.
+    let _ = state.compare_exchange(SHOW, NOTHING, Ordering::AcqRel, Ordering::Acquire);
 }
 
-/// Prints where every CPU is, this one first. They wait meanwhile. One caller at a time:
-/// another one prints nothing.
+/// Prints where every CPU is, this one first. One caller at a time: another one prints
+/// nothing.
 pub fn show_all() {
     static BUSY: AtomicBool = AtomicBool::new(false);
     if BUSY.swap(true, Ordering::AcqRel) {

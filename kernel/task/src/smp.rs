@@ -41,6 +41,8 @@ enum StartError {
     NotSent(IpiError),
     /// It does not run the kernel's code.
     NotStarted,
+    /// It has begun, but does not come to the kernel's code.
+    Stuck,
     /// It has begun, but does not get ready.
     NotReady,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for StartError {
             Self::NoMemory => f.write_str("no memory for its stack and variables"),
             Self::NotSent(error) => write!(f, "it cannot be reached: {error}"),
             Self::NotStarted => write!(f, "it did not start in {PATIENCE_S} s"),
+            Self::Stuck => f.write_str("it hangs in its first instructions"),
             Self::NotReady => write!(f, "it began to run, but was not ready in {PATIENCE_S} s"),
         }
     }
@@ -60,7 +63,7 @@ impl fmt::Display for StartError {
 /// their numbers; the boot CPU's own id is passed over. Returns how many CPUs run then. A CPU
 /// that does not come up is reported and left out.
 pub fn start(apic_ids: impl Iterator<Item = u32>) -> u32 {
-    let page = match StartPage::prepare() {
+    let mut page = match StartPage::prepare() {
         Ok(page) => page,
         Err(error) => {
             log::error!("smp: no page to start CPUs with: {error}");
@@ -69,14 +72,18 @@ pub fn start(apic_ids: impl Iterator<Item = u32>) -> u32 {
     };
     FEATURES.call_once(features);
     let me = lapic::id();
-    // A CPU that is left out keeps its number: its area and its stack may be in use yet.
+    // A CPU that is left out keeps its number, for it may have an area.
     for (next, apic_id) in (1..).zip(apic_ids.filter(|&id| id != me)) {
         if next as usize >= local::MAX_CPUS {
             log::warn!("smp: more CPUs than {}: the rest stay out", local::MAX_CPUS);
             break;
         }
-        if let Err(error) = start_one(&page, next, apic_id) {
-            log::error!("smp: CPU {next} with APIC id {apic_id} is left out: {error}");
+        let Err(error) = start_one(&mut page, next, apic_id) else { continue };
+        log::error!("smp: CPU {next} with APIC id {apic_id} is left out: {error}");
+        if error == StartError::Stuck {
+            log::error!("smp: it has the page that CPUs start with: the rest stay out");
+            core::mem::forget(page);
+            break;
         }
     }
     if OUT_OF_STEP.load(Ordering::Acquire) {
@@ -86,25 +93,28 @@ pub fn start(apic_ids: impl Iterator<Item = u32>) -> u32 {
 }
 
 /// Starts CPU number `cpu`.
-fn start_one(page: &StartPage, cpu: u32, apic_id: u32) -> Result<(), StartError> {
+fn start_one(page: &mut StartPage, cpu: u32, apic_id: u32) -> Result<(), StartError> {
     memory::prepare_cpu_area(cpu).map_err(|_| StartError::NoMemory)?;
     let stack = KernelStack::allocate().map_err(|_| StartError::NoMemory)?;
     let top = stack.top().as_u64();
     let idle = Task::new(&format!("idle/{cpu}"), Some(stack));
     *STARTING.lock() = Some((cpu, idle.clone()));
-    // SAFETY: the CPU before has left the page, or was sent INIT, which holds it. The stack
-    // is the idle task's, which is kept below if the CPU does not come.
+    // SAFETY: the CPU before has left the page, or the page was withdrawn before it came: see
+    // below. The stack is the idle task's, which is kept if a CPU may use it.
     let vector = unsafe { page.fill(top, run, cpu.into()) };
-    let started = bring_up(cpu, apic_id, vector);
-    if let Err(error) = started {
-        if error != StartError::NotReady {
-            // It stays in its reset state. One that has begun may hold a lock: it is left
-            // alone, and counts when it gets ready.
-            let _ = lapic::send_init(apic_id);
+    let error = match bring_up(cpu, apic_id, vector) {
+        // It may hold a lock: it is left alone, and counts when it gets ready.
+        Err(StartError::NotReady) => StartError::NotReady,
+        Err(error) if page.withdraw() => {
+            *STARTING.lock() = None;
+            let _ = lapic::send_init(apic_id); // it would not get far
+            return Err(error);
         }
-        core::mem::forget(idle);
-    }
-    started
+        Err(_) => StartError::Stuck,
+        Ok(()) => return Ok(()),
+    };
+    core::mem::forget(idle);
+    Err(error)
 }
 
 /// Sends a CPU what starts it, and waits until it is ready.
