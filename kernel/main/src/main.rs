@@ -82,6 +82,10 @@ fn boot(loader: LoaderInformation) -> ! {
     // What the firmware's tables say of the machine: CPUs, interrupt controllers, timers.
     let platform = drivers::acpi::init(&data);
     banner::log_platform(platform);
+    if platform.avoid_x2apic {
+        log::info!("ACPI: the firmware asks not to use x2APIC mode");
+        arch::irqchip::lapic::avoid_x2apic();
+    }
 
     // The clock again, and for good: checked against the HPET and the 8254, or the HPET.
     match base::time::choice::choose(drivers::acpi::start_hpet(platform)) {

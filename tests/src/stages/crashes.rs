@@ -203,7 +203,7 @@ fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
     }
     // The first panic's report had not come to its place and backtrace.
     if !matches!(name, "double-panic" | "triple-panic") {
-        machine.expect_written(&["on CPU 0 in task 'shell' (task 1)\n"])?;
+        machine.expect_written(&["\non CPU ", " in task 'shell' (task 1)\n"])?;
         machine.expect_written(&BACKTRACE)?;
     }
     Ok(())

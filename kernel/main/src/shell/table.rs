@@ -60,7 +60,7 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "backtrace",
         usage: "[TASK|all]",
         summary: "print the backtrace of the shell, of a sleeping task, or of all CPUs",
-        help: "TASK is a number that `tasks` shows, or a name. `all` stops the other CPUs by NMI for a moment.",
+        help: "TASK is a number that `tasks` shows, or a name. `all` asks the other CPUs by NMI, whatever they do.",
         arguments: Arguments::First(tasks::names),
         run: tasks::backtrace,
     },

@@ -96,9 +96,7 @@ pub(in crate::shell) fn backtrace(_: &mut Context<'_>, arguments: &[String]) -> 
         return Ok(());
     };
     if wanted == "all" {
-        println!("CPU {}:", arch::cpu::local::cpu_number());
-        print!("{}", Backtrace::here());
-        base::nmi::show_others();
+        base::nmi::show_all();
         return Ok(());
     }
     let all = task::tasks();
