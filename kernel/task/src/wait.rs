@@ -197,7 +197,9 @@ mod tests {
         let task = current().expect("a test is a task");
         assert!(task.set_affinity(CpuSet::one(task.cpu())), "it runs there");
         let waker = spawn("waker", || QUEUE.wake_one()).expect("memory for a task");
-        // The waker runs at the first moment inside `enter` that allows it.
+        // The waker, which this puts in front, runs at the first moment inside `enter` that
+        // allows it.
+        task.virtual_time.fetch_add(10_000_000, Ordering::Relaxed);
         task.set_pending(RESCHEDULE);
         QUEUE.enter(&task, None);
         let will_be_woken = task.state() == State::Runnable || task.wait_link.is_linked();

@@ -9,7 +9,8 @@
 //!
 //! A task stays with its CPU while it is the current one, while the CPU is still switching
 //! away from it (`left`), and while it is blocked; a runnable one that waits may be moved
-//! (`balance.rs`).
+//! (`balance.rs`). While it is moved it is in no queue, and may end up in one whose CPU has
+//! meanwhile been forbidden to it: whoever chooses it there sends it on (`switch.rs`).
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -148,10 +149,6 @@ impl RunQueue {
         self.idle.as_ref().is_some_and(|idle| core::ptr::eq(idle.as_ref(), task))
     }
 
-    pub(crate) fn runs_idle(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| self.is_idle(current))
-    }
-
     fn load(&self) -> Option<&'static AtomicU32> {
         PerCpu::of(&LOAD, self.cpu)
     }
@@ -185,6 +182,22 @@ impl RunQueue {
     pub(crate) fn settle(&self, task: &Task) {
         let earliest = self.virtual_time.saturating_sub(WAKE_UP_GRANULARITY_NS);
         task.virtual_time.fetch_max(earliest, Ordering::Relaxed);
+    }
+
+    /// Called when a task leaves this queue for another one. Virtual times of two CPUs have
+    /// nothing to do with each other: on its way it keeps how far ahead it is, and so is no
+    /// better or worse off where it arrives.
+    pub(crate) fn depart(&self, task: &Task) {
+        let ahead = task.virtual_time.load(Ordering::Relaxed).wrapping_sub(self.virtual_time);
+        task.virtual_time.store(ahead, Ordering::Relaxed);
+    }
+
+    /// Adds a task that has departed from another queue, or from this one; as [`Self::add`].
+    pub(crate) fn arrive(&mut self, task: Arc<Task>) -> bool {
+        let ahead = task.virtual_time.load(Ordering::Relaxed) as i64;
+        let mine = self.virtual_time.saturating_add_signed(ahead);
+        task.virtual_time.store(mine, Ordering::Relaxed);
+        self.add(task)
     }
 
     /// Charges the current task for the time since the last look.
@@ -224,8 +237,11 @@ impl RunQueue {
     /// end of the slice if somebody waits for the CPU. On this queue's CPU only.
     pub(crate) fn set_alarm(&mut self) {
         let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
-        let slice_end =
-            (!self.ready.is_empty() && !self.runs_idle()).then_some(self.slice_start + SLICE_NS);
+        // A task that is to let others run already needs no bell: it would ring without end
+        // while preemption is off. The switch sets the alarm again.
+        let leaves = |task: &Arc<Task>| self.is_idle(task) || task.pending() & RESCHEDULE != 0;
+        let has_slice = !self.ready.is_empty() && !self.current.as_ref().is_some_and(leaves);
+        let slice_end = has_slice.then_some(self.slice_start + SLICE_NS);
         let due = match (deadline, slice_end) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -283,7 +299,6 @@ impl RunQueue {
             // It keeps the CPU: another slice.
             self.slice_start = now;
         }
-        // The switch sets the alarm again.
         self.set_alarm();
         !self.ready.is_empty()
     }
@@ -348,5 +363,11 @@ pub(crate) fn bury_current(task: &Task) {
 
 /// Takes [`block_current`] back.
 pub(crate) fn unblock_current(task: &Arc<Task>) {
-    with_queue(|queue| queue.make_runnable(task));
+    with_queue(|queue| {
+        queue.make_runnable(task);
+        // A task that called itself blocked could not be sent away.
+        if !task.affinity().contains(queue.cpu) {
+            task.set_pending(RESCHEDULE);
+        }
+    });
 }
