@@ -4,15 +4,17 @@
 //! The CPU that is told notes its backtrace in a per-CPU place, and goes on or stops. It
 //! prints nothing itself: it may have been interrupted in the middle of printing.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::{interrupts, local};
 use arch::irqchip::lapic;
 use arch::trap::TrapFrame;
+use arrayvec::ArrayString;
 
 use crate::backtrace::{Backtrace, Taken};
 use crate::cpu_set::CpuSet;
+use crate::panic::CurrentTask;
 use crate::percpu::PerCpu;
 use crate::sync::IrqSpinLock;
 use crate::{console, preempt, println, smp, time};
@@ -30,18 +32,26 @@ const ANSWERED: u32 = 3;
 /// its host lets it run.
 const ANSWER_NS: u64 = 2_000_000_000;
 
-/// Where a CPU was.
+/// What a CPU did.
 #[derive(Clone, Debug)]
-enum Place {
+struct Place {
+    task: ArrayString<64>,
+    at: At,
+}
+
+/// Where it was.
+#[derive(Clone, Debug)]
+enum At {
     Kernel(Taken),
     User { ip: u64 },
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kernel(backtrace) => write!(f, "\n{backtrace}"),
-            Self::User { ip } => writeln!(f, " in user mode at {ip:#x}"),
+        write!(f, "in task {}", self.task)?;
+        match &self.at {
+            At::Kernel(backtrace) => write!(f, ":\n{backtrace}"),
+            At::User { ip } => writeln!(f, ", in user mode at {ip:#x}"),
         }
     }
 }
@@ -68,11 +78,14 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     if asked != SHOW && asked != STOP {
         return;
     }
-    let place = if frame.from_user() {
-        Place::User { ip: frame.rip }
+    let at = if frame.from_user() {
+        At::User { ip: frame.rip }
     } else {
-        Place::Kernel(Backtrace::of_trap(frame).taken())
+        At::Kernel(Backtrace::of_trap(frame).taken())
     };
+    let mut task = ArrayString::new();
+    let _ = write!(task, "{CurrentTask}"); // a name that is too long is cut
+    let place = Place { task, at };
     // Only the CPU that asked takes it too, and not before the answer.
     if let Some(mut slot) = PLACE.get(&stay).try_lock() {
         *slot = Some(place);
@@ -84,10 +97,10 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     }
 }
 
-/// Asks all other CPUs, which answer side by side, and prints where each is. The caller
-/// stays on its CPU.
-fn ask_others(what: u32) {
-    let others = smp::online().without(CpuSet::one(local::cpu_number()));
+/// Asks the other CPUs of `cpus`, which answer side by side, and prints where each is. The
+/// caller stays on its CPU.
+fn ask(cpus: CpuSet, what: u32) {
+    let others = smp::online().and(cpus).without(CpuSet::one(local::cpu_number()));
     let mut asked = CpuSet::EMPTY;
     for cpu in others.iter() {
         let (Some(state), Some(apic_id)) = (PerCpu::of(&STATE, cpu), smp::apic_id(cpu)) else {
@@ -121,29 +134,34 @@ fn print(cpu: u32) {
     let answered = state.load(Ordering::Acquire) == ANSWERED;
     let shown = place.try_lock().and_then(|mut slot| slot.take());
     match shown.filter(|_| answered) {
-        Some(place) => println!("CPU {cpu}:{place}"),
+        Some(place) => println!("CPU {cpu}, {place}"),
         None => println!("CPU {cpu}: does not answer"),
     }
     // Withdrawn, if it would come too late; a panic's request stays.
     let _ = state.compare_exchange(SHOW, NOTHING, Ordering::AcqRel, Ordering::Acquire);
 }
 
-/// Prints where every CPU is, this one first. One caller at a time: another one prints
-/// nothing.
-pub fn show_all() {
-    static BUSY: AtomicBool = AtomicBool::new(false);
+/// There is one answer per CPU.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Prints where the others of `cpus` are, and before them this one, if it is among them. One
+/// caller at a time: another one prints nothing.
+pub fn show(cpus: CpuSet) {
     if BUSY.swap(true, Ordering::AcqRel) {
         return;
     }
-    // No lock: printing takes long, and interrupts stay on.
+    // No lock: printing takes long, and interrupts stay as they are.
     let stay = preempt::disable();
-    println!("CPU {}:\n{}", local::cpu_number(), Backtrace::here());
-    ask_others(SHOW);
+    let me = local::cpu_number();
+    if cpus.contains(me) {
+        println!("CPU {me}, in task {CurrentTask}:\n{}", Backtrace::here());
+    }
+    ask(cpus, SHOW);
     drop(stay);
     BUSY.store(false, Ordering::Release);
 }
 
 /// For a panic: stops every other CPU and prints where it was.
 pub(crate) fn stop_others() {
-    ask_others(STOP);
+    ask(CpuSet::ALL, STOP);
 }

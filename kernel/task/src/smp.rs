@@ -179,6 +179,7 @@ fn run(cpu: u64) -> ! {
     timer::init_secondary();
     base::irq::init_local_pins();
     sched::adopt_idle(idle);
+    sched::queue::with_queue(sched::queue::RunQueue::set_alarm);
     check_clock();
     smp::set_online();
     sched::become_idle()

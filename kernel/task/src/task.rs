@@ -159,6 +159,12 @@ impl Task {
         }
     }
 
+    /// Calls the task, the current one, blocked. Whoever makes its condition true after this
+    /// sees that it is; whoever did before is seen by its next look.
+    pub(crate) fn block(&self) {
+        self.state.swap(State::Blocked as u8, Ordering::SeqCst);
+    }
+
     /// Under the lock of the task's run queue only.
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Ordering::Release);

@@ -96,7 +96,8 @@ impl WaitQueue {
             };
             sched::unblock_current(&task);
             self.remove(&task);
-            if let Some(outcome) = outcome {
+            // After a wake-up first without going back into the queue: mostly it is true.
+            if let Some(outcome) = outcome.or_else(|| ready().map(Ok)) {
                 return outcome;
             }
         }
@@ -114,6 +115,10 @@ impl WaitQueue {
     }
 
     fn remove(&self, task: &Task) {
+        // Only the task itself puts itself there, so it stays out once it is.
+        if !task.wait_link.is_linked() {
+            return;
+        }
         let mut waiters = self.waiters.lock();
         let Some(waiters) = waiters.as_mut().filter(|_| task.wait_link.is_linked()) else {
             return;

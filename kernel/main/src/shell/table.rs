@@ -90,10 +90,11 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "tasks",
-        usage: "",
+        usage: "[cost]",
         summary: "list all tasks",
-        help: "The time is what a task has had on a CPU until its last switch.",
-        arguments: Arguments::None,
+        help: "The time is what a task has had on a CPU until its last switch. With `cost`: how \
+               long it takes to wake another task, let it run and be woken by it.",
+        arguments: Arguments::First(tasks::words),
         run: tasks::tasks,
     },
     Command {

@@ -31,6 +31,7 @@ pub(crate) fn set_idle(cpu: u32, idle: bool) {
 
 /// Chooses a CPU for a runnable task that is in no queue: where it was if that is idle, else
 /// an idle one, else where it was, else the least busy that it may use.
+#[inline(always)]
 fn choose_cpu(task: &Task) -> u32 {
     let allowed = task.affinity().and(smp::online());
     let before = task.cpu.load(Ordering::Relaxed);
@@ -58,37 +59,49 @@ fn send(task: Arc<Task>, cpu: u32) {
     }
 }
 
-/// Where a task of `queue` that was just made runnable is to go: `None` if it stays, because
-/// its CPU is not done with it.
-fn destination(queue: &mut RunQueue, task: &Arc<Task>) -> Option<u32> {
+/// What is left to do for a task that was just made runnable, when its queue is free again.
+enum Rest {
+    Nothing,
+    /// Its CPU, another one, is to look at its queue.
+    Tell(u32),
+    /// It is in no queue, and goes to the one of this CPU.
+    Send(u32),
+}
+
+/// Puts a task of `queue` that was just made runnable into it if it is to run there: also
+/// if its CPU is not done with it yet.
+fn settle_woken(queue: &mut RunQueue, task: &Arc<Task>) -> Rest {
     if queue.is_current(task) || task.run_link.is_linked() {
-        return None;
+        return Rest::Nothing;
     }
-    if queue.is_left(task) {
-        queue.add(task.clone());
-        return None;
+    if !queue.is_left(task) {
+        let cpu = choose_cpu(task);
+        if cpu != queue.cpu {
+            task.cpu.store(cpu, Ordering::Release);
+            return Rest::Send(cpu);
+        }
     }
-    let cpu = choose_cpu(task);
-    task.cpu.store(cpu, Ordering::Release);
-    Some(cpu)
+    let look = queue.add(task.clone());
+    if look && queue.cpu != local::cpu_number() { Rest::Tell(queue.cpu) } else { Rest::Nothing }
 }
 
 /// Wakes a task if it is blocked; whether it was. May be called from interrupt handlers.
 pub(crate) fn wake(task: &Arc<Task>) -> bool {
-    let _stay = preempt::disable();
-    let (was_blocked, to) = with_queue_of_task(task, |queue| {
+    let rest = with_queue_of_task(task, |queue| {
         if task.state() != State::Blocked {
-            return (false, None);
+            return None;
         }
         queue.make_runnable(task);
-        (true, destination(queue, task))
-    })
-    .unwrap_or((false, None));
-    // Nobody else touches it now: it is runnable, and in no queue.
-    if let Some(cpu) = to {
-        send(task.clone(), cpu);
+        Some(settle_woken(queue, task))
+    });
+    match rest.flatten() {
+        None => return false,
+        Some(Rest::Nothing) => {}
+        Some(Rest::Tell(cpu)) => smp::request(cpu, smp::RESCHEDULE),
+        // Nobody else touches it now: it is runnable, and in no queue.
+        Some(Rest::Send(cpu)) => send(task.clone(), cpu),
     }
-    was_blocked
+    true
 }
 
 /// Makes a task look at its pending work soon, if it runs on another CPU.
@@ -104,7 +117,7 @@ pub(crate) fn kick(task: &Task) {
 /// Another CPU has put something into this CPU's queue, or has set a bit of the running
 /// task's pending word: the end of the interrupt looks at that.
 pub(crate) fn on_request() {
-    with_queue(RunQueue::set_alarm);
+    with_queue(RunQueue::alarm_at_slice_end);
 }
 
 /// Whether a waiting task of `queue` may go to `cpu`. One that still calls itself blocked has
@@ -151,8 +164,11 @@ pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
 pub(crate) fn balance(now: u64) {
     let me = local::cpu_number();
     let idle = IDLE.load();
+    let can_help =
+        |cpu: &u32| with_queue(|queue| queue.ready.iter().any(|task| may_move(queue, task, *cpu)));
     if load_of(me) >= 2
-        && let Some(cpu) = idle.iter().find(|&cpu| IDLE.remove(cpu))
+        && let Some(cpu) = idle.iter().find(can_help)
+        && IDLE.remove(cpu)
     {
         smp::request(cpu, smp::RESCHEDULE);
         let _ = with_queue_of(cpu, |queue| {

@@ -11,7 +11,9 @@ use memory::shootdown;
 
 use super::balance::{self, set_idle, steal};
 use super::policy::Policy;
-use super::queue::{RunQueue, bury_current, with_queue, with_queue_of_task};
+use super::queue::{
+    RunQueue, bury_current, with_queue, with_queue_in_scheduler, with_queue_of_task,
+};
 use crate::task::{State, Task, current};
 
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
@@ -96,7 +98,8 @@ fn put_back(queue: &mut RunQueue, old: &Arc<Task>, reason: Reason, slice_left: b
     queue.insert(old.clone());
 }
 
-/// Chooses who runs next. `look_elsewhere`: says so if it would be the idle task.
+/// Chooses who runs next; called at one place only. `look_elsewhere`: says so if it would be the idle task.
+#[inline]
 fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice {
     let Some(old) = queue.current.clone() else { return Choice::Stay };
     old.clear_pending(RESCHEDULE);
@@ -112,7 +115,6 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
         }
         set_idle(queue.cpu, true);
         if is_idle {
-            queue.set_alarm();
             return Choice::Stay;
         }
     }
@@ -133,7 +135,7 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
         set_idle(queue.cpu, false);
     }
     queue.current = Some(next.clone());
-    queue.set_alarm();
+    queue.alarm_at_slice_end();
     if Arc::ptr_eq(&old, &next) {
         return Choice::Stay;
     }
@@ -170,19 +172,26 @@ pub(crate) fn might_sleep() {
 fn leave_cpu(reason: Reason) {
     might_sleep();
     let were_enabled = interrupts::save_and_disable();
-    let mut choice = with_queue(|queue| choose(queue, reason, true));
-    if let Choice::Nothing = choice {
-        if let Some(task) = steal(2) {
-            with_queue(|queue| queue.add(task));
+    let mut look_elsewhere = true;
+    loop {
+        match with_queue_in_scheduler(|queue| choose(queue, reason, look_elsewhere)) {
+            Choice::Stay => break,
+            Choice::Switch(old, next) => {
+                switch(old, next);
+                break;
+            }
+            Choice::Nothing => {
+                if let Some(task) = steal(2) {
+                    with_queue(|queue| queue.add(task));
+                }
+                look_elsewhere = false;
+            }
         }
-        choice = with_queue(|queue| choose(queue, reason, false));
-    }
-    if let Choice::Switch(old, next) = choice {
-        switch(old, next);
     }
     interrupts::restore(were_enabled);
 }
 
+#[inline]
 fn switch(old: Arc<Task>, next: Arc<Task>) {
     if old.data.get().is_some()
         && let Some(fpu) = old.fpu.lock().as_mut()
@@ -191,13 +200,16 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
     }
     match next.data.get() {
         Some(data) => {
-            shootdown::set_lazy(false);
+            if old.data.get().is_none() {
+                shootdown::set_lazy(false);
+            }
             data.enter_address_space();
             if let Some(fpu) = next.fpu.lock().as_ref() {
                 fpu.restore();
             }
         }
-        None => shootdown::set_lazy(true),
+        None if old.data.get().is_some() => shootdown::set_lazy(true),
+        None => {}
     }
     set_current(&next);
     let save = old.saved_sp.as_ptr();
@@ -216,6 +228,7 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
 /// First thing on the new stack: lets go of the task that was left, which may be woken,
 /// moved and run elsewhere from now on. If it was dead, its stack goes with the last
 /// reference. If it may not run on this CPU any more, sends it away.
+#[inline(always)]
 pub(crate) fn finish_switch() {
     let (left, exiled) = with_queue(|queue| {
         let Some(left) = queue.left.take() else { return (None, false) };
