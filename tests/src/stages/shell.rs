@@ -53,7 +53,7 @@ const COMMANDS: [(&str, &[&str]); 41] = [
             "stack_start",
         ],
     ),
-    ("backtrace idle", &["task 0, idle:", "0xffffffff80"]),
+    ("backtrace idle/0", &["task 0, idle/0:", "0xffffffff80"]),
     ("backtrace all", &["CPU 0, in task '", ":\n  0xffffffff80"]),
     ("backtrace 4711", &["backtrace: no task 4711; see `tasks`"]),
     (
@@ -82,7 +82,7 @@ const COMMANDS: [(&str, &[&str]); 41] = [
             "image text r-x",
         ],
     ),
-    ("tasks", &["TASK", "idle", "shell", "running"]),
+    ("tasks", &["TASK", "idle/0", "shell", "running"]),
     ("ls", &["bin/", "broken/", "dev/", "etc/", "proc/", "sys/", "tmp/"]),
     ("ls /bin /etc", &["/bin:", "hello", "primes", "/etc:", "motd"]),
     ("ls /no/such", &["ls: /no/such: No such file or directory"]),
