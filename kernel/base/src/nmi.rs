@@ -97,10 +97,13 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     }
 }
 
-/// Asks the other CPUs of `cpus`, which answer side by side, and prints where each is. The
-/// caller stays on its CPU.
-fn ask(cpus: CpuSet, what: u32) {
-    let others = smp::online().and(cpus).without(CpuSet::one(local::cpu_number()));
+fn others() -> CpuSet {
+    smp::online().without(CpuSet::one(local::cpu_number()))
+}
+
+/// Asks other CPUs, which answer side by side, and prints where each is. The caller
+/// stays on its CPU.
+fn ask(others: CpuSet, what: u32) {
     let mut asked = CpuSet::EMPTY;
     for cpu in others.iter() {
         let (Some(state), Some(apic_id)) = (PerCpu::of(&STATE, cpu), smp::apic_id(cpu)) else {
@@ -141,27 +144,33 @@ fn print(cpu: u32) {
     let _ = state.compare_exchange(SHOW, NOTHING, Ordering::AcqRel, Ordering::Acquire);
 }
 
-/// There is one answer per CPU.
+/// Somebody asks; there is one answer per CPU. No lock: printing takes long, and interrupts
+/// stay on.
 static BUSY: AtomicBool = AtomicBool::new(false);
 
-/// Prints where the others of `cpus` are, and before them this one, if it is among them. One
-/// caller at a time: another one prints nothing.
-pub fn show(cpus: CpuSet) {
+/// Prints where `cpu`, another one, is. The caller stays on its CPU. Nothing if somebody
+/// asks already.
+pub(crate) fn show(cpu: u32) {
+    if !BUSY.swap(true, Ordering::AcqRel) {
+        ask(CpuSet::one(cpu), SHOW);
+        BUSY.store(false, Ordering::Release);
+    }
+}
+
+/// Prints where every CPU is, this one first. One caller at a time: another one prints
+/// nothing.
+pub fn show_all() {
     if BUSY.swap(true, Ordering::AcqRel) {
         return;
     }
-    // No lock: printing takes long, and interrupts stay as they are.
     let stay = preempt::disable();
-    let me = local::cpu_number();
-    if cpus.contains(me) {
-        println!("CPU {me}, in task {CurrentTask}:\n{}", Backtrace::here());
-    }
-    ask(cpus, SHOW);
+    println!("CPU {}, in task {CurrentTask}:\n{}", local::cpu_number(), Backtrace::here());
+    ask(others(), SHOW);
     drop(stay);
     BUSY.store(false, Ordering::Release);
 }
 
 /// For a panic: stops every other CPU and prints where it was.
 pub(crate) fn stop_others() {
-    ask(CpuSet::ALL, STOP);
+    ask(others(), STOP);
 }

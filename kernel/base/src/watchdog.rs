@@ -15,7 +15,6 @@ use arch::cpu::local;
 use arch::trap::TrapFrame;
 
 use crate::backtrace::Backtrace;
-use crate::cpu_set::CpuSet;
 use crate::panic::{self, CurrentTask};
 use crate::percpu::PerCpu;
 use crate::preempt::{self, PreemptGuard, RESCHEDULE};
@@ -117,7 +116,7 @@ pub(crate) fn look(frame: &TrapFrame) {
         if cpu == me {
             print!("CPU {cpu}, in task {CurrentTask}:\n{}", Backtrace::of_trap(frame));
         } else {
-            nmi::show(CpuSet::one(cpu));
+            nmi::show(cpu);
         }
     }
     // Where preemption is off now, the end of that is to count: with a lock that is taken

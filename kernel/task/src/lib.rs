@@ -28,5 +28,5 @@ pub use fpu::{load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard, held_mutexes, named_mutex};
 pub use sched::{Policy, SLICE_NS, become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use spawn::{exit, spawn, spawn_user};
-pub use task::{State, Task, TaskInfo, ThreadData, current, find, tasks, with_current};
-pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};
+pub use task::{State, Task, TaskInfo, ThreadData, current, find, is_killed, tasks, with_current};
+pub use wait::{WaitError, WaitOptions, WaitQueue, WaitReason, signal_pending, sleep, sleep_until};

@@ -21,7 +21,7 @@ impl RawMutex {
         Self {
             tag: Tag::new(name),
             locked: AtomicBool::new(false),
-            waiters: WaitQueue::new("mutex"),
+            waiters: WaitQueue::of("mutex", name),
         }
     }
 

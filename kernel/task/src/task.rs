@@ -20,7 +20,7 @@ use spin::Once;
 use crate::sched::Policy;
 use crate::sched::policy::Rank;
 use crate::sched::queue::with_queue_of_task;
-use crate::wait::WaitQueue;
+use crate::wait::{WaitError, WaitOptions, WaitQueue, WaitReason};
 
 /// Longest name of a task, in bytes; longer ones are cut.
 pub(crate) const NAME_BYTES: usize = 32;
@@ -55,12 +55,14 @@ pub struct Task {
     /// The word of pending work (`base::preempt`): the entry code looks at it.
     pub(crate) pending: AtomicU32,
     state: AtomicU8,
+    /// Set once the task was asked to end.
+    killed: AtomicBool,
     /// Set once the task's function has ended.
     pub(crate) ended: AtomicBool,
     /// Where [`Task::join`] waits.
     pub(crate) joiners: WaitQueue,
     /// What a blocked task waits for.
-    pub(crate) waits_for: IrqSpinLock<&'static str>,
+    pub(crate) waits_for: IrqSpinLock<WaitReason>,
     /// The CPU whose run queue the task belongs to.
     pub(crate) cpu: AtomicU32,
     /// The CPUs that it may use, as [`CpuSet`] bits.
@@ -107,9 +109,10 @@ impl Task {
             saved_sp: AtomicU64::new(0),
             pending: AtomicU32::new(0),
             state: AtomicU8::new(State::Runnable as u8),
+            killed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             joiners: WaitQueue::new("task exit"),
-            waits_for: IrqSpinLock::new("task wait reason", ""),
+            waits_for: IrqSpinLock::new("task wait reason", WaitReason::default()),
             cpu: AtomicU32::new(local::cpu_number()),
             affinity: AtomicU64::new(affinity.bits()),
             policy: AtomicU32::new(Policy::NORMAL.encode()),
@@ -175,10 +178,36 @@ impl Task {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Sleeps until the task has ended.
+    /// Sleeps until the task has ended. How it ended, beyond [`Task::is_killed`], is between
+    /// it and whoever waits.
     #[cfg_attr(debug_assertions, track_caller)]
     pub fn join(&self) {
         self.joiners.wait(|| self.has_ended().then_some(()));
+    }
+
+    /// Sleeps until the task has ended or the options end the wait.
+    ///
+    /// # Errors
+    /// As [`WaitError`] says.
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub fn join_with(&self, options: WaitOptions) -> Result<(), WaitError> {
+        self.joiners.wait_with(options, || self.has_ended().then_some(()))
+    }
+
+    /// Asks a kernel task to end. From now on its interruptible sleeps end with
+    /// [`WaitError::Interrupted`], and it returns as soon as it has put in order what others
+    /// need: its stack is never torn down under it, for it may hold locks. Sleeps that are not
+    /// interruptible, such as for a mutex, go on, and so does a task that looks neither at
+    /// their outcome nor at [`is_killed`]. The thread of a user program is killed with a
+    /// signal to its process instead. May be called from interrupt handlers.
+    pub fn kill(self: &Arc<Self>) {
+        self.killed.store(true, Ordering::Release);
+        self.interrupt();
+    }
+
+    /// Whether the task was asked to end. It may have ended by itself before.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
     }
 
     /// What makes it a user program's thread, if it is one of type `T`.
@@ -259,6 +288,11 @@ pub fn current() -> Option<Arc<Task>> {
     })
 }
 
+/// Whether the current task was asked to end; for those that work long without a sleep.
+pub fn is_killed() -> bool {
+    with_current(Task::is_killed).unwrap_or(false)
+}
+
 /// Calls `look` with the task that runs the caller, without counting a reference;
 /// `None` before [`crate::init`].
 pub fn with_current<R>(look: impl FnOnce(&Task) -> R) -> Option<R> {
@@ -284,7 +318,7 @@ pub struct TaskInfo {
     /// Whether it was the one that ran on its CPU.
     pub is_current: bool,
     /// What it waited for, if blocked.
-    pub waits_for: &'static str,
+    pub waits_for: WaitReason,
     /// Nanoseconds on a CPU until its last switch.
     pub cpu_ns: u64,
     /// Whether it is a user program's thread.

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use arch::cpu::local;
 use base::cpu_set::{AtomicCpuSet, CpuSet};
 use base::preempt::{self, SIGNAL};
-use base::smp;
+use base::{smp, time};
 
 use super::policy::Policy;
 use super::queue::{RunQueue, load_of, with_queue, with_queue_of, with_queue_of_task};
@@ -50,56 +50,60 @@ fn choose_cpu(task: &Task) -> u32 {
     allowed.iter().min_by_key(|&cpu| load_of(cpu)).unwrap_or(before)
 }
 
-/// Puts a runnable task that is in no queue, and that `task.cpu` names `cpu` for, into that
-/// CPU's queue.
+/// Puts a runnable task that has departed from its queue, and that `task.cpu` names `cpu`
+/// for, into that CPU's queue.
 fn send(task: Arc<Task>, cpu: u32) {
-    let look = with_queue_of(cpu, |queue| queue.add(task)).unwrap_or(false);
+    let look = with_queue_of(cpu, |queue| queue.arrive(task)).unwrap_or(false);
     if look && cpu != local::cpu_number() {
         smp::request(cpu, smp::RESCHEDULE);
     }
 }
 
-/// What is left to do for a task that was just made runnable, when its queue is free again.
-enum Rest {
-    Nothing,
-    /// Its CPU, another one, is to look at its queue.
-    Tell(u32),
-    /// It is in no queue, and goes to the one of this CPU.
+/// What is left to do for a task that was woken.
+enum Woken {
+    /// Nothing: it was not blocked.
+    Not,
+    /// Nothing.
+    Done,
+    /// This CPU, another one, is to look at its queue.
+    Look(u32),
+    /// It is to go into this CPU's queue.
     Send(u32),
 }
 
-/// Puts a task of `queue` that was just made runnable into it if it is to run there: also
-/// if its CPU is not done with it yet.
-fn settle_woken(queue: &mut RunQueue, task: &Arc<Task>) -> Rest {
+/// Makes a task of `queue` runnable if it is blocked. It stays in the queue if its CPU is
+/// not done with it, or is to run it again.
+#[inline]
+fn wake_in(queue: &mut RunQueue, task: &Arc<Task>) -> Woken {
+    if task.state() != State::Blocked {
+        return Woken::Not;
+    }
+    queue.make_runnable(task);
     if queue.is_current(task) || task.run_link.is_linked() {
-        return Rest::Nothing;
+        return Woken::Done;
     }
     if !queue.is_left(task) {
         let cpu = choose_cpu(task);
         if cpu != queue.cpu {
+            queue.depart(task);
             task.cpu.store(cpu, Ordering::Release);
-            return Rest::Send(cpu);
+            return Woken::Send(cpu);
         }
     }
+    // A CPU that is just leaving it has chosen another one already, and not set its alarm for
+    // this one.
     let look = queue.add(task.clone());
-    if look && queue.cpu != local::cpu_number() { Rest::Tell(queue.cpu) } else { Rest::Nothing }
+    if look && queue.cpu != local::cpu_number() { Woken::Look(queue.cpu) } else { Woken::Done }
 }
 
 /// Wakes a task if it is blocked; whether it was. May be called from interrupt handlers.
 pub(crate) fn wake(task: &Arc<Task>) -> bool {
-    let rest = with_queue_of_task(task, |queue| {
-        if task.state() != State::Blocked {
-            return None;
-        }
-        queue.make_runnable(task);
-        Some(settle_woken(queue, task))
-    });
-    match rest.flatten() {
-        None => return false,
-        Some(Rest::Nothing) => {}
-        Some(Rest::Tell(cpu)) => smp::request(cpu, smp::RESCHEDULE),
+    match with_queue_of_task(task, |queue| wake_in(queue, task)).unwrap_or(Woken::Not) {
+        Woken::Not => return false,
+        Woken::Done => {}
+        Woken::Look(cpu) => smp::request(cpu, smp::RESCHEDULE),
         // Nobody else touches it now: it is runnable, and in no queue.
-        Some(Rest::Send(cpu)) => send(task.clone(), cpu),
+        Woken::Send(cpu) => send(task.clone(), cpu),
     }
     true
 }
@@ -126,7 +130,8 @@ fn may_move(queue: &RunQueue, task: &Task, cpu: u32) -> bool {
     !queue.is_left(task) && task.state() == State::Runnable && task.affinity().contains(cpu)
 }
 
-/// Takes a waiting task from the busiest CPU that has at least `at_least` runnable ones.
+/// Takes a waiting task from the busiest CPU that has at least `at_least` runnable ones; it
+/// is to arrive at this CPU's queue.
 pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
     let me = local::cpu_number();
     let others = smp::online().without(CpuSet::one(me));
@@ -141,22 +146,15 @@ pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
                 let task = cursor.clone_pointer()?;
                 queue.remove(&task);
                 queue.change_load(-1);
-                // Relative to where it was, it is to be no better or worse off here.
-                let lag =
-                    queue.virtual_time as i64 - task.virtual_time.load(Ordering::Relaxed) as i64;
+                queue.depart(&task);
                 task.cpu.store(me, Ordering::Release);
-                return Some((task, lag));
+                return Some(task);
             }
             cursor.move_next();
         }
         None
     })
     .flatten()
-    .map(|(task, lag)| {
-        let here = with_queue(|queue| queue.virtual_time);
-        task.virtual_time.store(here.saturating_add_signed(-lag), Ordering::Relaxed);
-        task
-    })
 }
 
 /// Called by a CPU that has tasks waiting: wakes an idle CPU to take one, or takes one itself
@@ -170,12 +168,13 @@ pub(crate) fn balance(now: u64) {
         && let Some(cpu) = idle.iter().find(can_help)
         && IDLE.remove(cpu)
     {
-        smp::request(cpu, smp::RESCHEDULE);
         let _ = with_queue_of(cpu, |queue| {
             if let Some(current) = &queue.current {
                 current.set_pending(preempt::RESCHEDULE);
             }
         });
+        // After the bit: the interrupt looks at it.
+        smp::request(cpu, smp::RESCHEDULE);
         return;
     }
     let due = with_queue(|queue| {
@@ -186,11 +185,11 @@ pub(crate) fn balance(now: u64) {
         due
     });
     if due && let Some(task) = steal(load_of(me) + 2) {
-        with_queue(|queue| queue.add(task));
+        with_queue(|queue| queue.arrive(task));
     }
 }
 
-/// Gives a runnable task that is in no queue a CPU that it may use.
+/// Gives a runnable task that has departed from its queue a CPU that it may use.
 pub(crate) fn place(task: Arc<Task>) {
     let cpu = choose_cpu(&task);
     task.cpu.store(cpu, Ordering::Release);
@@ -205,6 +204,7 @@ fn expel(task: &Arc<Task>) {
         }
         let task = queue.remove(task)?;
         queue.change_load(-1);
+        queue.depart(&task);
         Some(task)
     });
     if let Some(task) = taken.flatten() {
@@ -275,12 +275,17 @@ impl Task {
         let _stay = preempt::disable();
         let look = with_queue_of_task(self, |queue| {
             let waiting = queue.remove(self);
+            if queue.is_current(self) {
+                queue.account(time::now_ns()); // by the old policy
+            }
             self.policy.store(policy.encode(), Ordering::Relaxed);
             if let Some(task) = waiting {
                 queue.change_load(-1);
                 return queue.add(task).then_some(queue.cpu);
             }
             if queue.is_current(self) {
+                // Real-time tasks pay nothing: it must not catch up on others now.
+                queue.settle(self);
                 // Somebody who waits may come first now.
                 self.set_pending(preempt::RESCHEDULE);
                 return Some(queue.cpu);

@@ -5,6 +5,8 @@ pub(crate) mod balance;
 pub(crate) mod policy;
 pub(crate) mod queue;
 mod switch;
+#[cfg(not(test))]
+mod tests;
 
 pub(crate) use balance::wake;
 pub use policy::Policy;

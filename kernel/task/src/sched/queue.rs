@@ -10,7 +10,8 @@
 //!
 //! A task stays with its CPU while it is the current one, while the CPU is still switching
 //! away from it (`left`), and while it is blocked; a runnable one that waits may be moved
-//! (`balance.rs`).
+//! (`balance.rs`). While it is moved it is in no queue, and may end up in one whose CPU has
+//! meanwhile been forbidden to it: whoever chooses it there sends it on (`switch.rs`).
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -206,6 +207,22 @@ impl RunQueue {
         }
     }
 
+    /// Called when a task leaves this queue for another one. Virtual times of two CPUs have
+    /// nothing to do with each other: on its way it keeps how far ahead it is, and so is no
+    /// better or worse off where it arrives.
+    pub(crate) fn depart(&self, task: &Task) {
+        let ahead = task.virtual_time.load(Ordering::Relaxed).wrapping_sub(self.virtual_time);
+        task.virtual_time.store(ahead, Ordering::Relaxed);
+    }
+
+    /// Adds a task that has departed from another queue, or from this one; as [`Self::add`].
+    pub(crate) fn arrive(&mut self, task: Arc<Task>) -> bool {
+        let ahead = task.virtual_time.load(Ordering::Relaxed) as i64;
+        let mine = self.virtual_time.saturating_add_signed(ahead);
+        task.virtual_time.store(mine, Ordering::Relaxed);
+        self.add(task)
+    }
+
     /// Charges the current task for the time since the last look.
     pub(crate) fn account(&mut self, now: u64) {
         let elapsed = now.saturating_sub(self.accounted);
@@ -384,7 +401,14 @@ pub(crate) fn bury_current(task: &Task) {
 /// Takes [`block_current`] back, if nobody has yet.
 #[inline]
 pub(crate) fn unblock_current(task: &Task) {
-    if task.state() != State::Runnable || task.timer_link.is_linked() {
-        with_queue(|queue| queue.make_runnable(task));
+    // A task that called itself blocked could not be sent away.
+    let may_stay = task.affinity().contains(task.cpu());
+    if task.state() != State::Runnable || task.timer_link.is_linked() || !may_stay {
+        with_queue(|queue| {
+            queue.make_runnable(task);
+            if !may_stay {
+                task.set_pending(RESCHEDULE);
+            }
+        });
     }
 }

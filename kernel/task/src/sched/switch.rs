@@ -65,6 +65,8 @@ enum Choice {
     Switch(Arc<Task>, Arc<Task>),
     /// Nobody here wants to; another CPU may have too much.
     Nothing,
+    /// Not this one, which may not run here; it is in no queue any more.
+    Expelled(Arc<Task>),
 }
 
 /// Whether `old` goes on wanting the CPU. One that is preempted does, even if it has just
@@ -98,13 +100,33 @@ fn put_back(queue: &mut RunQueue, old: &Arc<Task>, reason: Reason, slice_left: b
     queue.insert(old.clone());
 }
 
-/// Chooses who runs next; called at one place only. `look_elsewhere`: says so if it would be the idle task.
+/// Takes the first one that waits out of the queue if it may not run here: it was told so
+/// while it slept, or was being moved. One that still calls itself blocked may run, until it
+/// is woken.
+#[inline]
+fn expel_first(queue: &mut RunQueue) -> Option<Arc<Task>> {
+    let mut first = queue.ready.front_mut();
+    let task = first.get()?;
+    if task.affinity().contains(queue.cpu) || task.state() != State::Runnable {
+        return None;
+    }
+    let task = first.remove()?;
+    queue.change_load(-1);
+    queue.depart(&task);
+    Some(task)
+}
+
+/// Chooses who runs next; called at one place only. `look_elsewhere`: says so if it would be
+/// the idle task.
 #[inline]
 fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice {
     let Some(old) = queue.current.clone() else { return Choice::Stay };
     old.clear_pending(RESCHEDULE);
     let now = time::now_ns();
     queue.account(now);
+    if let Some(stranger) = expel_first(queue) {
+        return Choice::Expelled(stranger);
+    }
     let is_idle = queue.is_idle(&old);
     let wants = wants_cpu(&old, reason) && !is_idle;
     // It may not run here any more. One that calls itself blocked stays until it is woken.
@@ -181,11 +203,12 @@ fn leave_cpu(reason: Reason) {
                 break;
             }
             Choice::Nothing => {
-                if let Some(task) = steal(2) {
-                    with_queue(|queue| queue.add(task));
-                }
                 look_elsewhere = false;
+                if let Some(task) = steal(2) {
+                    with_queue(|queue| queue.arrive(task));
+                }
             }
+            Choice::Expelled(task) => balance::place(task),
         }
     }
     interrupts::restore(were_enabled);
@@ -232,10 +255,14 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
 pub(crate) fn finish_switch() {
     let (left, exiled) = with_queue(|queue| {
         let Some(left) = queue.left.take() else { return (None, false) };
-        let exiled =
-            left.state() == State::Runnable && !left.run_link.is_linked() && !queue.is_idle(&left);
+        // While it was `left` nobody could send it away.
+        let exiled = left.state() == State::Runnable
+            && (!left.run_link.is_linked() || !left.affinity().contains(queue.cpu))
+            && !queue.is_idle(&left);
         if exiled {
+            let _ = queue.remove(&left); // `left` is another reference
             queue.change_load(-1);
+            queue.depart(&left);
         }
         (Some(left), exiled)
     });

@@ -96,7 +96,7 @@ pub(in crate::shell) fn backtrace(_: &mut Context<'_>, arguments: &[String]) -> 
         return Ok(());
     };
     if wanted == "all" {
-        base::nmi::show(base::cpu_set::CpuSet::ALL);
+        base::nmi::show_all();
         return Ok(());
     }
     let all = task::tasks();
