@@ -7,6 +7,8 @@
 //! | `place.rs` | where things are: the source tree, images, a directory for the tests |
 //! | `command.rs` | a program of this machine, with a bound on its time |
 //! | `console.rs` | what the guest writes, as plain text that can be waited for |
+//! | `iso.rs` | ISOs with another grub.cfg |
+//! | `acpi.rs` | ACPI tables of a test's own |
 //! | `machine.rs` | QEMU: start, type, expect, wait for the status |
 //! | `expectation.rs` | the lines of userspace/programs.txt |
 //! | `stages/` | **the tests**, one file for each kind |
@@ -15,9 +17,11 @@
 //! 1 if one failed.
 #![forbid(unsafe_code)]
 
+mod acpi;
 mod command;
 mod console;
 mod expectation;
+mod iso;
 mod machine;
 mod place;
 mod runner;

@@ -333,6 +333,15 @@ static void test_rseq(void)
         return;
     }
     check(area.cpu == area.cpu_start && area.cpu < 4096, "rseq-cpu", "%u", area.cpu);
+    // All copies of this program on one CPU: the first that they may use.
+    uint64_t cpus[16] = {0}, first[16] = {0};
+    SYS(SYS_sched_getaffinity, 0, sizeof cpus, cpus);
+    for (int i = 0; i < 16; i++)
+        if (cpus[i]) {
+            first[i] = cpus[i] & -cpus[i];
+            break;
+        }
+    check_result("rseq-confine", SYS(SYS_sched_setaffinity, 0, sizeof first, first), 0);
     // Spins in a section until it is preempted, which leads to the abort address; or,
     // where the machine is idle, until a second has passed.
     uint64_t aborted = 0;

@@ -8,6 +8,7 @@ use arch::cpu::tables::{self, InterruptStack};
 use arch::paging::{PageTable, STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use arch::trap::TrapFrame;
 use arch::unwind::{CodeAddress, Walk, caller};
+use arrayvec::ArrayVec;
 
 use crate::symbols::Address;
 
@@ -86,30 +87,63 @@ fn jumped_from(frame: &TrapFrame) -> Option<CodeAddress> {
     is_text(address).then_some(CodeAddress { address, exact: false })
 }
 
+impl Backtrace {
+    /// The places, walked now.
+    fn walk(&self) -> impl Iterator<Item = CodeAddress> {
+        self.start.into_iter().flatten().chain(Walk::new(self.frame, &readable, &is_text))
+    }
+
+    /// The places as they are now, as far as there is room for them: to be printed when the
+    /// stack is another.
+    pub(crate) fn taken(&self) -> Taken {
+        Taken(self.walk().take(MAX_TAKEN).collect())
+    }
+}
+
+/// Places that [`Backtrace::taken`] keeps at most.
+const MAX_TAKEN: usize = 48;
+
+/// A backtrace that needs its stack no more.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken(ArrayVec<CodeAddress, MAX_TAKEN>);
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_places(f, self.0.iter().copied())?;
+        if self.0.is_full() { writeln!(f, "  … and so on") } else { Ok(()) }
+    }
+}
+
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut last = None;
-        let mut repeated = 0;
-        let mut places = 0;
-        let walk = Walk::new(self.frame, &readable, &is_text);
-        for step in self.start.into_iter().flatten().chain(walk) {
-            if last == Some(step) {
-                repeated += 1;
-                continue;
-            }
-            write_repeated(f, core::mem::take(&mut repeated))?;
-            if places == MAX_PLACES {
-                return writeln!(f, "  … and so on");
-            }
-            places += 1;
-            if step.exact && last.is_some() {
-                writeln!(f, "  --- interrupted ---")?;
-            }
-            write!(f, "{}", Address { address: step.address, exact: step.exact })?;
-            last = Some(step);
-        }
-        write_repeated(f, repeated)
+        write_places(f, self.walk())
     }
+}
+
+fn write_places(
+    f: &mut fmt::Formatter<'_>,
+    steps: impl Iterator<Item = CodeAddress>,
+) -> fmt::Result {
+    let mut last = None;
+    let mut repeated = 0;
+    let mut places = 0;
+    for step in steps {
+        if last == Some(step) {
+            repeated += 1;
+            continue;
+        }
+        write_repeated(f, core::mem::take(&mut repeated))?;
+        if places == MAX_PLACES {
+            return writeln!(f, "  … and so on");
+        }
+        places += 1;
+        if step.exact && last.is_some() {
+            writeln!(f, "  --- interrupted ---")?;
+        }
+        write!(f, "{}", Address { address: step.address, exact: step.exact })?;
+        last = Some(step);
+    }
+    write_repeated(f, repeated)
 }
 
 /// Says that the last step came again: a recursion.

@@ -60,6 +60,13 @@ pub const VECTOR: u8 = 0xe1;
 /// Causes interrupt [`VECTOR`], as a device would.
 #[inline(never)]
 pub fn interrupt() {
+    interrupt_on::<VECTOR>();
+}
+
+/// Causes an interrupt.
+#[inline(always)]
+pub(crate) fn interrupt_on<const VECTOR: u8>() {
+    const { assert!(VECTOR as u64 >= arch::trap::vector::FIRST_INTERRUPT) };
     // SAFETY: the trap path saves all registers. The end of interrupt that it sends ends
     // none: with interrupts on, no other is in service.
     unsafe { asm!("int {}", const VECTOR) };

@@ -397,3 +397,27 @@ fn a_handler_is_known_to_be_one() {
     crate::crash::interrupt(); // nobody's: a log line
     assert!(!in_handler());
 }
+
+#[macros::kernel_test]
+fn spurious_interrupts_are_counted_by_source() {
+    use crate::crash::interrupt_on;
+    use arch::irqchip::pic::FIRST_VECTOR;
+    const FREE: u8 = 0xe3;
+    let counts = || {
+        let of = |from| crate::smp::online().iter().map(|cpu| spurious_of(from, cpu)).sum::<u64>();
+        Spurious::ALL.map(of)
+    };
+    let handled =
+        |vector| crate::smp::online().iter().map(|cpu| count_of(vector, cpu)).sum::<u64>();
+    let before = counts();
+    // No device asks: so neither the local APIC nor an 8259A has a request in service.
+    interrupt_on::<{ lapic::SPURIOUS_VECTOR }>();
+    interrupt_on::<{ FIRST_VECTOR + 7 }>();
+    interrupt_on::<{ FIRST_VECTOR + 15 }>();
+    interrupt_on::<FREE>(); // a log line
+    assert_eq!(counts(), before.map(|count| count + 1));
+    // They are nobody's, and the next ones arrive.
+    assert_eq!(handled(lapic::SPURIOUS_VECTOR) + handled(FIRST_VECTOR + 7), 0);
+    interrupt_on::<{ lapic::SPURIOUS_VECTOR }>();
+    assert_eq!(counts()[Spurious::LocalApic as usize], before[Spurious::LocalApic as usize] + 2);
+}

@@ -4,7 +4,8 @@
 //! the preemption count ([`preempt`]), the CPUs and what they ask of each other ([`smp`],
 //! [`cpu_set`]); the log ([`log_sink`]) and the console
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
-//! ([`panic`], which stops the others by [`nmi`]), with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
+//! ([`panic`], which stops the others by [`nmi`]), and what is done about a CPU
+//! that is stuck ([`watchdog`]); with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
 //! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
 //! purpose ([`crash`]).
 #![no_std]
@@ -32,5 +33,6 @@ pub mod symbols;
 pub mod sync;
 pub mod time;
 pub mod trap;
+pub mod watchdog;
 
 pub use macros::kernel_test;

@@ -1,50 +1,57 @@
 //! What CPUs are told by NMI, which reaches them whatever they do: to show where they are,
 //! or to stop because another one panics.
 //!
-//! The CPU that is told puts a backtrace into a per-CPU place and waits (or stops), so that
-//! its stack stays as it is while the one that asked prints. It prints nothing itself: it may
-//! have been interrupted in the middle of printing.
+//! The CPU that is told notes its backtrace in a per-CPU place, and goes on or stops. It
+//! prints nothing itself: it may have been interrupted in the middle of printing.
 
-use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::{interrupts, local};
 use arch::irqchip::lapic;
 use arch::trap::TrapFrame;
+use arrayvec::ArrayString;
 
-use crate::backtrace::Backtrace;
+use crate::backtrace::{Backtrace, Taken};
 use crate::cpu_set::CpuSet;
+use crate::panic::CurrentTask;
 use crate::percpu::PerCpu;
 use crate::sync::IrqSpinLock;
 use crate::{console, preempt, println, smp, time};
 
 /// Nothing asked, or answered.
 const NOTHING: u32 = 0;
-/// Asked: show a backtrace and go on when it has been printed.
+/// Asked: note a backtrace.
 const SHOW: u32 = 1;
-/// Asked: show a backtrace and stop for good.
+/// Asked: note a backtrace and stop for good.
 const STOP: u32 = 2;
 /// The answer is there.
 const ANSWERED: u32 = 3;
-/// The answer has been printed: go on.
-const PRINTED: u32 = 4;
 
-/// Nanoseconds that a CPU may take to answer, and that it waits for being printed.
-const ANSWER_NS: u64 = 100_000_000;
-const PRINT_NS: u64 = 1_000_000_000;
+/// Nanoseconds that the CPUs may take to answer, all together: an emulated CPU answers when
+/// its host lets it run.
+const ANSWER_NS: u64 = 2_000_000_000;
 
-/// Where a CPU was.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Kernel(Backtrace),
+/// What a CPU did.
+#[derive(Clone, Debug)]
+struct Place {
+    task: ArrayString<64>,
+    at: At,
+}
+
+/// Where it was.
+#[derive(Clone, Debug)]
+enum At {
+    Kernel(Taken),
     User { ip: u64 },
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kernel(backtrace) => write!(f, "\n{backtrace}"),
-            Self::User { ip } => writeln!(f, " in user mode at {ip:#x}"),
+        write!(f, "in task {}", self.task)?;
+        match &self.at {
+            At::Kernel(backtrace) => write!(f, ":\n{backtrace}"),
+            At::User { ip } => writeln!(f, ", in user mode at {ip:#x}"),
         }
     }
 }
@@ -71,67 +78,99 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     if asked != SHOW && asked != STOP {
         return;
     }
-    let place = if frame.from_user() {
-        Place::User { ip: frame.rip }
+    let at = if frame.from_user() {
+        At::User { ip: frame.rip }
     } else {
-        Place::Kernel(Backtrace::of_trap(frame))
+        At::Kernel(Backtrace::of_trap(frame).taken())
     };
+    let mut task = ArrayString::new();
+    let _ = write!(task, "{CurrentTask}"); // a name that is too long is cut
+    let place = Place { task, at };
     // Only the CPU that asked takes it too, and not before the answer.
     if let Some(mut slot) = PLACE.get(&stay).try_lock() {
         *slot = Some(place);
     }
-    state.store(ANSWERED, Ordering::Release);
+    // Not if a panic asks meanwhile: its NMI comes when this one ends.
+    let _ = state.compare_exchange(asked, ANSWERED, Ordering::AcqRel, Ordering::Acquire);
     if asked == STOP {
         interrupts::halt_forever();
     }
-    let begin = time::now_ns();
-    while state.load(Ordering::Acquire) != PRINTED
-        && time::now_ns().saturating_sub(begin) < PRINT_NS
-    {
-        interrupts::spin_hint();
-    }
-    state.store(NOTHING, Ordering::Release);
 }
 
-/// Asks `cpu` and prints where it is.
-fn ask(cpu: u32, what: u32) {
-    let (Some(state), Some(place)) = (PerCpu::of(&STATE, cpu), PerCpu::of(&PLACE, cpu)) else {
-        return;
-    };
-    let Some(apic_id) = smp::apic_id(cpu) else { return };
-    state.store(what, Ordering::Release);
-    let mut answered = lapic::send_nmi(apic_id).is_ok();
+fn others() -> CpuSet {
+    smp::online().without(CpuSet::one(local::cpu_number()))
+}
+
+/// Asks other CPUs, which answer side by side, and prints where each is. The caller
+/// stays on its CPU.
+fn ask(others: CpuSet, what: u32) {
+    let mut asked = CpuSet::EMPTY;
+    for cpu in others.iter() {
+        let (Some(state), Some(apic_id)) = (PerCpu::of(&STATE, cpu), smp::apic_id(cpu)) else {
+            continue;
+        };
+        state.store(what, Ordering::Release);
+        if lapic::send_nmi(apic_id).is_ok() {
+            asked = asked.or(CpuSet::one(cpu));
+        }
+    }
+    let has_answered =
+        |cpu| PerCpu::of(&STATE, cpu).is_none_or(|state| state.load(Ordering::Acquire) == ANSWERED);
     let begin = time::now_ns();
-    while answered && state.load(Ordering::Acquire) != ANSWERED {
-        answered = time::now_ns().saturating_sub(begin) < ANSWER_NS;
+    while !asked.iter().all(has_answered) && time::now_ns().saturating_sub(begin) < ANSWER_NS {
         interrupts::spin_hint();
     }
     if what == STOP {
-        // It may have stopped in the middle of printing.
+        // One may have stopped in the middle of printing.
         console::break_lock();
     }
+    for cpu in others.iter() {
+        print(cpu);
+    }
+}
+
+/// Prints where a CPU was when it answered.
+fn print(cpu: u32) {
+    let (Some(state), Some(place)) = (PerCpu::of(&STATE, cpu), PerCpu::of(&PLACE, cpu)) else {
+        return;
+    };
+    let answered = state.load(Ordering::Acquire) == ANSWERED;
     let shown = place.try_lock().and_then(|mut slot| slot.take());
     match shown.filter(|_| answered) {
-        Some(place) => println!("CPU {cpu}:{place}"),
+        Some(place) => println!("CPU {cpu}, {place}"),
         None => println!("CPU {cpu}: does not answer"),
     }
-    if what == SHOW {
-        state.store(PRINTED, Ordering::Release);
+    // Withdrawn, if it would come too late; a panic's request stays.
+    let _ = state.compare_exchange(SHOW, NOTHING, Ordering::AcqRel, Ordering::Acquire);
+}
+
+/// Somebody asks; there is one answer per CPU. No lock: printing takes long, and interrupts
+/// stay on.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Prints where `cpu`, another one, is. The caller stays on its CPU. Nothing if somebody
+/// asks already.
+pub(crate) fn show(cpu: u32) {
+    if !BUSY.swap(true, Ordering::AcqRel) {
+        ask(CpuSet::one(cpu), SHOW);
+        BUSY.store(false, Ordering::Release);
     }
 }
 
-fn others() -> impl Iterator<Item = u32> {
-    smp::online().without(CpuSet::one(local::cpu_number())).iter()
-}
-
-/// Prints where every other CPU is. They wait meanwhile. One caller at a time.
-pub fn show_others() {
-    static ONE: IrqSpinLock<()> = IrqSpinLock::new("backtraces of all CPUs", ());
-    let Some(_one) = ONE.try_lock() else { return };
-    others().for_each(|cpu| ask(cpu, SHOW));
+/// Prints where every CPU is, this one first. One caller at a time: another one prints
+/// nothing.
+pub fn show_all() {
+    if BUSY.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let stay = preempt::disable();
+    println!("CPU {}, in task {CurrentTask}:\n{}", local::cpu_number(), Backtrace::here());
+    ask(others(), SHOW);
+    drop(stay);
+    BUSY.store(false, Ordering::Release);
 }
 
 /// For a panic: stops every other CPU and prints where it was.
 pub(crate) fn stop_others() {
-    others().for_each(|cpu| ask(cpu, STOP));
+    ask(others(), STOP);
 }

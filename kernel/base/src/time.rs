@@ -98,13 +98,19 @@ fn set_tsc_rate(rate: u64, source: RateSource) {
     SCALE.store(scale_of(rate), Ordering::Relaxed);
 }
 
-/// Makes the HPET the clock. The time of now stays. On the boot CPU, while it is alone.
+/// Makes the HPET the clock. The time of now stays: this CPU's, if those of the CPUs differ.
 fn use_hpet(hpet: &Hpet) {
     let ns = tsc_ns();
     HPET_SCALE.store(scale_of(hpet.rate()), Ordering::Relaxed);
     let start = hpet.counter().wrapping_sub(ticks_in(ns, hpet.rate()));
     HPET_START.store(start, Ordering::Relaxed);
     USES_HPET.store(true, Ordering::Release);
+}
+
+/// Whether the HPET is the clock.
+#[inline]
+fn uses_hpet() -> bool {
+    USES_HPET.load(Ordering::Acquire)
 }
 
 /// Where the TSC's rate came from; `None` before [`init`].
@@ -125,7 +131,7 @@ pub fn tsc_rate() -> u64 {
 /// Nanoseconds since [`start`]; 0 before [`init`].
 #[inline]
 pub fn now_ns() -> u64 {
-    if USES_HPET.load(Ordering::Relaxed) { hpet_ns() } else { tsc_ns() }
+    if uses_hpet() { hpet_ns() } else { tsc_ns() }
 }
 
 #[inline]

@@ -7,13 +7,14 @@
 use core::fmt;
 
 use arch::cpu::{control, interrupts, local, machine_check};
+use arch::irqchip::lapic;
 use arch::paging::{STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use arch::trap::TrapFrame;
 use arch::trap::vector::{Describe, FIRST_INTERRUPT, number, page_fault};
 use arch::user_copy;
 use spin::Once;
 
-use crate::{irq, nmi, panic, preempt};
+use crate::{irq, nmi, panic, preempt, watchdog};
 
 /// What a page fault in user memory was about.
 #[derive(Clone, Copy, Debug)]
@@ -154,11 +155,21 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
     interrupts::disable();
 }
 
+fn on_interrupt(frame: &TrapFrame, vector: u8) {
+    irq::dispatch(vector);
+    if frame.from_user() || local::preempt_count() == 0 {
+        watchdog::note_progress(&preempt::disable_for_lock());
+    }
+    if vector == lapic::TIMER_VECTOR {
+        watchdog::look(frame);
+    }
+}
+
 extern "C" fn on_trap(frame: &mut TrapFrame) {
     match frame.vector {
         number::PAGE_FAULT => on_page_fault(frame),
         number::NMI => nmi::on_nmi(frame),
-        vector @ FIRST_INTERRUPT..=255 => irq::dispatch(vector as u8),
+        vector @ FIRST_INTERRUPT..=255 => on_interrupt(frame, vector as u8),
         number::DOUBLE_FAULT | number::MACHINE_CHECK => {
             kernel_exception(frame, control::page_fault_address());
         }

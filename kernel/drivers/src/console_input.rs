@@ -21,6 +21,15 @@ struct Ring {
     written: usize,
 }
 
+impl Ring {
+    /// Takes out what was typed up to the last ^C; whether there was one.
+    fn skip_interrupt(&mut self) -> bool {
+        let last = (self.read..self.written).rfind(|&at| self.bytes[at % CAPACITY] == INTERRUPT);
+        self.read = last.map_or(self.read, |at| at + 1);
+        last.is_some()
+    }
+}
+
 static RING: IrqSpinLock<Ring> =
     IrqSpinLock::new("console input", Ring { bytes: [0; CAPACITY], read: 0, written: 0 });
 static READERS: WaitQueue = WaitQueue::new("console input");
@@ -117,10 +126,15 @@ pub struct InterruptWatch {
 }
 
 impl InterruptWatch {
-    /// Starts to watch. One at a time.
+    /// Starts to watch. A ^C that has been typed and not read counts already; it takes with
+    /// it what was typed before. One at a time.
     pub fn start() -> Self {
+        let mut ring = RING.lock();
         let seen = INTERRUPTS.load(Ordering::Acquire);
         CATCH_INTERRUPT.store(true, Ordering::Release);
+        if ring.skip_interrupt() {
+            INTERRUPTS.fetch_add(1, Ordering::Release);
+        }
         Self { seen }
     }
 
@@ -153,3 +167,18 @@ impl Drop for InterruptWatch {
 
 /// What an interrupt handler gathers before it calls [`push`].
 pub type Batch = ArrayVec<u8, 64>;
+
+#[base::kernel_test]
+fn an_unread_interrupt_takes_what_was_before_it() {
+    let typed = b"a\x03b\x03cd";
+    // Around the ring's end.
+    let mut ring = Ring { bytes: [0; CAPACITY], read: CAPACITY - 2, written: CAPACITY - 2 };
+    for &byte in typed {
+        ring.bytes[ring.written % CAPACITY] = byte;
+        ring.written += 1;
+    }
+    assert!(ring.skip_interrupt());
+    assert_eq!((ring.read, ring.written), (CAPACITY + 2, CAPACITY + 4));
+    assert!(!ring.skip_interrupt());
+    assert_eq!(ring.read, CAPACITY + 2);
+}

@@ -39,7 +39,7 @@ fn boot(loader: LoaderInformation) -> ! {
     // What the CPU has to protect the kernel with. Before the kernel's own page tables,
     // since it may have to patch the text.
     let features = arch::cpu::features();
-    arch::cpu::init(&features);
+    arch::cpu::init_boot(&features);
 
     // What the loader says: the memory map starts the frame allocator and the heap; the
     // symbol table makes backtraces readable; the command line sets the log's level.
@@ -82,6 +82,10 @@ fn boot(loader: LoaderInformation) -> ! {
     // What the firmware's tables say of the machine: CPUs, interrupt controllers, timers.
     let platform = drivers::acpi::init(&data);
     banner::log_platform(platform);
+    if platform.avoid_x2apic {
+        log::info!("ACPI: the firmware asks not to use x2APIC mode");
+        arch::irqchip::lapic::avoid_x2apic();
+    }
 
     // The clock again, and for good: checked against the HPET and the 8254, or the HPET.
     match base::time::choice::choose(drivers::acpi::start_hpet(platform)) {

@@ -1,5 +1,6 @@
 //! The kernel command line: settings `key=value`, then commands for the shell.
 
+use base::watchdog;
 use boot_args::BootArgs;
 use log::LevelFilter;
 
@@ -36,7 +37,11 @@ impl Settings {
                         LEVELS.join(", ")
                     ),
                 },
-                _ => log::warn!("{key}={value}: no such setting; there is: loglevel"),
+                "watchdog" => match value.parse() {
+                    Ok(seconds @ 0..=3600) => watchdog::set_limit_ns(seconds * 1_000_000_000),
+                    _ => log::warn!("watchdog={value}: not a number of seconds up to 3600"),
+                },
+                _ => log::warn!("{key}={value}: no such setting; there are: loglevel, watchdog"),
             }
         }
     }

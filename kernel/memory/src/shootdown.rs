@@ -17,15 +17,12 @@ use arch::cpu::{control, interrupts, local};
 use arch::paging::{PAGE_SIZE, PhysAddr, VirtAddr, flush_all, invalidate_page};
 use base::cpu_set::{AtomicCpuSet, CpuSet};
 use base::sync::discipline::irq_off;
-use base::{preempt, smp, time};
+use base::{preempt, smp, time, watchdog};
 
 use crate::kernel_space;
 
 /// More pages than this, and the whole TLB is flushed.
 const MAX_PAGES: u64 = 32;
-
-/// Nanoseconds that a CPU may take to answer: as for spin locks.
-const PATIENCE_NS: u64 = base::sync::spin::PATIENCE_NS;
 
 /// The CPUs that may have an address space's root in CR3.
 #[derive(Debug, Default)]
@@ -179,7 +176,7 @@ fn ask(
         if waiting.is_empty() {
             return;
         }
-        if time::now_ns().saturating_sub(begin) > PATIENCE_NS {
+        if time::now_ns().saturating_sub(begin) > watchdog::patience_ns() {
             panic!("TLB shootdown: CPU {waiting} does not answer");
         }
         smp::serve_in_wait();

@@ -65,6 +65,11 @@ impl Process {
         self.task.call_once(|| Arc::downgrade(task));
     }
 
+    /// The task that runs it; `None` before its start and after its end.
+    pub fn task(&self) -> Option<Arc<Task>> {
+        self.task.get().and_then(Weak::upgrade)
+    }
+
     /// How it ended; `None` while it runs.
     pub fn outcome(&self) -> Option<Outcome> {
         *self.outcome.lock()
@@ -84,7 +89,7 @@ impl Process {
     /// Sends it a signal. May be called from interrupt handlers.
     pub fn send(&self, signal: Signal) {
         if self.signals.add(signal)
-            && let Some(task) = self.task.get().and_then(Weak::upgrade)
+            && let Some(task) = self.task()
         {
             task.interrupt();
         }

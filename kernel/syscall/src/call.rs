@@ -1,9 +1,11 @@
 //! [`Call`]: what a handler gets.
 
+use alloc::sync::Arc;
+
 use abi::{Errno, Result};
 use arch::trap::SyscallFrame;
 use memory::user::{UserSlice, UserValue};
-use process::Thread;
+use process::{Process, Thread};
 use vm::layout::USER_END;
 
 /// Most bytes that one read or write moves (Linux's `MAX_RW_COUNT`).
@@ -53,4 +55,14 @@ pub(crate) fn read_optional<T: UserValue>(address: u64) -> Result<Option<T>> {
         return Ok(None);
     }
     Ok(Some(UserSlice::read_value(address)?))
+}
+
+/// The running process with number `pid`, which is also its only thread's.
+///
+/// # Errors
+/// `ESRCH`.
+pub(crate) fn find_process(pid: u32) -> Result<Arc<Process>> {
+    let running = |process: &Arc<Process>| process.outcome().is_none();
+    let found = process::processes().into_iter().find(|process| process.pid() == pid);
+    found.filter(running).ok_or(Errno::ESRCH)
 }

@@ -19,6 +19,7 @@ mod limits;
 mod memory_calls;
 mod paths;
 mod poll;
+mod sched;
 mod signals;
 mod system;
 pub mod table;

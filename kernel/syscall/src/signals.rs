@@ -1,7 +1,5 @@
 //! Calls on signals; what they do is in `kernel/process`.
 
-use alloc::sync::Arc;
-
 use abi::signal::{DefaultAction, SIG_BLOCK, SIG_DFL, SIG_SETMASK, SIG_UNBLOCK, SIGSET_BYTES};
 use abi::{Errno, Result, Signal};
 use base::preempt::SIGNAL;
@@ -9,7 +7,7 @@ use process::Process;
 use process::signal::{Action, SignalStack};
 use task::with_current;
 
-use crate::call::{Call, read_optional, write_optional};
+use crate::call::{Call, find_process, read_optional, write_optional};
 
 /// rt_sigaction(2).
 pub(crate) fn rt_sigaction(call: &Call<'_>) -> Result<usize> {
@@ -93,19 +91,12 @@ fn send(process: &Process, number: u64) -> Result<usize> {
     Ok(0)
 }
 
-/// The running process with number `pid`.
-fn find(pid: u64) -> Result<Arc<Process>> {
-    let running = |process: &Arc<Process>| process.outcome().is_none();
-    let found = process::processes().into_iter().find(|process| u64::from(process.pid()) == pid);
-    found.filter(running).ok_or(Errno::ESRCH)
-}
-
 /// kill(2). There are no process groups yet: 0 means the caller, -1 and below nobody.
 pub(crate) fn kill(call: &Call<'_>) -> Result<usize> {
     let [pid, number, ..] = call.args;
     match pid as i32 {
         0 => send(&call.thread.process, number),
-        pid @ 1.. => send(find(pid as u64)?.as_ref(), number),
+        pid @ 1.. => send(find_process(pid as u32)?.as_ref(), number),
         _ => Err(Errno::ESRCH),
     }
 }
@@ -114,7 +105,7 @@ pub(crate) fn kill(call: &Call<'_>) -> Result<usize> {
 pub(crate) fn tkill(call: &Call<'_>) -> Result<usize> {
     let [tid, number, ..] = call.args;
     match tid as i32 {
-        tid @ 1.. => send(find(tid as u64)?.as_ref(), number),
+        tid @ 1.. => send(find_process(tid as u32)?.as_ref(), number),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -123,7 +114,7 @@ pub(crate) fn tkill(call: &Call<'_>) -> Result<usize> {
 pub(crate) fn tgkill(call: &Call<'_>) -> Result<usize> {
     let [pid, tid, number, ..] = call.args;
     match (pid as i32, tid as i32) {
-        (pid @ 1.., tid @ 1..) if pid == tid => send(find(tid as u64)?.as_ref(), number),
+        (pid @ 1.., tid @ 1..) if pid == tid => send(find_process(tid as u32)?.as_ref(), number),
         (1.., 1..) => Err(Errno::ESRCH),
         _ => Err(Errno::EINVAL),
     }

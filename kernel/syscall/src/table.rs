@@ -4,7 +4,7 @@ use abi::Result;
 use abi::nr;
 
 use crate::call::Call;
-use crate::{identity, io, limits, memory_calls, paths, poll, signals, system, time};
+use crate::{identity, io, limits, memory_calls, paths, poll, sched, signals, system, time};
 
 /// A system call's code.
 pub(crate) type Handler = fn(&Call<'_>) -> Result<usize>;
@@ -73,8 +73,20 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::RSEQ, identity::rseq),
     (nr::PRLIMIT64, limits::prlimit64),
     (nr::GETRLIMIT, limits::getrlimit),
-    (nr::SCHED_YIELD, limits::sched_yield),
-    (nr::SCHED_GETAFFINITY, limits::sched_getaffinity),
+    // scheduling
+    (nr::SCHED_YIELD, sched::sched_yield),
+    (nr::SCHED_GETAFFINITY, sched::sched_getaffinity),
+    (nr::SCHED_SETAFFINITY, sched::sched_setaffinity),
+    (nr::SCHED_GETSCHEDULER, sched::sched_getscheduler),
+    (nr::SCHED_SETSCHEDULER, sched::sched_setscheduler),
+    (nr::SCHED_GETPARAM, sched::sched_getparam),
+    (nr::SCHED_SETPARAM, sched::sched_setparam),
+    (nr::SCHED_GET_PRIORITY_MAX, sched::sched_get_priority_max),
+    (nr::SCHED_GET_PRIORITY_MIN, sched::sched_get_priority_min),
+    (nr::SCHED_RR_GET_INTERVAL, sched::sched_rr_get_interval),
+    (nr::GETPRIORITY, sched::getpriority),
+    (nr::SETPRIORITY, sched::setpriority),
+    (nr::GETCPU, sched::getcpu),
     // time
     (nr::CLOCK_GETTIME, time::clock_gettime),
     (nr::CLOCK_GETRES, time::clock_getres),

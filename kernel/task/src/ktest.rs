@@ -9,7 +9,9 @@ use arrayvec::ArrayString;
 use base::ktest::{Expect, KernelTest};
 use base::sync::IrqSpinLock;
 use base::time;
+use memory::kernel_space::stack;
 
+use crate::sleep;
 use crate::spawn::{exit, spawn};
 use crate::task::{Task, with_current};
 use crate::wait::WaitOptions;
@@ -112,11 +114,28 @@ fn failure(report: &str) -> Failure {
     }
 }
 
-/// Runs one test. One at a time.
+/// Looks, a millisecond apart, whether the tasks of a test are gone.
+const MAX_LOOKS: u32 = 100;
+
+/// Runs one test. One at a time. What the test leaves to be freed, such as its task's
+/// stack, is free again on return, unless that takes longer than a tenth of a second: the
+/// next test may count frames.
 ///
 /// # Errors
 /// How it failed.
 pub fn run(test: &'static KernelTest) -> Result<(), Failure> {
+    let stacks = stack::statistics().used;
+    let result = run_now(test);
+    for _ in 0..MAX_LOOKS {
+        if stack::statistics().used <= stacks {
+            break;
+        }
+        sleep(1_000_000);
+    }
+    result
+}
+
+fn run_now(test: &'static KernelTest) -> Result<(), Failure> {
     // The task starts when its number is known to the panic hook.
     let gate = alloc::sync::Arc::new(crate::Mutex::new(()));
     let held = gate.lock();

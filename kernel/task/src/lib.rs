@@ -36,7 +36,7 @@ pub use condvar::Condvar;
 pub use fpu::{load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard, held_mutexes, named_mutex};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard, named_rwlock};
-pub use sched::{Policy, become_idle, cpu_time_ns, init, schedule, yield_now};
+pub use sched::{Policy, SLICE_NS, become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use semaphore::{Permit, Semaphore};
 pub use spawn::{exit, spawn, spawn_user};
 pub use task::{State, Task, TaskInfo, ThreadData, current, find, is_killed, tasks, with_current};

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI8, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::fpu::FpuState;
 use arch::cpu::local;
@@ -69,6 +69,8 @@ pub struct Task {
     pub(crate) affinity: AtomicU64,
     /// A [`Policy`](crate::Policy), encoded.
     pub(crate) policy: AtomicU32,
+    /// Nice value, kept while the policy is another one than the fair one.
+    pub(crate) nice: AtomicI8,
     /// Nanoseconds of virtual run time (fair tasks).
     pub(crate) virtual_time: AtomicU64,
     /// Place among real-time tasks of the same priority.
@@ -114,6 +116,7 @@ impl Task {
             cpu: AtomicU32::new(local::cpu_number()),
             affinity: AtomicU64::new(affinity.bits()),
             policy: AtomicU32::new(Policy::NORMAL.encode()),
+            nice: AtomicI8::new(0),
             virtual_time: AtomicU64::new(0),
             turn: AtomicU64::new(0),
             keeps_turn: AtomicBool::new(false),
@@ -157,6 +160,12 @@ impl Task {
             1 => State::Blocked,
             _ => State::Dead,
         }
+    }
+
+    /// Calls the task, the current one, blocked. Whoever makes its condition true after this
+    /// sees that it is; whoever did before is seen by its next look.
+    pub(crate) fn block(&self) {
+        self.state.swap(State::Blocked as u8, Ordering::SeqCst);
     }
 
     /// Under the lock of the task's run queue only.

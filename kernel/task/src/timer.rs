@@ -1,15 +1,15 @@
 //! The CPU's timer: the local APIC's, one shot at a time, set for whatever is due next.
-//! A CPU with nothing due gets no interrupt.
+//! A CPU with nothing due is interrupted for the watchdog alone.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::irqchip::lapic::{self, Access};
 use arch::timer::calibrate::{self, Bounds, CalibrationError};
-use base::{irq, time};
+use base::{irq, time, watchdog};
 use memory::kernel_space::IoMem;
 
 use crate::sched::balance::balance;
-use crate::sched::queue::with_queue;
+use crate::sched::queue::{RunQueue, with_queue};
 
 /// Timer ticks per second; 0 until [`init`].
 static RATE: AtomicU64 = AtomicU64::new(0);
@@ -75,7 +75,10 @@ pub fn init() -> Result<(), TimerError> {
     lapic::start_timer(0);
     let rate = rate.map_err(TimerError::NotCounting)?;
     RATE.store(rate, Ordering::Relaxed);
-    irq::claim_local(lapic::TIMER_VECTOR, "timer", on_alarm).map_err(|_| TimerError::VectorInUse)
+    irq::claim_local(lapic::TIMER_VECTOR, "timer", on_alarm)
+        .map_err(|_| TimerError::VectorInUse)?;
+    with_queue(RunQueue::set_alarm);
+    Ok(())
 }
 
 /// Ticks of the timer per second.
@@ -84,6 +87,7 @@ pub fn rate() -> u64 {
 }
 
 fn on_alarm() {
+    watchdog::on_timer(time::now_ns());
     if with_queue(|queue| queue.on_alarm()) {
         balance(time::now_ns());
     }
@@ -94,19 +98,19 @@ pub(crate) fn init_secondary() {
     lapic::init(false);
 }
 
-/// Sets this CPU's timer for the time `due` of the clock, or stops it.
-pub(crate) fn set_alarm(due: Option<u64>) {
+/// Sets this CPU's timer for the time `due` of the clock; false if there is none yet.
+pub(crate) fn set(due: u64) -> bool {
     let rate = RATE.load(Ordering::Relaxed);
     if rate == 0 {
-        return;
+        return false;
     }
-    let Some(due) = due else { return lapic::start_timer(0) };
     let ns = due.saturating_sub(time::now_ns());
     let ticks = u128::from(ns) * u128::from(rate) / 1_000_000_000;
     // Too far away for one shot: the alarm is then early and sets itself again. Rounded
     // up, so that it is not early otherwise; 0 would stop the timer.
     let ticks = u32::try_from(ticks).unwrap_or(u32::MAX - 1).saturating_add(1);
     lapic::start_timer(ticks);
+    true
 }
 
 #[base::kernel_test]
@@ -115,7 +119,7 @@ fn the_timer_keeps_the_clocks_time() {
     let lock = base::sync::IrqSpinLock::new("test timer", ());
     let guard = lock.lock();
     let bounds = run(5_000_000).expect("the timer counts");
-    with_queue(|queue| queue.set_alarm());
+    on_alarm();
     drop(guard);
     // Each of clock and rate may be 0.1 % off, whatever the host did meanwhile.
     let (rate, off) = (rate(), rate() / 500);

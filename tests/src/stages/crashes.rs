@@ -7,7 +7,7 @@ use crate::runner::Job;
 /// A kind, what the report must hold, and the same for debug builds alone.
 type Kind = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 23] = [
     (
         "null",
         &[
@@ -121,9 +121,28 @@ const KINDS: [Kind; 21] = [
         &[],
     ),
     (
+        "lock-twice",
+        &["deadlock: spin lock 'crash lock-twice' is held by this CPU already: taken by CPU "],
+        &["wanted at kernel/main/src/shell/commands/crash.rs:"],
+    ),
+    (
         "deadlock",
-        &["deadlock", "'crash deadlock'", "commands/crash.rs:"],
-        &["taken by CPU ", "wanted at kernel/main/src/shell/commands/crash.rs:"],
+        &[
+            "WARN  base::watchdog: watchdog: CPU ",
+            ", in task 'deadlock' (task ",
+            "deadlock: spin lock 'crash deadlock' has been held for too long: taken by CPU ",
+        ],
+        &["wanted at kernel/main/src/shell/commands/crash.rs:"],
+    ),
+    (
+        "hang",
+        &[
+            "watchdog: CPU ",
+            " has not scheduled for 1 s\nCPU ",
+            ", in task 'shell' (task 1):\n",
+            "commands::crash::hang",
+        ],
+        &[],
     ),
     (
         "sleep-atomic",
@@ -192,7 +211,14 @@ fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
         let text = format!("{name} did not crash the kernel");
         return boot(&Config::new(mode, &format!("crash {name}; exit 3")), 3, &[&text]);
     }
-    let mut machine = Machine::start(&Config::new(mode, &format!("crash {name}; exit 77")))?;
+    // The watchdog looks at once a second, not after ten.
+    let cmdline = format!("watchdog=1 crash {name}; exit 77");
+    let mut machine = Machine::start(&Config::new(mode, &cmdline))?;
+    if name == "hang" {
+        // It hangs, and another CPU says where.
+        machine.expect(texts.last().unwrap_or(&""), crate::machine::BOOT)?;
+        return machine.expect_written(texts);
+    }
     machine.expect_status(101)?;
     machine.expect_written(texts)?;
     if mode == Debug {
@@ -203,7 +229,7 @@ fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
     }
     // The first panic's report had not come to its place and backtrace.
     if !matches!(name, "double-panic" | "triple-panic") {
-        machine.expect_written(&["on CPU 0 in task 'shell' (task 1)\n"])?;
+        machine.expect_written(&["\non CPU ", " in task 'shell' (task 1)\n"])?;
         machine.expect_written(&BACKTRACE)?;
     }
     Ok(())

@@ -2,12 +2,14 @@
 //! worker has nothing to do at the end.
 
 mod boots;
+mod cpus;
 mod crashes;
 mod figures;
 mod gdb;
 mod host;
 mod kernel;
 mod makes;
+mod platform;
 mod programs;
 mod refusals;
 mod shell;
@@ -24,8 +26,10 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(programs::jobs()?);
     jobs.extend(makes::jobs());
     jobs.extend(boots::jobs());
+    jobs.extend(cpus::jobs());
     jobs.extend(kernel::jobs());
     jobs.extend(shell::jobs());
+    jobs.extend(platform::jobs());
     jobs.extend(gdb::jobs());
     jobs.extend(refusals::jobs());
     jobs.extend(statuses::jobs());

@@ -1,15 +1,13 @@
 //! What cannot be booted, or not wholly, and what is said then.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::command::{command, run};
+use crate::iso::edited;
 use crate::machine::{BOOT, Config, Machine, SHORT, boot};
 use crate::place::Mode::{Debug, Release};
-use crate::place::{image, initramfs, scratch, top};
+use crate::place::{image, initramfs, scratch};
 use crate::runner::{Job, Outcome};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
 const SYMBOLS: &[u8] = b".basalt.symbols";
 
 /// All jobs.
@@ -130,47 +128,23 @@ impl Contents {
     }
 }
 
-/// An ISO like that of `config`, with another grub.cfg: `edit` gets ours.
-fn edited_iso(config: &Config, name: &str, edit: fn(&str) -> String) -> Result<PathBuf, String> {
-    let tree = scratch(name);
-    let failed = |error: std::io::Error| format!("{}: {error}", tree.display());
-    // tools/make-iso.sh takes the grub.cfg of the tree that it stands in.
-    for (directory, file) in [("tools", "make-iso.sh"), ("grub", "grub.cfg")] {
-        std::fs::create_dir_all(tree.join(directory)).map_err(failed)?;
-        let from = top().join(directory).join(file);
-        std::fs::copy(from, tree.join(directory).join(file)).map_err(failed)?;
-    }
-    let script = tree.join("grub/grub.cfg");
-    let ours = std::fs::read_to_string(&script).map_err(failed)?;
-    let edited = edit(&ours);
-    if edited == ours {
-        return Err("grub.cfg is not as this test expects it".into());
-    }
-    std::fs::write(&script, edited).map_err(failed)?;
-    let iso = scratch(&format!("{name}.iso"));
-    let mut make = command("bash");
-    make.arg(tree.join("tools/make-iso.sh")).args([image(config.mode), initramfs(), iso.clone()]);
-    run(make.arg(&config.cmdline), "", TIMEOUT)?.expect_status(0)?;
-    Ok(iso)
-}
-
 fn no_module() -> Outcome {
     let config = Config::new(Debug, "exec /bin/hello; exit 7");
-    let iso = edited_iso(&config, "no-module", |script| {
-        script.replace(
+    let edit = |menu: &str| {
+        menu.replace(
             "if module2 --nounzip /boot/initramfs.cpio initramfs; then",
             "if [ 1 = 1 ]; then",
         )
-    })?;
+    };
+    let iso = edited(&config, "no-module", edit, str::to_owned)?;
     let said = "the loader brought no initramfs: there are no files";
     boot(&Config { iso: Some(iso), ..config }, 7, &[said, "/bin/hello: No such file"])
 }
 
 fn missing_file() -> Outcome {
     let config = Config::new(Release, "exit 7");
-    let iso = edited_iso(&config, "no-file", |script| {
-        script.replace("/boot/initramfs.cpio", "/boot/nothing.cpio")
-    })?;
+    let edit = |menu: &str| menu.replace("/boot/initramfs.cpio", "/boot/nothing.cpio");
+    let iso = edited(&config, "no-file", edit, str::to_owned)?;
     let mut machine = Machine::start(&Config { iso: Some(iso), ..config })?;
     machine.expect("file `/boot/nothing.cpio' not found", BOOT)?;
     machine.expect("Basalt cannot be started; the lines above say why", SHORT)?;

@@ -37,7 +37,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// A command, and what it prints; all of it in this order.
-const COMMANDS: [(&str, &[&str]); 36] = [
+const COMMANDS: [(&str, &[&str]); 41] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
     (
@@ -53,7 +53,8 @@ const COMMANDS: [(&str, &[&str]); 36] = [
             "stack_start",
         ],
     ),
-    ("backtrace idle", &["task 0, idle:", "0xffffffff80"]),
+    ("backtrace idle/0", &["task 0, idle/0:", "0xffffffff80"]),
+    ("backtrace all", &["CPU 0, in task '", ":\n  0xffffffff80"]),
     ("backtrace 4711", &["backtrace: no task 4711; see `tasks`"]),
     (
         "boot-info",
@@ -81,7 +82,7 @@ const COMMANDS: [(&str, &[&str]); 36] = [
             "image text r-x",
         ],
     ),
-    ("tasks", &["TASK", "idle", "shell", "running"]),
+    ("tasks", &["TASK", "idle/0", "shell", "running"]),
     ("ls", &["bin/", "broken/", "dev/", "etc/", "proc/", "sys/", "tmp/"]),
     ("ls /bin /etc", &["/bin:", "hello", "primes", "/etc:", "motd"]),
     ("ls /no/such", &["ls: /no/such: No such file or directory"]),
@@ -105,7 +106,45 @@ const COMMANDS: [(&str, &[&str]); 36] = [
             "a sleep of 10 ms took 1",
         ],
     ),
-    ("irqs", &["VECTOR", "timer", "spurious: 0", "bytes of console input lost: 0"]),
+    (
+        "irqs",
+        &[
+            "VECTOR",
+            "CPU 0",
+            "ALL\n",
+            "serial",
+            "timer",
+            "CPU requests",
+            "spurious:\n",
+            "local APIC",
+            "first 8259A",
+            "unclaimed",
+            "non-maskable: ",
+            "bytes of console input lost: 0",
+        ],
+    ),
+    (
+        "print-acpi",
+        &[
+            "TABLE ",
+            "APIC ",
+            "HPET ",
+            "DSDT ",
+            "CPU     0: APIC id 0",
+            "MADT    local APICs at 0xfee00000",
+            "I/O APIC 0 at 0xfec00000, GSIs from 0",
+            "ISA line 0 is GSI 2, edge, active high",
+            "LINT1 of all CPUs raises NMIs",
+            "HPET    number 0 at 0xfed00000, 64 bits",
+            "MCFG    segment 0, buses 0 to 255, at 0x",
+            "FADT    SCI 9",
+            "PM1a control: port 0x604",
+            "reset: 0xf to port 0xcf9",
+        ],
+    ),
+    ("print-acpi MADT", &["print-acpi: takes no arguments"]),
+    ("poweroff now", &["poweroff: takes no arguments"]),
+    ("reboot quickly", &["reboot: quickly is no way to reset"]),
     ("locks", &["CLASS ", " WAITED "]),
     ("locks held", &[""]),
     ("locks cost", &["SpinLock: ", "IrqSpinLock: ", " ns to take and free"]),

@@ -2,7 +2,8 @@
 //! with (`ap_trampoline.S`), and what it needs to know.
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::cpu::control::{self, Cr4};
 use crate::paging::{PAGE_SIZE, PhysAddr};
@@ -51,8 +52,10 @@ struct Parameters {
     stack: u64,
     entry: u64,
     argument: u64,
+    ticket: u32,
+    padding2: u32,
 }
-static_assertions::const_assert_eq!(size_of::<Parameters>(), 56);
+static_assertions::const_assert_eq!(size_of::<Parameters>(), 64);
 
 /// The function that a CPU calls first: on its stack, interrupts off, with the kernel's
 /// page tables, no per-CPU area and the trampoline's GDT.
@@ -95,6 +98,8 @@ pub unsafe fn write_trampoline(page: PhysAddr, start: &Start, entry: fn(u64) -> 
         stack: start.stack_top,
         entry: &raw const ap_higher_half as u64,
         argument: start.argument,
+        ticket: 1,
+        padding2: 0,
     };
     let to = page.to_physmap().as_mut_ptr::<u8>();
     // SAFETY: the caller owns the page, and code and parameters fit into it; the
@@ -105,4 +110,18 @@ pub unsafe fn write_trampoline(page: PhysAddr, start: &Start, entry: fn(u64) -> 
             .cast::<Parameters>()
             .write_unaligned(parameters);
     }
+}
+
+/// Takes back what [`write_trampoline`] wrote, so that a CPU that comes late stops there.
+/// False if one has come: it is on its way to the entry function.
+///
+/// # Safety
+/// `page` must be as [`write_trampoline`] left it, and still the caller's.
+pub unsafe fn withdraw_trampoline(page: PhysAddr) -> bool {
+    let parameters = &raw const ap_parameters as usize - &raw const ap_trampoline as usize;
+    let ticket = page.as_u64() + (parameters + offset_of!(Parameters, ticket)) as u64;
+    // SAFETY: the word in the page that CPUs exchange; the trampoline and its parameters are
+    // aligned to eight bytes.
+    let ticket = unsafe { &*PhysAddr::new(ticket).to_physmap().as_ptr::<AtomicU32>() };
+    ticket.swap(0, Ordering::AcqRel) != 0
 }

@@ -16,6 +16,18 @@ ap_trampoline:
     mov ax, cs
     mov ds, ax                              // offsets from here on are from the page
 
+    // One CPU for each time that the page is filled: a late one that the kernel has given
+    // up would share a stack with the next.
+    xor eax, eax
+    .byte 0x66, 0x87, 0x06                  // xchg [ap_ticket], eax
+    .short ap_ticket - ap_trampoline
+    test eax, eax
+    jnz 2f
+1:
+    hlt
+    jmp 1b
+2:
+
     // Instructions with an offset into this page as operand come as bytes: Intel syntax
     // takes no difference of symbols there, and has no far jump through memory.
     .byte 0x66, 0x0f, 0x01, 0x16            // lgdt [ap_gdt_pointer], with a 32-bit base
@@ -80,6 +92,9 @@ ap_entry:
     .quad 0                                 // + 40
 ap_argument:
     .quad 0                                 // + 48
+ap_ticket:
+    .long 0                                 // + 56: 1 until a CPU has taken it
+    .long 0
 .global ap_trampoline_end
 ap_trampoline_end:
 

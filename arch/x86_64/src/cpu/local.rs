@@ -212,3 +212,10 @@ pub fn pending() -> u32 {
     // still that of a live thread: its own.
     unsafe { (*word).load(core::sync::atomic::Ordering::Relaxed) }
 }
+
+/// Sets bits of the running thread's word of pending work.
+pub fn set_pending(bits: u32) {
+    let word: *const AtomicU32 = load!(pending, "", *const AtomicU32);
+    // SAFETY: as for `pending`.
+    unsafe { (*word).fetch_or(bits, core::sync::atomic::Ordering::Relaxed) };
+}

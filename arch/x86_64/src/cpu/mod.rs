@@ -19,10 +19,18 @@ use control::{Cr0, Cr4};
 
 pub use features::{Features, features};
 
+/// As [`init`], for the boot CPU: before the kernel's text is mapped read-only, since the
+/// SMAP sites may have to be patched for all CPUs.
+pub fn init_boot(features: &Features) {
+    if !features.smap {
+        crate::user_copy::patch_out_smap_instructions();
+    }
+    init(features);
+}
+
 /// Switches on what protects and speeds up the kernel where the CPU has it: write
-/// protection, global pages, machine checks, SMEP, SMAP, UMIP, FPU and SSE with exceptions, XSAVE. Call
-/// once per CPU, early, with interrupts off. On the boot CPU this comes before the
-/// kernel's text is mapped read-only: it patches the SMAP sites.
+/// protection, global pages, machine checks, SMEP, SMAP, UMIP, FPU and SSE with exceptions,
+/// XSAVE. Call once per CPU, early, with interrupts off.
 pub fn init(features: &Features) {
     let mut cr0 = control::read_cr0();
     cr0 |= Cr0::WRITE_PROTECT | Cr0::MONITOR_COPROCESSOR | Cr0::NUMERIC_ERROR;
@@ -36,9 +44,6 @@ pub fn init(features: &Features) {
     cr4.set(Cr4::SMAP, features.smap);
     cr4.set(Cr4::UMIP, features.umip);
     cr4.set(Cr4::OS_XSAVE, features.xsave);
-    if !features.smap {
-        crate::user_copy::patch_out_smap_instructions();
-    }
     machine_check::init(features);
     // SAFETY: only features that CPUID lists are switched on; the kernel executes no
     // user page and touches user pages only through `user_copy`; paging stays as it is.

@@ -49,8 +49,11 @@ impl IoApic {
     pub unsafe fn new(page: u64) -> Option<Self> {
         let mut chip = Self { page, lines: 0 };
         let version = chip.read(VERSION);
+        // Where nothing is, bytes read as all ones or all zeros, whatever was written.
+        // SAFETY: as in `read`.
+        let index = unsafe { ((page + INDEX) as *const u32).read_volatile() };
         let lines = (version >> 16 & 0xff) + 1;
-        if version == u32::MAX || lines > MAX_LINES {
+        if index & 0xff != u32::from(VERSION) || lines > MAX_LINES {
             return None;
         }
         chip.lines = lines as u8;

@@ -19,6 +19,22 @@ const PENDING: u32 = 1 << 12;
 const ASSERT: u32 = 1 << 14;
 const ALL_BUT_SELF: u32 = 3 << 18;
 
+/// A command as x2APIC mode takes it: in one register of 64 bits, the target in the upper
+/// half, without a delivery status (SDM volume 3, figure 11-28).
+const fn x2apic_command(apic_id: u32, command: u32) -> u64 {
+    (apic_id as u64) << 32 | command as u64
+}
+
+// The commands of INIT, STARTUP at 0x9f000, NMI and an interrupt (SDM volume 3, figure 11-12
+// and section 9.4.4.1, whose words for all but self are 000C4500 and 000C46vv).
+const _: () = {
+    assert!(x2apic_command(0x1_2345, ASSERT | INIT) == 0x0001_2345_0000_4500);
+    assert!(x2apic_command(7, ASSERT | STARTUP | 0x9f) == 0x0000_0007_0000_469f);
+    assert!(x2apic_command(1, ASSERT | NMI) == 0x0000_0001_0000_4400);
+    assert!(x2apic_command(1, ASSERT | FIXED | 0xf1) == 0x0000_0001_0000_40f1);
+    assert!(ASSERT | ALL_BUT_SELF | INIT == 0x000c_4500);
+};
+
 /// Looks at the delivery status before a command counts as stuck: each takes at least some
 /// tens of nanoseconds, so this is milliseconds; sending takes microseconds.
 const MAX_LOOKS: u32 = 100_000;
@@ -59,7 +75,7 @@ fn send(apic_id: u32, command: u32) -> Result<(), IpiError> {
         // x2APIC mode has; what the command does is the callers'.
         unsafe {
             asm!("mfence", "lfence", options(nostack, preserves_flags));
-            msr::write(Register::CommandLow.msr(), u64::from(apic_id) << 32 | u64::from(command));
+            msr::write(Register::CommandLow.msr(), x2apic_command(apic_id, command));
         }
         return Ok(());
     }

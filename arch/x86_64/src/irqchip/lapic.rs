@@ -2,11 +2,12 @@
 //! the error register (Intel SDM volume 3, chapter 11). What CPUs send each other is in
 //! `ipi.rs`.
 //!
-//! x2APIC mode, through MSRs, on every CPU if the boot CPU has it; else xAPIC mode, through
-//! a page of memory. [`access`] decides on the boot CPU, [`join`] follows on the others.
+//! x2APIC mode, through MSRs, on every CPU if the boot CPU has it and the firmware does not
+//! advise against it ([`avoid_x2apic`]); else xAPIC mode, through a page of memory.
+//! [`access`] decides on the boot CPU, [`join`] follows on the others.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use bitflags::bitflags;
 use static_assertions::const_assert;
@@ -58,6 +59,10 @@ impl Register {
 const_assert!(Register::Id.msr() == 0x802 && Register::EndOfInterrupt.msr() == 0x80b);
 const_assert!(Register::ErrorStatus.msr() == 0x828 && Register::CommandLow.msr() == 0x830);
 const_assert!(Register::LvtTimer.msr() == 0x832 && Register::TimerDivide.msr() == 0x83e);
+const_assert!(Register::Version.msr() == 0x803 && Register::TaskPriority.msr() == 0x808);
+const_assert!(Register::SpuriousVector.msr() == 0x80f && Register::LvtError.msr() == 0x837);
+const_assert!(Register::LvtLint0.msr() == 0x835 && Register::LvtLint1.msr() == 0x836);
+const_assert!(Register::TimerInitial.msr() == 0x838 && Register::TimerCurrent.msr() == 0x839);
 
 const LVT_MASKED: u32 = 1 << 16;
 const LVT_ACTIVE_LOW: u32 = 1 << 13;
@@ -123,10 +128,18 @@ fn enable(x2apic: bool) -> u64 {
     }
 }
 
+static AVOID_X2APIC: AtomicBool = AtomicBool::new(false);
+
+/// Makes [`access`] decide on xAPIC mode, unless firmware has switched x2APIC mode on: for
+/// machines whose firmware says that it cannot cope with that mode. Call before [`access`].
+pub fn avoid_x2apic() {
+    AVOID_X2APIC.store(true, Ordering::Relaxed);
+}
+
 /// Decides on the mode and enables this CPU's APIC in it. Call on the boot CPU, interrupts
 /// off, before anything else here.
 pub fn access() -> Access {
-    let base = enable(crate::cpu::features().x2apic);
+    let base = enable(crate::cpu::features().x2apic && !AVOID_X2APIC.load(Ordering::Relaxed));
     if base & X2APIC_MODE != 0 {
         MODE.store(Mode::X2Apic as u8, Ordering::Release);
         Access::Msr

@@ -52,13 +52,21 @@ pub struct IrqGuard {
     were_enabled: bool,
     recorded: Recorded,
     // Declared last: preemption comes back after interrupts.
-    _preempt: preempt::PreemptGuard,
+    preempt: preempt::PreemptGuard,
 }
 
 impl Drop for IrqGuard {
     fn drop(&mut self) {
         self.recorded.end(Kind::Interrupts);
         interrupts::restore(self.were_enabled);
+    }
+}
+
+impl IrqGuard {
+    /// That preemption is off, too.
+    #[inline(always)]
+    pub fn preempt(&self) -> &preempt::PreemptGuard {
+        &self.preempt
     }
 }
 
@@ -73,9 +81,5 @@ pub fn irq_off() -> IrqGuard {
 /// As [`irq_off`], for a lock: the lock is recorded, and not this.
 fn irq_off_for_lock() -> IrqGuard {
     let preempt = preempt::disable_for_lock();
-    IrqGuard {
-        were_enabled: interrupts::save_and_disable(),
-        recorded: Recorded::NO,
-        _preempt: preempt,
-    }
+    IrqGuard { were_enabled: interrupts::save_and_disable(), recorded: Recorded::NO, preempt }
 }

@@ -2,7 +2,7 @@
 //! [`IrqSpinLock`].
 //!
 //! The lock remembers which CPU holds it and where it was taken. A CPU that waits for
-//! itself, or for longer than [`PATIENCE_NS`], panics and names the lock and both
+//! itself, or for longer than [`patience_ns`], panics and names the lock and both
 //! places. Debug builds also check the order of locks before waiting: see
 //! [`super::checker`].
 
@@ -19,11 +19,10 @@ use super::checker::{self, Subject};
 use super::class::Tag;
 use super::discipline::{Discipline, IrqOff, PreemptOff};
 use super::held::Hold;
+use crate::percpu::PerCpu;
+use crate::preempt::PreemptGuard;
 use crate::time;
-
-/// Nanoseconds that a CPU waits for a lock before it reports: far beyond any critical
-/// section, and more than a busy host takes a virtual CPU away for.
-pub const PATIENCE_NS: u64 = 20_000_000_000;
+use crate::watchdog::patience_ns;
 
 /// A lock that no interrupt handler takes.
 pub type SpinLock<T> = Lock<T, PreemptOff>;
@@ -64,7 +63,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     /// Takes the lock, spinning while another CPU holds it.
     ///
     /// # Panics
-    /// If this CPU holds it already, or has waited for [`PATIENCE_NS`]. In debug builds also
+    /// If this CPU holds it already, or has waited for [`patience_ns`]. In debug builds also
     /// if it breaks the order of locks.
     #[track_caller]
     #[inline]
@@ -80,7 +79,12 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     #[track_caller]
     #[inline]
     pub fn lock_nested(&self, level: u16) -> Guard<'_, T, D> {
-        let discipline = D::enter();
+        self.lock_entered(D::enter(), level)
+    }
+
+    #[track_caller]
+    #[inline(always)]
+    fn lock_entered(&self, discipline: D::Guard, level: u16) -> Guard<'_, T, D> {
         checker::before(self.subject(level));
         let me = local::cpu_number() + 1;
         if self.holder.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -119,7 +123,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     fn guard(&self, discipline: D::Guard) -> Guard<'_, T, D> {
         let place: *const Location<'static> = Location::caller();
         self.place.store(place.cast_mut(), Ordering::Relaxed);
-        Guard { lock: self, _discipline: discipline, not_send: PhantomData }
+        Guard { lock: self, discipline, not_send: PhantomData }
     }
 
     #[cold]
@@ -139,7 +143,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
             {
                 return checker::waited(&self.tag, time::now_ns().saturating_sub(start));
             }
-            if time::now_ns().saturating_sub(start) > PATIENCE_NS {
+            if time::now_ns().saturating_sub(start) > patience_ns() {
                 self.report("has been held for too long", holder);
             }
             crate::smp::serve_in_wait();
@@ -187,6 +191,25 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     }
 }
 
+impl<T: Send> IrqSpinLock<T> {
+    /// Takes this CPU's instance of a per-CPU lock. While it is held the caller stays on the
+    /// CPU.
+    ///
+    /// # Panics
+    /// As [`Lock::lock`].
+    #[track_caller]
+    #[inline]
+    pub fn lock_here(variable: &'static PerCpu<Self>) -> Guard<'static, T, IrqOff> {
+        let discipline = IrqOff::enter();
+        let stay: *const PreemptGuard = discipline.preempt();
+        // SAFETY: preemption stays off as long as `discipline` lives, which moves into the
+        // guard that is returned, and that keeps the borrow of the instance; the instance
+        // itself lives for ever.
+        let lock = variable.get(unsafe { &*stay });
+        lock.lock_entered(discipline, 0)
+    }
+}
+
 impl<T: ?Sized, D: Discipline> fmt::Debug for Lock<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
@@ -201,8 +224,16 @@ impl<T: ?Sized, D: Discipline> fmt::Debug for Lock<T, D> {
 pub struct Guard<'a, T: ?Sized, D: Discipline> {
     lock: &'a Lock<T, D>,
     // Dropped after `drop` below has freed the lock.
-    _discipline: D::Guard,
+    discipline: D::Guard,
     not_send: PhantomData<*const ()>,
+}
+
+impl<T: ?Sized> Guard<'_, T, IrqOff> {
+    /// That preemption is off while the lock is held.
+    #[inline(always)]
+    pub fn preempt(&self) -> &PreemptGuard {
+        self.discipline.preempt()
+    }
 }
 
 impl<T: ?Sized, D: Discipline> Deref for Guard<'_, T, D> {

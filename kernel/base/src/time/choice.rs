@@ -2,7 +2,8 @@
 //!
 //! The rule, once: the TSC, if it is said to be invariant or a hypervisor keeps it, and two
 //! of CPUID, the HPET and the 8254 agree about its rate; else the HPET, if its counter has
-//! 64 bits; else the TSC as it is, with a warning.
+//! 64 bits; else the TSC as it is, with a warning. A TSC that turns out to differ from CPU to
+//! CPU ([`distrust_tsc`]) counts as one that is not invariant.
 
 use core::fmt;
 
@@ -68,9 +69,23 @@ pub struct Report {
 
 static REPORT: Once<Report> = Once::new();
 
-/// What was found out; `None` before [`choose`].
-pub fn report() -> Option<&'static Report> {
-    REPORT.get()
+/// What was found out, and what the clock is now; `None` before [`choose`].
+pub fn report() -> Option<Report> {
+    let source = |chosen| if super::uses_hpet() { ClockSource::Hpet } else { chosen };
+    REPORT.get().map(|report| Report { source: source(report.source), ..*report })
+}
+
+/// The TSCs of the CPUs differ: makes the HPET the clock, by the same rule, or says that
+/// there is none to be used. Time goes on from that of this CPU.
+pub fn distrust_tsc() {
+    match HPET.get().filter(|hpet| hpet.is_64_bits()) {
+        _ if super::uses_hpet() => {}
+        Some(hpet) => {
+            use_hpet(hpet);
+            log::warn!("clock: the HPET from now on, since the TSCs of the CPUs differ");
+        }
+        None => log::warn!("clock: the TSC, although those of the CPUs differ"),
+    }
 }
 
 /// The HPET.

@@ -1,5 +1,6 @@
-//! HPET, MCFG and FADT (ACPI specification 6.5, section 5.2.9; PCI Firmware specification
-//! 3.2, section 4.1.2; IA-PC HPET specification 1.0a, section 3.2.4).
+//! HPET, MCFG, FADT and one flag of the DMAR (ACPI specification 6.5, section 5.2.9; PCI Firmware specification
+//! 3.2, section 4.1.2; IA-PC HPET specification 1.0a, section 3.2.4; Intel Virtualization
+//! Technology for Directed I/O 4.1, section 8.1).
 
 use alloc::vec::Vec;
 
@@ -151,6 +152,13 @@ pub(super) fn read_mcfg(table: &Mcfg) -> Vec<PciRegion> {
     regions
 }
 
+/// Whether a DMAR, without its header, asks software not to switch x2APIC mode on.
+pub(super) fn opts_out(body: &[u8]) -> bool {
+    const X2APIC_OPT_OUT: u8 = 1 << 1;
+    // Host address width, then the flags.
+    body.get(1).is_some_and(|flags| flags & X2APIC_OPT_OUT != 0)
+}
+
 /// What a FADT of `length` bytes says.
 pub(super) fn read_fadt(table: &FadtTable, length: u32) -> Fadt {
     let register = |address: Result<GenericAddress, _>| address.ok().and_then(Register::new);
@@ -180,4 +188,10 @@ pub(super) fn read_fadt(table: &FadtTable, length: u32) -> Fadt {
         no_rtc: !first_revision && boot.use_time_and_alarm_namespace_for_rtc(),
         century: table.century,
     }
+}
+
+#[base::kernel_test]
+fn firmware_may_opt_out_of_x2apic_mode() {
+    assert!(opts_out(&[38, 0b11]) && opts_out(&[38, 0b10, 0]));
+    assert!(!opts_out(&[38, 0b101]) && !opts_out(&[38]) && !opts_out(&[]));
 }

@@ -42,12 +42,21 @@ pub struct Platform {
     pub pci: Vec<PciRegion>,
     /// Power management and what a PC has, or has not.
     pub fadt: Option<Fadt>,
+    /// The firmware asks not to switch x2APIC mode on.
+    pub avoid_x2apic: bool,
 }
 
 impl Platform {
     /// What there is without any table.
     fn without_tables() -> Self {
-        Self { cpus: alloc::vec![Cpu::this()], madt: None, hpet: None, pci: Vec::new(), fadt: None }
+        Self {
+            cpus: alloc::vec![Cpu::this()],
+            madt: None,
+            hpet: None,
+            pci: Vec::new(),
+            fadt: None,
+            avoid_x2apic: false,
+        }
     }
 
     fn read(tables: &Tables) -> Self {
@@ -72,6 +81,9 @@ impl Platform {
         if let Ok(table) = parsed.find_table::<::acpi::fadt::Fadt>() {
             platform.fadt = Some(fixed::read_fadt(&table, table.header().length));
         }
+        let dmar = tables.listed.iter().find(|table| table.signature == *b"DMAR");
+        platform.avoid_x2apic =
+            dmar.and_then(|table| table.body().ok()).is_some_and(|body| fixed::opts_out(&body));
         platform
     }
 }

@@ -199,6 +199,14 @@ pub mod resource {
     };
 }
 
+/// Scheduling: policies of sched_setscheduler(2), whom setpriority(2) is about.
+pub mod sched {
+    pub use linux_raw_sys::general::{
+        PRIO_MAX, PRIO_MIN, PRIO_PGRP, PRIO_PROCESS, PRIO_USER, SCHED_BATCH, SCHED_DEADLINE,
+        SCHED_FIFO, SCHED_IDLE, SCHED_NORMAL, SCHED_RESET_ON_FORK, SCHED_RR,
+    };
+}
+
 /// Files' metadata: `S_IF*` and mode bits, stat(2), statx(2), statfs(2), getdents64(2).
 pub mod stat {
     pub use linux_raw_sys::general::{

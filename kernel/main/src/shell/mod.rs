@@ -71,16 +71,17 @@ impl Shell {
             self.last_succeeded = false;
             println!("{RED}{error}{PLAIN}");
         })?;
+        // For the whole line, so that no ^C falls between two commands.
+        let mut interrupt = InterruptWatch::start();
         for command in commands {
+            if interrupt.take() {
+                break;
+            }
             log::debug!("shell: {command}");
-            let mut interrupt = InterruptWatch::start();
             let outcome = self.run_command(command, &mut interrupt);
             self.last_succeeded = outcome.is_ok();
             if let Err(Failure::Interrupted) = outcome {
                 println!("^C");
-                break;
-            }
-            if interrupt.take() {
                 break;
             }
         }

@@ -60,7 +60,7 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "backtrace",
         usage: "[TASK|all]",
         summary: "print the backtrace of the shell, of a sleeping task, or of all CPUs",
-        help: "TASK is a number that `tasks` shows, or a name. `all` stops the other CPUs by NMI for a moment.",
+        help: "TASK is a number that `tasks` shows, or a name. `all` asks the other CPUs by NMI, whatever they do.",
         arguments: Arguments::First(tasks::names),
         run: tasks::backtrace,
     },
@@ -90,10 +90,11 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "tasks",
-        usage: "",
+        usage: "[cost]",
         summary: "list all tasks",
-        help: "The time is what a task has had on a CPU until its last switch.",
-        arguments: Arguments::None,
+        help: "The time is what a task has had on a CPU until its last switch. With `cost`: how \
+               long it takes to wake another task, let it run and be woken by it.",
+        arguments: Arguments::First(tasks::words),
         run: tasks::tasks,
     },
     Command {

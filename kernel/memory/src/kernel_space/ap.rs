@@ -12,6 +12,7 @@ use crate::frames::{FrameRun, Purpose, RegionKind, regions};
 pub struct StartPage {
     page: PhysAddr,
     root: PhysAddr,
+    is_filled: bool,
 }
 
 impl StartPage {
@@ -43,7 +44,7 @@ impl StartPage {
         }
         let at = VirtAddr::new(page.as_u64());
         let source = &mut TableFrames(Purpose::Kernel);
-        let this = Self { page, root };
+        let this = Self { page, root, is_filled: false };
         tables.map(at, page, PageSize::Small, EntryFlags::WRITABLE, source)?;
         Ok(this)
     }
@@ -52,15 +53,23 @@ impl StartPage {
     /// calls `entry(argument)` on the stack that ends at `stack_top`.
     ///
     /// # Safety
-    /// The CPU before must have left the page, or be held in its reset state. The stack
-    /// must be the new CPU's alone.
-    pub unsafe fn fill(&self, stack_top: u64, entry: fn(u64) -> !, argument: u64) -> u8 {
+    /// The CPU before must have left the page, or [`StartPage::withdraw`] must have said that
+    /// it has not come. The stack must be the new CPU's alone.
+    pub unsafe fn fill(&mut self, stack_top: u64, entry: fn(u64) -> !, argument: u64) -> u8 {
         let start =
             ap::Start { first_tables: self.root, tables: super::root(), stack_top, argument };
         // SAFETY: a free page in the range, by `prepare`; the tables are as described; the
         // rest is the caller's argument.
         unsafe { ap::write_trampoline(self.page, &start, entry) };
+        self.is_filled = true;
         (self.page.as_u64() / PAGE_SIZE) as u8
+    }
+
+    /// Takes back what [`StartPage::fill`] offered, so that a CPU that comes late stops at
+    /// once. False if one has come: it then still needs the page and all that it was given.
+    pub fn withdraw(&self) -> bool {
+        // SAFETY: `prepare` found the page, which is this value's.
+        self.is_filled && unsafe { ap::withdraw_trampoline(self.page) }
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn set_idle(cpu: u32, idle: bool) {
 
 /// Chooses a CPU for a runnable task that is in no queue: where it was if that is idle, else
 /// an idle one, else where it was, else the least busy that it may use.
+#[inline(always)]
 fn choose_cpu(task: &Task) -> u32 {
     let allowed = task.affinity().and(smp::online());
     let before = task.cpu.load(Ordering::Relaxed);
@@ -62,44 +63,45 @@ fn send(task: Arc<Task>, cpu: u32) {
 enum Woken {
     /// Nothing: it was not blocked.
     Not,
-    /// Nothing: its CPU is not done with it.
-    Stays,
-    /// This CPU, which was just leaving it, is to look at its queue.
+    /// Nothing.
+    Done,
+    /// This CPU, another one, is to look at its queue.
     Look(u32),
     /// It is to go into this CPU's queue.
     Send(u32),
 }
 
-/// Makes a task of `queue` runnable if it is blocked.
+/// Makes a task of `queue` runnable if it is blocked. It stays in the queue if its CPU is
+/// not done with it, or is to run it again.
+#[inline]
 fn wake_in(queue: &mut RunQueue, task: &Arc<Task>) -> Woken {
     if task.state() != State::Blocked {
         return Woken::Not;
     }
     queue.make_runnable(task);
     if queue.is_current(task) || task.run_link.is_linked() {
-        return Woken::Stays;
+        return Woken::Done;
     }
-    if queue.is_left(task) {
-        // The CPU has chosen another one already, and not set its alarm for this one.
-        return if queue.add(task.clone()) { Woken::Look(queue.cpu) } else { Woken::Stays };
+    if !queue.is_left(task) {
+        let cpu = choose_cpu(task);
+        if cpu != queue.cpu {
+            queue.depart(task);
+            task.cpu.store(cpu, Ordering::Release);
+            return Woken::Send(cpu);
+        }
     }
-    queue.depart(task);
-    let cpu = choose_cpu(task);
-    task.cpu.store(cpu, Ordering::Release);
-    Woken::Send(cpu)
+    // A CPU that is just leaving it has chosen another one already, and not set its alarm for
+    // this one.
+    let look = queue.add(task.clone());
+    if look && queue.cpu != local::cpu_number() { Woken::Look(queue.cpu) } else { Woken::Done }
 }
 
 /// Wakes a task if it is blocked; whether it was. May be called from interrupt handlers.
 pub(crate) fn wake(task: &Arc<Task>) -> bool {
-    let _stay = preempt::disable();
     match with_queue_of_task(task, |queue| wake_in(queue, task)).unwrap_or(Woken::Not) {
         Woken::Not => return false,
-        Woken::Stays => {}
-        Woken::Look(cpu) => {
-            if cpu != local::cpu_number() {
-                smp::request(cpu, smp::RESCHEDULE);
-            }
-        }
+        Woken::Done => {}
+        Woken::Look(cpu) => smp::request(cpu, smp::RESCHEDULE),
         // Nobody else touches it now: it is runnable, and in no queue.
         Woken::Send(cpu) => send(task.clone(), cpu),
     }
@@ -119,7 +121,7 @@ pub(crate) fn kick(task: &Task) {
 /// Another CPU has put something into this CPU's queue, or has set a bit of the running
 /// task's pending word: the end of the interrupt looks at that.
 pub(crate) fn on_request() {
-    with_queue(RunQueue::set_alarm);
+    with_queue(RunQueue::alarm_at_slice_end);
 }
 
 /// Whether a waiting task of `queue` may go to `cpu`. One that still calls itself blocked has
@@ -160,8 +162,11 @@ pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
 pub(crate) fn balance(now: u64) {
     let me = local::cpu_number();
     let idle = IDLE.load();
+    let can_help =
+        |cpu: &u32| with_queue(|queue| queue.ready.iter().any(|task| may_move(queue, task, *cpu)));
     if load_of(me) >= 2
-        && let Some(cpu) = idle.iter().find(|&cpu| IDLE.remove(cpu))
+        && let Some(cpu) = idle.iter().find(can_help)
+        && IDLE.remove(cpu)
     {
         let _ = with_queue_of(cpu, |queue| {
             if let Some(current) = &queue.current {
@@ -246,8 +251,27 @@ impl Task {
         Policy::decode(self.policy.load(Ordering::Relaxed))
     }
 
+    /// The task's nice value, -20 to 19; that of its fair time while it is of the real-time
+    /// class.
+    pub fn nice(&self) -> i8 {
+        self.nice.load(Ordering::Relaxed)
+    }
+
+    /// Changes the nice value, which a task of the real-time class has for later. Others are
+    /// taken as the nearest of -20 to 19.
+    pub fn set_nice(self: &Arc<Self>, nice: i8) {
+        let nice = nice.clamp(-20, 19);
+        self.nice.store(nice, Ordering::Relaxed);
+        if !self.policy().is_real_time() {
+            self.set_policy(Policy::Fair { nice });
+        }
+    }
+
     /// Changes how the task shares the CPU.
     pub fn set_policy(self: &Arc<Self>, policy: Policy) {
+        if let Policy::Fair { nice } = policy {
+            self.nice.store(nice.clamp(-20, 19), Ordering::Relaxed);
+        }
         let _stay = preempt::disable();
         let look = with_queue_of_task(self, |queue| {
             let waiting = queue.remove(self);

@@ -10,6 +10,7 @@ mod tests;
 
 pub(crate) use balance::wake;
 pub use policy::Policy;
+pub use queue::SLICE_NS;
 pub(crate) use queue::{block_current, unblock_current};
 pub(crate) use switch::might_sleep;
 pub(crate) use switch::{adopt_idle, end_current, finish_switch};

@@ -2,7 +2,8 @@
 //! does to them.
 //!
 //! Each CPU has one, under a lock of its own; nobody ever holds two. A task belongs to the
-//! queue of the CPU in `Task::cpu`, and its state changes only under that queue's lock. A
+//! queue of the CPU in `Task::cpu`, and its state changes only under that queue's lock (but
+//! that a running task calls itself blocked). A
 //! task about to sleep first calls itself blocked, then looks once more whether it must
 //! sleep, and then calls the scheduler; a wake-up in between makes it runnable again and
 //! is not lost.
@@ -17,9 +18,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use arch::cpu::local;
 use base::percpu::PerCpu;
-use base::preempt::{self, RESCHEDULE};
+use base::preempt::RESCHEDULE;
 use base::sync::IrqSpinLock;
-use base::time;
+use base::{time, watchdog};
 use intrusive_collections::{KeyAdapter, RBTree, intrusive_adapter};
 
 use super::policy::{FAIR_CLASS, NICE_0_WEIGHT, Policy, Rank};
@@ -27,7 +28,7 @@ use crate::task::{State, Task};
 use crate::timer;
 
 /// Nanoseconds that a task runs before another one that waits gets the CPU.
-pub(crate) const SLICE_NS: u64 = 4_000_000;
+pub const SLICE_NS: u64 = 4_000_000;
 
 /// Nanoseconds of virtual time by which a woken task must be behind the running one to take
 /// the CPU at once; also what a sleeper is given in advance.
@@ -53,6 +54,8 @@ impl<'a> KeyAdapter<'a> for TimerAdapter {
 /// What one CPU has to run.
 pub(crate) struct RunQueue {
     pub(crate) cpu: u32,
+    /// The CPU's [`LOAD`].
+    load: Option<&'static AtomicU32>,
     /// Runnable tasks but the current one, next first.
     pub(crate) ready: RBTree<RunAdapter>,
     /// Blocked tasks with a deadline.
@@ -66,10 +69,17 @@ pub(crate) struct RunQueue {
     pub(crate) accounted: u64,
     /// When the current task's slice began.
     pub(crate) slice_start: u64,
+    /// When the timer last said that it is over: it says so again only after another one, for
+    /// the task may be unable to go.
+    slice_rang: u64,
     /// Virtual time of the queue: never goes back. New tasks begin here.
     pub(crate) virtual_time: u64,
     /// Next turn of real-time tasks.
     next_turn: u64,
+    /// When the CPU's timer rings; `u64::MAX` if it has rung. Never later than any timer here,
+    /// but perhaps for something that is not due any more: that costs less than setting it
+    /// with every switch.
+    alarm: u64,
     /// When to look next whether others have more to do.
     pub(crate) next_balance: u64,
 }
@@ -82,9 +92,16 @@ base::percpu! {
 }
 
 /// Calls `change` with this CPU's run queue, locked and made if need be.
+#[inline(always)]
 pub(crate) fn with_queue<R>(change: impl FnOnce(&mut RunQueue) -> R) -> R {
-    let stay = preempt::disable();
-    let mut queue = RUN_QUEUE.get(&stay).lock();
+    let mut queue = IrqSpinLock::lock_here(&RUN_QUEUE);
+    change(queue.get_or_insert_with(|| RunQueue::new(local::cpu_number())))
+}
+
+/// As [`with_queue`], for the scheduler: that the CPU has come to it is progress.
+pub(crate) fn with_queue_in_scheduler<R>(change: impl FnOnce(&mut RunQueue) -> R) -> R {
+    let mut queue = IrqSpinLock::lock_here(&RUN_QUEUE);
+    watchdog::note_progress(queue.preempt());
     change(queue.get_or_insert_with(|| RunQueue::new(local::cpu_number())))
 }
 
@@ -99,18 +116,12 @@ pub(crate) fn with_queue_of_task<R>(
     task: &Task,
     change: impl FnOnce(&mut RunQueue) -> R,
 ) -> Option<R> {
-    let mut change = Some(change);
     loop {
         let cpu = task.cpu.load(Ordering::Acquire);
-        let done = with_queue_of(cpu, |queue| {
-            // It may have been moved before the lock was ours.
-            if task.cpu.load(Ordering::Relaxed) != cpu {
-                return None;
-            }
-            change.take().map(|change| change(queue))
-        })?;
-        if done.is_some() {
-            return done;
+        let mut queue = PerCpu::of(&RUN_QUEUE, cpu)?.lock();
+        // It may have been moved before the lock was ours.
+        if task.cpu.load(Ordering::Relaxed) == cpu {
+            return queue.as_mut().map(change);
         }
     }
 }
@@ -124,6 +135,7 @@ impl RunQueue {
     fn new(cpu: u32) -> Self {
         Self {
             cpu,
+            load: PerCpu::of(&LOAD, cpu),
             ready: RBTree::new(RunAdapter::NEW),
             timers: RBTree::new(TimerAdapter::NEW),
             current: None,
@@ -131,8 +143,10 @@ impl RunQueue {
             left: None,
             accounted: 0,
             slice_start: 0,
+            slice_rang: 0,
             virtual_time: 0,
             next_turn: 0,
+            alarm: u64::MAX,
             next_balance: 0,
         }
     }
@@ -149,18 +163,19 @@ impl RunQueue {
         self.idle.as_ref().is_some_and(|idle| core::ptr::eq(idle.as_ref(), task))
     }
 
-    fn load(&self) -> Option<&'static AtomicU32> {
-        PerCpu::of(&LOAD, self.cpu)
+    pub(crate) fn runs_idle(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| self.is_idle(current))
     }
 
     /// Notes that `change` tasks became runnable here.
     pub(crate) fn change_load(&self, change: i32) {
-        if let Some(load) = self.load() {
+        if let Some(load) = self.load {
             load.fetch_add(change as u32, Ordering::Relaxed);
         }
     }
 
     /// Puts a runnable task among those that wait. It must be in no queue.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, task: Arc<Task>) {
         if task.policy().is_real_time() && !task.keeps_turn.swap(false, Ordering::Relaxed) {
             self.next_turn += 1;
@@ -181,7 +196,10 @@ impl RunQueue {
     /// had, but not long ago, so that it does not keep the CPU for all the time it missed.
     pub(crate) fn settle(&self, task: &Task) {
         let earliest = self.virtual_time.saturating_sub(WAKE_UP_GRANULARITY_NS);
-        task.virtual_time.fetch_max(earliest, Ordering::Relaxed);
+        // It runs nowhere, so nobody else changes it.
+        if task.virtual_time.load(Ordering::Relaxed) < earliest {
+            task.virtual_time.store(earliest, Ordering::Relaxed);
+        }
     }
 
     /// Called when a task leaves this queue for another one. Virtual times of two CPUs have
@@ -206,13 +224,14 @@ impl RunQueue {
         self.accounted = now;
         let Some(current) = &self.current else { return };
         current.cpu_ns.fetch_add(elapsed, Ordering::Relaxed);
-        let policy = current.policy();
-        if self.is_idle(current) || policy.is_real_time() {
+        if self.is_idle(current) {
             return;
         }
-        let weight = policy.weight();
-        let charge =
-            if weight == NICE_0_WEIGHT { elapsed } else { elapsed * NICE_0_WEIGHT / weight };
+        let charge = match current.policy() {
+            Policy::NORMAL => elapsed,
+            policy if policy.is_real_time() => return,
+            policy => elapsed * NICE_0_WEIGHT / policy.weight(),
+        };
         let mine = current.virtual_time.fetch_add(charge, Ordering::Relaxed) + charge;
         // The queue's time follows the one that is furthest behind.
         let first = self.ready.front().get().filter(|task| !task.policy().is_real_time());
@@ -223,7 +242,7 @@ impl RunQueue {
     fn add_timer(&mut self, task: &Arc<Task>, deadline: u64) {
         task.deadline.store(deadline, Ordering::Relaxed);
         self.timers.insert(task.clone());
-        self.set_alarm();
+        self.alarm_at(deadline);
     }
 
     pub(crate) fn remove_timer(&mut self, task: &Task) {
@@ -233,20 +252,30 @@ impl RunQueue {
         }
     }
 
-    /// Starts the CPU's timer for the next thing that is due: the first deadline, or the
-    /// end of the slice if somebody waits for the CPU. On this queue's CPU only.
+    /// Sees to it that the CPU's timer rings at `due` or before. On this queue's CPU only.
+    fn alarm_at(&mut self, due: u64) {
+        if due < self.alarm && timer::set(due) {
+            self.alarm = due;
+        }
+    }
+
+    /// Sees to it that the timer rings at the end of the current task's slice, if another
+    /// one waits for the CPU. On this queue's CPU only.
+    pub(crate) fn alarm_at_slice_end(&mut self) {
+        if !self.ready.is_empty() && !self.runs_idle() {
+            self.alarm_at(self.slice_start.max(self.slice_rang) + SLICE_NS);
+        }
+    }
+
+    /// Sets the timer for whatever is due next, at the latest for the watchdog. On this
+    /// queue's CPU only, when the timer has rung or was never set.
     pub(crate) fn set_alarm(&mut self) {
+        self.alarm = u64::MAX;
         let deadline = self.timers.front().get().map(|task| task.deadline.load(Ordering::Relaxed));
-        // A task that is to let others run already needs no bell: it would ring without end
-        // while preemption is off. The switch sets the alarm again.
-        let leaves = |task: &Arc<Task>| self.is_idle(task) || task.pending() & RESCHEDULE != 0;
-        let has_slice = !self.ready.is_empty() && !self.current.as_ref().is_some_and(leaves);
-        let slice_end = has_slice.then_some(self.slice_start + SLICE_NS);
-        let due = match (deadline, slice_end) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        timer::set_alarm(due);
+        if let Some(due) = [deadline, watchdog::next_look()].into_iter().flatten().min() {
+            self.alarm_at(due);
+        }
+        self.alarm_at_slice_end();
     }
 
     /// Whether `task`, which has become runnable, should take the CPU at once.
@@ -295,6 +324,7 @@ impl RunQueue {
             && let Some(current) = &self.current
         {
             current.set_pending(RESCHEDULE);
+            self.slice_rang = now;
         } else if now >= self.slice_start + SLICE_NS {
             // It keeps the CPU: another slice.
             self.slice_start = now;
@@ -323,6 +353,7 @@ impl RunQueue {
     }
 
     /// Adds a runnable task that is in no queue; true if this CPU should look at its queue.
+    #[inline(always)]
     pub(crate) fn add(&mut self, task: Arc<Task>) -> bool {
         self.settle(&task);
         let takes_cpu = self.takes_cpu(&task);
@@ -336,7 +367,7 @@ impl RunQueue {
             return true;
         }
         if was_alone && self.cpu == local::cpu_number() {
-            self.set_alarm(); // the current one's slice has an end now
+            self.alarm_at_slice_end(); // the current one's slice has an end now
         }
         was_alone
     }
@@ -345,11 +376,13 @@ impl RunQueue {
 /// Calls the current task blocked, until woken or until `deadline` (nanoseconds of the
 /// clock). It goes on running until it calls the scheduler.
 pub(crate) fn block_current(task: &Arc<Task>, deadline: Option<u64>) {
+    let Some(deadline) = deadline else {
+        // Without the queue's lock: while the state is another one, nobody else changes it.
+        return task.block();
+    };
     with_queue(|queue| {
-        task.set_state(State::Blocked);
-        if let Some(deadline) = deadline {
-            queue.add_timer(task, deadline);
-        }
+        task.block();
+        queue.add_timer(task, deadline);
     });
 }
 
@@ -361,13 +394,17 @@ pub(crate) fn bury_current(task: &Task) {
     });
 }
 
-/// Takes [`block_current`] back.
-pub(crate) fn unblock_current(task: &Arc<Task>) {
-    with_queue(|queue| {
-        queue.make_runnable(task);
-        // A task that called itself blocked could not be sent away.
-        if !task.affinity().contains(queue.cpu) {
-            task.set_pending(RESCHEDULE);
-        }
-    });
+/// Takes [`block_current`] back, if nobody has yet.
+#[inline]
+pub(crate) fn unblock_current(task: &Task) {
+    // A task that called itself blocked could not be sent away.
+    let may_stay = task.affinity().contains(task.cpu());
+    if task.state() != State::Runnable || task.timer_link.is_linked() || !may_stay {
+        with_queue(|queue| {
+            queue.make_runnable(task);
+            if !may_stay {
+                task.set_pending(RESCHEDULE);
+            }
+        });
+    }
 }

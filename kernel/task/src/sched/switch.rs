@@ -11,7 +11,9 @@ use memory::shootdown;
 
 use super::balance::{self, set_idle, steal};
 use super::policy::Policy;
-use super::queue::{RunQueue, bury_current, with_queue, with_queue_of_task};
+use super::queue::{
+    RunQueue, bury_current, with_queue, with_queue_in_scheduler, with_queue_of_task,
+};
 use crate::task::{State, Task, current};
 
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
@@ -101,6 +103,7 @@ fn put_back(queue: &mut RunQueue, old: &Arc<Task>, reason: Reason, slice_left: b
 /// Takes the first one that waits out of the queue if it may not run here: it was told so
 /// while it slept, or was being moved. One that still calls itself blocked may run, until it
 /// is woken.
+#[inline]
 fn expel_first(queue: &mut RunQueue) -> Option<Arc<Task>> {
     let mut first = queue.ready.front_mut();
     let task = first.get()?;
@@ -113,7 +116,9 @@ fn expel_first(queue: &mut RunQueue) -> Option<Arc<Task>> {
     Some(task)
 }
 
-/// Chooses who runs next. `look_elsewhere`: says so if it would be the idle task.
+/// Chooses who runs next; called at one place only. `look_elsewhere`: says so if it would be
+/// the idle task.
+#[inline]
 fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice {
     let Some(old) = queue.current.clone() else { return Choice::Stay };
     old.clear_pending(RESCHEDULE);
@@ -132,7 +137,6 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
         }
         set_idle(queue.cpu, true);
         if is_idle {
-            queue.set_alarm();
             return Choice::Stay;
         }
     }
@@ -152,12 +156,12 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
     if is_idle {
         set_idle(queue.cpu, false);
     }
-    queue.current = Some(next.clone());
-    queue.set_alarm();
+    let left = queue.current.replace(next.clone());
+    queue.alarm_at_slice_end();
     if Arc::ptr_eq(&old, &next) {
         return Choice::Stay;
     }
-    queue.left = Some(old.clone());
+    queue.left = left;
     Choice::Switch(old, next)
 }
 
@@ -192,7 +196,7 @@ fn leave_cpu(reason: Reason) {
     let were_enabled = interrupts::save_and_disable();
     let mut look_elsewhere = true;
     loop {
-        match with_queue(|queue| choose(queue, reason, look_elsewhere)) {
+        match with_queue_in_scheduler(|queue| choose(queue, reason, look_elsewhere)) {
             Choice::Stay => break,
             Choice::Switch(old, next) => {
                 switch(old, next);
@@ -210,6 +214,7 @@ fn leave_cpu(reason: Reason) {
     interrupts::restore(were_enabled);
 }
 
+#[inline]
 fn switch(old: Arc<Task>, next: Arc<Task>) {
     if old.data.get().is_some()
         && let Some(fpu) = old.fpu.lock().as_mut()
@@ -218,13 +223,16 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
     }
     match next.data.get() {
         Some(data) => {
-            shootdown::set_lazy(false);
+            if old.data.get().is_none() {
+                shootdown::set_lazy(false);
+            }
             data.enter_address_space();
             if let Some(fpu) = next.fpu.lock().as_ref() {
                 fpu.restore();
             }
         }
-        None => shootdown::set_lazy(true),
+        None if old.data.get().is_some() => shootdown::set_lazy(true),
+        None => {}
     }
     set_current(&next);
     let save = old.saved_sp.as_ptr();
@@ -243,6 +251,7 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
 /// First thing on the new stack: lets go of the task that was left, which may be woken,
 /// moved and run elsewhere from now on. If it was dead, its stack goes with the last
 /// reference. If it may not run on this CPU any more, sends it away.
+#[inline(always)]
 pub(crate) fn finish_switch() {
     let (left, exiled) = with_queue(|queue| {
         let Some(left) = queue.left.take() else { return (None, false) };

@@ -5,16 +5,17 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hint::black_box;
 
+use base::cpu_set::CpuSet;
 use base::irq::Vector;
 use base::sync::SpinLock;
-use base::{crash as exceptions, println};
+use base::{crash as exceptions, println, time};
 
 use crate::shell::command::{Context, Failure, Outcome, usage};
 
 /// A way to crash: its name, what it does, and the function.
 type Kind = (&'static str, &'static str, fn());
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 23] = [
     ("null", "read through a null pointer", exceptions::null),
     ("write-text", "write to the kernel's code", exceptions::write_text),
     ("exec-data", "call into the kernel's data", exceptions::execute_data),
@@ -34,7 +35,9 @@ const KINDS: [Kind; 21] = [
     ("interrupt", "panic in an interrupt handler", interrupt),
     ("console", "panic while the console is being written to", console),
     ("index", "index past the end of a slice", index),
-    ("deadlock", "take a spin lock twice", deadlock),
+    ("lock-twice", "take a spin lock twice", lock_twice),
+    ("deadlock", "wait for a spin lock that another CPU never frees", deadlock),
+    ("hang", "loop with interrupts off: another CPU's watchdog reports it", hang),
     ("sleep-atomic", "sleep while holding a spin lock", sleep_atomic),
     (
         "inversion",
@@ -126,10 +129,49 @@ fn index() {
     println!("{}", numbers[black_box(7)]);
 }
 
-fn deadlock() {
-    let lock = SpinLock::new("crash deadlock", ());
+fn lock_twice() {
+    let lock = SpinLock::new("crash lock-twice", ());
     let _first = lock.lock();
     let _second = lock.lock();
+}
+
+/// First the watchdog reports both CPUs, then the one that waits panics.
+fn deadlock() {
+    static LOCK: SpinLock<()> = SpinLock::new("crash deadlock", ());
+    let Some(shell) = task::current() else { return };
+    let here = shell.cpu();
+    let Some(there) = base::smp::online().without(CpuSet::one(here)).first() else {
+        return println!("there is no other CPU");
+    };
+    let holder = task::spawn("deadlock", move || {
+        while task::current().is_some_and(|task| task.cpu() != there) {
+            task::sleep(1_000_000);
+        }
+        let _guard = LOCK.lock();
+        loop {
+            core::hint::spin_loop();
+        }
+    });
+    match holder {
+        Ok(holder) if holder.set_affinity(CpuSet::one(there)) => {}
+        Ok(_) => return println!("CPU {there} is not online any more"),
+        Err(error) => return println!("{error}"),
+    }
+    if !shell.set_affinity(CpuSet::one(here)) {
+        return println!("CPU {here} is not online any more");
+    }
+    let end = time::now_ns() + 10_000_000_000;
+    while !LOCK.is_locked() && time::now_ns() < end {
+        task::sleep(1_000_000);
+    }
+    let _guard = LOCK.lock();
+}
+
+fn hang() {
+    let _off = base::sync::discipline::irq_off();
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 fn sleep_atomic() {

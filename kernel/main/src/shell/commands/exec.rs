@@ -19,7 +19,7 @@ const MAX_COPIES: usize = 1000;
 const ENVIRONMENT: [&[u8]; 3] = [b"PATH=/bin", b"HOME=/", b"TERM=vt100"];
 
 /// Runs a program, or several of it at once, and tells how each ended.
-pub(in crate::shell) fn exec(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
+pub(in crate::shell) fn exec(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
     let (copies, words) = match arguments.split_first() {
         Some((first, rest)) if first.bytes().all(|byte| byte.is_ascii_digit()) => {
             let copies = first.parse().ok().filter(|count| (1..=MAX_COPIES).contains(count));
@@ -38,6 +38,10 @@ pub(in crate::shell) fn exec(_: &mut Context<'_>, arguments: &[String]) -> Outco
 
     program::flush_console();
     let front = Foreground::new();
+    // One that came before the group was there is in nobody's count.
+    if context.interrupt.take() {
+        return Err(Failure::Interrupted);
+    }
     let mut processes: Vec<Arc<Process>> = Vec::new();
     let mut failed = false;
     for _ in 0..copies {

@@ -19,7 +19,7 @@ pub(in crate::shell) fn timer(_: &mut Context<'_>, arguments: &[String]) -> Outc
     none(arguments)?;
     println!("up for            {:.6}", Seconds(time::now_ns()));
     match choice::report() {
-        Some(report) => print_clock(report),
+        Some(report) => print_clock(&report),
         None => println!("clock             none"),
     }
     println!("timer             local APIC, {} Hz", task::timer::rate());
