@@ -135,6 +135,9 @@ fn start(data: BootData, settings: Settings) {
     let usable = drivers::acpi::platform().cpus.iter().filter(|cpu| cpu.usable);
     let cpus = task::smp::start(usable.map(|cpu| cpu.apic_id));
     log::info!("smp: {cpus} CPUs run");
+    if let Err(error) = task::work::init() {
+        log::error!("no memory for the tasks that do deferred work: {error}");
+    }
 
     // Devices.
     match drivers::serial::init_input() {
