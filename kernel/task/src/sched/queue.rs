@@ -92,6 +92,7 @@ base::percpu! {
 }
 
 /// Calls `change` with this CPU's run queue, locked and made if need be.
+#[inline(always)]
 pub(crate) fn with_queue<R>(change: impl FnOnce(&mut RunQueue) -> R) -> R {
     let mut queue = IrqSpinLock::lock_here(&RUN_QUEUE);
     change(queue.get_or_insert_with(|| RunQueue::new(local::cpu_number())))
@@ -115,18 +116,12 @@ pub(crate) fn with_queue_of_task<R>(
     task: &Task,
     change: impl FnOnce(&mut RunQueue) -> R,
 ) -> Option<R> {
-    let mut change = Some(change);
     loop {
         let cpu = task.cpu.load(Ordering::Acquire);
-        let done = with_queue_of(cpu, |queue| {
-            // It may have been moved before the lock was ours.
-            if task.cpu.load(Ordering::Relaxed) != cpu {
-                return None;
-            }
-            change.take().map(|change| change(queue))
-        })?;
-        if done.is_some() {
-            return done;
+        let mut queue = PerCpu::of(&RUN_QUEUE, cpu)?.lock();
+        // It may have been moved before the lock was ours.
+        if task.cpu.load(Ordering::Relaxed) == cpu {
+            return queue.as_mut().map(change);
         }
     }
 }
@@ -229,13 +224,14 @@ impl RunQueue {
         self.accounted = now;
         let Some(current) = &self.current else { return };
         current.cpu_ns.fetch_add(elapsed, Ordering::Relaxed);
-        let policy = current.policy();
-        if self.is_idle(current) || policy.is_real_time() {
+        if self.is_idle(current) {
             return;
         }
-        let weight = policy.weight();
-        let charge =
-            if weight == NICE_0_WEIGHT { elapsed } else { elapsed * NICE_0_WEIGHT / weight };
+        let charge = match current.policy() {
+            Policy::NORMAL => elapsed,
+            policy if policy.is_real_time() => return,
+            policy => elapsed * NICE_0_WEIGHT / policy.weight(),
+        };
         let mine = current.virtual_time.fetch_add(charge, Ordering::Relaxed) + charge;
         // The queue's time follows the one that is furthest behind.
         let first = self.ready.front().get().filter(|task| !task.policy().is_real_time());
@@ -357,7 +353,7 @@ impl RunQueue {
     }
 
     /// Adds a runnable task that is in no queue; true if this CPU should look at its queue.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, task: Arc<Task>) -> bool {
         self.settle(&task);
         let takes_cpu = self.takes_cpu(&task);

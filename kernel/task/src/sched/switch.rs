@@ -156,12 +156,12 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
     if is_idle {
         set_idle(queue.cpu, false);
     }
-    queue.current = Some(next.clone());
+    let left = queue.current.replace(next.clone());
     queue.alarm_at_slice_end();
     if Arc::ptr_eq(&old, &next) {
         return Choice::Stay;
     }
-    queue.left = Some(old.clone());
+    queue.left = left;
     Choice::Switch(old, next)
 }
 
