@@ -17,6 +17,8 @@ pub mod console;
 pub mod exec;
 pub mod fds;
 mod foreground;
+#[cfg(not(test))]
+mod leak_tests;
 mod outcome;
 mod process;
 pub mod rseq;

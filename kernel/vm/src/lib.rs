@@ -27,7 +27,7 @@ mod vma;
 pub use change::{MapRequest, Placement, RemapRequest};
 pub use map::VmaMap;
 pub use object::{MemoryObject, ObjectError, StaticBytes};
-pub use space::{AddressSpace, Fault, FaultKind};
+pub use space::{AddressSpace, Fault, FaultKind, address_spaces};
 pub use vma::{Backing, Vma};
 
 pub use memory::user::Access;

@@ -2,6 +2,7 @@
 //! page.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use arch::paging::VirtAddr;
 use memory::OutOfMemory;
@@ -55,6 +56,19 @@ pub struct AddressSpace {
     pub(crate) state: Mutex<State>,
 }
 
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many address spaces there are.
+pub fn address_spaces() -> usize {
+    COUNT.load(Ordering::Relaxed)
+}
+
 /// Whether `access` allows the fault.
 fn allows(access: Access, fault: &Fault) -> bool {
     if fault.fetch {
@@ -74,7 +88,9 @@ impl AddressSpace {
     /// [`OutOfMemory`].
     pub fn new() -> Result<Arc<Self>, OutOfMemory> {
         let state = State { map: VmaMap::new(), break_start: 0, break_now: 0 };
-        Ok(Arc::new(Self { table: UserTable::new()?, state: named_mutex("address space", state) }))
+        let table = UserTable::new()?;
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Self { table, state: named_mutex("address space", state) }))
     }
 
     /// Makes this CPU use the address space; see [`UserTable::enter`].

@@ -1,0 +1,86 @@
+//! Kernel tests: programs that have ended leave nothing behind.
+
+use alloc::vec::Vec;
+
+use memory::kernel_space::{KernelStack, stack};
+use memory::{frames, heap};
+use task::{sleep, tasks};
+
+use crate::{Outcome, Process, exec, processes};
+
+const PROGRAMS: usize = 200;
+/// Frames that one copy takes at most, with its stack and tables.
+const FRAMES_EACH: usize = 120;
+
+/// What is there of everything that a program takes.
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    tasks: usize,
+    processes: usize,
+    address_spaces: usize,
+    stacks: usize,
+    /// Frames but those that caches keep for the next time: heap slabs, stacks.
+    frames: usize,
+    /// Objects in the kernel's heap, and their sizes in all.
+    objects: usize,
+    bytes: usize,
+}
+
+impl Counts {
+    fn now() -> Self {
+        let (frames, stacks) = (frames::statistics(), stack::statistics());
+        let kept = stacks.cached * (stack::STACK_BYTES / arch::paging::PAGE_SIZE) as usize
+            + heap::statistics().map(|class| class.frames).sum::<usize>();
+        Self {
+            tasks: tasks().len(),
+            processes: processes().len(),
+            address_spaces: vm::address_spaces(),
+            stacks: stacks.used,
+            frames: frames.total - frames.free - kept,
+            objects: heap::statistics().map(|class| class.used).sum(),
+            bytes: heap::statistics().map(|class| class.used * class.size).sum(),
+        }
+    }
+}
+
+/// Starts `count` copies at once, or as many as there is memory for, until all have run.
+fn run(count: usize) {
+    let args: [&[u8]; 2] = [b"/bin/primes", b"1000"];
+    let free = frames::statistics();
+    let at_once = (free.free.saturating_sub(free.reserve) / FRAMES_EACH).clamp(1, count);
+    let mut left = count;
+    while left > 0 {
+        let started: Vec<_> = (0..left.min(at_once))
+            .map(|_| exec::start(b"/bin/primes", &args, &[]).expect("a program that is there"))
+            .collect();
+        left -= started.len();
+        let ended: Vec<Outcome> =
+            started.iter().map(|process: &_| Process::wait(process)).collect();
+        assert!(ended.iter().all(|outcome| *outcome == Outcome::Exited(0)), "{ended:?}");
+    }
+}
+
+/// The counts when the programs are gone: their last moments may come after their ends are
+/// known.
+fn settled(idle: &Counts) -> Counts {
+    for _ in 0..500 {
+        let now = Counts::now();
+        if (now.tasks, now.processes, now.stacks) == (idle.tasks, idle.processes, idle.stacks) {
+            return now;
+        }
+        sleep(20_000_000);
+    }
+    Counts::now()
+}
+
+#[base::kernel_test]
+fn two_hundred_programs_leave_nothing() {
+    let idle = Counts::now();
+    // What is made once and kept: tables for the stacks of as many as may run at once.
+    let stacks: Vec<_> = (0..PROGRAMS).map_while(|_| KernelStack::allocate().ok()).collect();
+    drop(stacks);
+    run(PROGRAMS);
+    let before = settled(&idle);
+    run(PROGRAMS);
+    assert_eq!(settled(&idle), before);
+}
