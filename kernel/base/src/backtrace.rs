@@ -104,7 +104,7 @@ impl Backtrace {
 const MAX_TAKEN: usize = 48;
 
 /// A backtrace that needs its stack no more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Taken(ArrayVec<CodeAddress, MAX_TAKEN>);
 
 impl fmt::Display for Taken {

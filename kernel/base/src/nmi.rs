@@ -36,22 +36,18 @@ const ANSWER_NS: u64 = 2_000_000_000;
 #[derive(Clone, Debug)]
 struct Place {
     task: ArrayString<64>,
-    at: At,
-}
-
-/// Where it was.
-#[derive(Clone, Debug)]
-enum At {
-    Kernel(Taken),
-    User { ip: u64 },
+    /// Where it was in user mode.
+    user_ip: Option<u64>,
+    /// Where it was in the kernel; empty in user mode.
+    backtrace: Taken,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in task {}", self.task)?;
-        match &self.at {
-            At::Kernel(backtrace) => write!(f, ":\n{backtrace}"),
-            At::User { ip } => writeln!(f, ", in user mode at {ip:#x}"),
+        match self.user_ip {
+            Some(ip) => writeln!(f, ", in user mode at {ip:#x}"),
+            None => write!(f, ":\n{}", self.backtrace),
         }
     }
 }
@@ -78,14 +74,14 @@ pub(crate) fn on_nmi(frame: &TrapFrame) {
     if asked != SHOW && asked != STOP {
         return;
     }
-    let at = if frame.from_user() {
-        At::User { ip: frame.rip }
-    } else {
-        At::Kernel(Backtrace::of_trap(frame).taken())
+    let user_ip = frame.from_user().then_some(frame.rip);
+    let backtrace = match user_ip {
+        Some(_) => Taken::default(),
+        None => Backtrace::of_trap(frame).taken(),
     };
     let mut task = ArrayString::new();
     let _ = write!(task, "{CurrentTask}"); // a name that is too long is cut
-    let place = Place { task, at };
+    let place = Place { task, user_ip, backtrace };
     // Only the CPU that asked takes it too, and not before the answer.
     if let Some(mut slot) = PLACE.get(&stay).try_lock() {
         *slot = Some(place);

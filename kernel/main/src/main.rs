@@ -89,7 +89,13 @@ fn boot(loader: LoaderInformation) -> ! {
 
     // The clock again, and for good: checked against the HPET and the 8254, or the HPET.
     match base::time::choice::choose(drivers::acpi::start_hpet(platform)) {
-        Ok(report) => banner::log_clock(report),
+        Ok(report) => {
+            if report.is_guest {
+                // The host takes CPUs away in the middle of everything.
+                base::sync::statistics::set_hold_limit(1_000_000_000);
+            }
+            banner::log_clock(report);
+        }
         Err(_) => panic!("no clock: nothing tells the TSC's rate, and there is no HPET"),
     }
 

@@ -11,6 +11,11 @@ use crate::runner::{Job, Outcome};
 const INSTRUCTIONS: u64 = 30_000_000;
 /// Most bytes of the stripped image, the symbols in it.
 const IMAGE: u64 = 2 << 20;
+/// Most instructions of a kernel task that wakes another one, sleeps, and is woken by it.
+const ROUND_TRIP: u64 = 1500;
+/// Seconds that the CPUs are idle for, and most interrupts of one of them meanwhile.
+const IDLE_SECONDS: u64 = 8;
+const IDLE_INTERRUPTS: u64 = 5 * IDLE_SECONDS - 1;
 /// Most bytes in use at the prompt: of all RAM in the loader's map, what is not free.
 const MEMORY: u64 = 8 << 20;
 
@@ -30,6 +35,8 @@ pub(super) fn jobs() -> Vec<Job> {
             at_most("bytes of the stripped image with its symbols", size.len(), IMAGE)
         }),
         Job::one("figures: bytes in use at the prompt", memory),
+        Job::one("figures: instructions of a round trip between two tasks", round_trip),
+        Job::one("figures: interrupts of an idle CPU", idle_interrupts),
     ]
 }
 
@@ -59,6 +66,46 @@ fn instructions(cmdline: &str) -> Result<u64, String> {
         (fraction.len() == 6).then_some((whole * 1_000_000 + micros) * 1000)
     });
     count.ok_or_else(|| machine.failure("`timer` does not say the time"))
+}
+
+/// The nanoseconds that `tasks cost` says, each an instruction.
+fn round_trip() -> Outcome {
+    let machine = counted("tasks cost; exit")?;
+    let text = machine.text();
+    let ns = text.split_once("a round trip to another task and back: ");
+    let ns = ns.and_then(|(_, rest)| rest.split_once(" ns\n")?.0.parse().ok());
+    let ns = ns.ok_or_else(|| machine.failure("`tasks cost` does not say the time"))?;
+    at_most("instructions of a round trip between two tasks", ns, ROUND_TRIP)
+}
+
+/// All interrupts of each CPU in the table that `irqs` prints.
+fn interrupts(table: &str) -> Vec<u64> {
+    let mut sums = Vec::new();
+    let columns = table.lines().next().unwrap_or("").matches("CPU ").count();
+    for row in table.lines() {
+        let numbers: Vec<u64> =
+            row.split_whitespace().rev().map_while(|word| word.parse().ok()).collect();
+        // From the right: the sum, then the CPUs, the last one first.
+        let Some(cpus) = numbers.get(1..=columns) else { continue };
+        sums.resize(columns, 0);
+        cpus.iter().rev().zip(&mut sums).for_each(|(count, sum)| *sum += count);
+    }
+    sums
+}
+
+/// The CPUs have nothing to do but the watchdog; the shell's command sleeps.
+fn idle_interrupts() -> Outcome {
+    let mut machine = Machine::start(&Config { smp: 4, ..Config::new(Release, "") })?;
+    machine.expect_prompt()?;
+    let before = interrupts(&machine.command("irqs")?);
+    machine.command(&format!("sleep {IDLE_SECONDS}"))?;
+    let after = interrupts(&machine.command("irqs")?);
+    if before.len() != 4 || after.len() != 4 || before == after {
+        return Err(machine.failure("`irqs` does not count"));
+    }
+    // One CPU gets the typing, and the timer that ends the sleep.
+    let idle = before.iter().zip(&after).map(|(before, after)| after - before).max();
+    at_most("interrupts of a CPU in 8 idle seconds", idle.unwrap_or(0), IDLE_INTERRUPTS)
 }
 
 /// All RAM of the memory map less what is free: image, modules, tables, heap and what the

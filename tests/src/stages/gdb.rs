@@ -94,6 +94,7 @@ pub(super) fn jobs() -> Vec<Job> {
         ended.expect_output("argc 1")?;
         ended.expect_output("\"/bin/hello\"")
     }));
+    jobs.push(Job::one("gdb shows that clocks which differ are found out", clocks_differ));
     jobs.push(Job::one("make run-debug waits for make gdb", by_make));
     jobs
 }
@@ -104,8 +105,38 @@ fn free_port() -> Result<u16, String> {
     listener.map(|address| address.port()).map_err(|error| format!("no TCP port: {error}"))
 }
 
+/// The clocks of all CPUs of QEMU are one, so a debugger must make a new CPU find its own
+/// behind: the TSCs are not trusted any more, and time goes on with the HPET.
+fn clocks_differ() -> Outcome {
+    let commands = [
+        "hbreak kernel_entry",
+        "continue",
+        "delete",
+        "break task::smp::run",
+        "continue",
+        "delete",
+        "set language c",
+        "set var *(unsigned long *) &'task::smp::LAST_LOOK' = 1000000000000",
+        "continue",
+    ];
+    let (_, machine) = debugged(Debug, "timer; test clock; exec hello; exit 7", &commands)?;
+    machine.expect_written(&[
+        "smp: the clock of CPU 1 is 99",
+        "clock: the HPET from now on, since the TSCs of the CPUs differ",
+        "smp: 2 CPUs run",
+        "clock             HPET\n",
+        " passed, 0 failed\n",
+        "exec: /bin/hello (process 1) exited with status 0",
+    ])
+}
+
 /// Starts a waiting machine and runs GDB's commands on it.
 fn debug(mode: Mode, cmdline: &str, commands: &[&str]) -> Result<Ended, String> {
+    debugged(mode, cmdline, commands).map(|(ended, _)| ended)
+}
+
+/// As [`debug`], with the machine.
+fn debugged(mode: Mode, cmdline: &str, commands: &[&str]) -> Result<(Ended, Machine), String> {
     let port = free_port()?;
     let extra = format!("-S -gdb tcp:localhost:{port}");
     let mut machine = Machine::start(&Config { extra, ..Config::new(mode, cmdline) })?;
@@ -118,7 +149,7 @@ fn debug(mode: Mode, cmdline: &str, commands: &[&str]) -> Result<Ended, String> 
     let ended = run(&mut gdb, "", LIMIT)?;
     // GDB's end is the machine's, by `kill` or by the kernel's exit.
     machine.wait(Duration::from_secs(2)).ok();
-    Ok(ended)
+    Ok((ended, machine))
 }
 
 /// The kernel with its debug information.

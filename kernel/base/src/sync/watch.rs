@@ -11,8 +11,7 @@ use crate::time;
 
 /// Nanoseconds that a lock may be held for.
 static LIMIT_NS: AtomicU64 = AtomicU64::new(DEFAULT_LIMIT_NS);
-/// Long for any critical section, and more than an emulator on a busy host usually takes a
-/// CPU away for.
+/// Long for any critical section.
 const DEFAULT_LIMIT_NS: u64 = 100_000_000;
 
 /// Something is to be told.

@@ -19,11 +19,13 @@ use super::{HPET, RateSource, set_tsc_rate, use_hpet};
 const AGREE_PPM: u64 = 500;
 /// A run tells enough if its bounds are not wider, in millionths.
 const NARROW_PPM: u64 = 500;
-/// Length of a run. The timers tell their count within one or two ticks, 200 millionths of
-/// the slowest one's.
-const RUN_MS: u64 = 10;
+/// Length of the first run with each timer, in milliseconds; each further one is twice as
+/// long. The timers tell their count within one or two ticks, of which the 8254 needs some
+/// thousands.
+const HPET_RUN_MS: u64 = 1;
+const PIT_RUN_MS: u64 = 4;
 /// Runs with each source before it counts as one that does not tell.
-const TRIES: u32 = 5;
+const TRIES: u32 = 4;
 /// Comparisons before two sources count as contradicting each other.
 const ROUNDS: u32 = 3;
 
@@ -98,11 +100,12 @@ pub fn hpet() -> Option<&'static Hpet> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoClock;
 
-/// Repeats `run` until it tells enough; what the runs say together.
-fn bounds(mut run: impl FnMut() -> Option<Bounds>) -> Option<Bounds> {
+/// Repeats `run`, with a length in milliseconds, until it tells enough; what the runs say
+/// together.
+fn bounds(first_ms: u64, run: impl Fn(u64) -> Option<Bounds>) -> Option<Bounds> {
     let mut known = Bounds::ANY;
-    for _ in 0..TRIES {
-        let found = run()?;
+    for attempt in 0..TRIES {
+        let found = run(first_ms << attempt)?;
         // One that contradicts the others was disturbed in a way that bounds do not show.
         known = known.both(found).unwrap_or(found);
         if known.width_ppm() <= NARROW_PPM {
@@ -140,7 +143,8 @@ fn nearest(all: [(Option<Bounds>, RateSource); 3]) -> Option<(u64, Bounds, RateS
 }
 
 /// Checks the TSC's rate, takes `hpet` into use, and decides what the clock is. Call once,
-/// on the boot CPU while it is alone, interrupts off. Takes some 20 ms.
+/// on the boot CPU while it is alone, interrupts off. Takes some 5 ms, more
+/// on a host that is busy.
 ///
 /// # Errors
 /// [`NoClock`]; there is then no time.
@@ -152,9 +156,10 @@ pub fn choose(hpet: Option<Hpet>) -> Result<&'static Report, NoClock> {
     let cpuid = tsc::rate_from_cpuid().map(Bounds::exactly);
     let (mut by_hpet, mut by_pit, mut found) = (None, None, None);
     for _ in 0..ROUNDS {
-        by_hpet =
-            hpet.and_then(|hpet| bounds(|| Some(hpet.tsc_bounds(hpet.rate() * RUN_MS / 1000))));
-        by_pit = bounds(|| pit::tsc_bounds((pit::RATE_HZ * RUN_MS / 1000) as u16));
+        by_hpet = hpet.and_then(|hpet| {
+            bounds(HPET_RUN_MS, |ms| Some(hpet.tsc_bounds(hpet.rate() * ms / 1000)))
+        });
+        by_pit = bounds(PIT_RUN_MS, |ms| pit::tsc_bounds((pit::RATE_HZ * ms / 1000) as u16));
         found = nearest([
             (cpuid, RateSource::Cpuid),
             (by_hpet, RateSource::Hpet),
