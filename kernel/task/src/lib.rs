@@ -28,6 +28,8 @@ mod smp_tests;
 mod spawn;
 mod task;
 pub mod timer;
+#[cfg(not(test))]
+mod torture_tests;
 mod wait;
 pub mod work;
 
@@ -41,3 +43,4 @@ pub use semaphore::{Permit, Semaphore};
 pub use spawn::{exit, spawn, spawn_user};
 pub use task::{State, Task, TaskInfo, ThreadData, current, find, is_killed, tasks, with_current};
 pub use wait::{WaitError, WaitOptions, WaitQueue, WaitReason, signal_pending, sleep, sleep_until};
+pub use work::{Work, WorkQueue};

@@ -10,7 +10,7 @@ use base::{preempt, smp, time};
 use memory::frames;
 use memory::kernel_space::{KernelStack, stack};
 
-use crate::{Mutex, Policy, Task, WaitQueue, current, sleep, spawn, tasks, yield_now};
+use crate::{Policy, Task, WaitQueue, current, sleep, spawn, tasks, yield_now};
 
 fn here() -> u32 {
     let _stay = preempt::disable();
@@ -175,65 +175,6 @@ fn kernel_translations_are_forgotten_everywhere() {
     }
     let others = smp::online().len() > 1;
     assert_eq!(memory::shootdown::count() > before, others);
-}
-
-#[base::kernel_test]
-fn tasks_that_lock_sleep_wake_move_and_die() {
-    const TASKS: usize = 24;
-    static COUNTER: Mutex<u64> = Mutex::new(0);
-    static QUEUE: WaitQueue = WaitQueue::new("torture");
-    let end = time::now_ns() + 1_000_000_000;
-    *COUNTER.lock() = 0;
-    static DONE: AtomicU64 = AtomicU64::new(0);
-    DONE.store(0, Ordering::Relaxed);
-    let tasks = start(TASKS, move |number| {
-        // A generator of its own: what each does differs, and is the same each time.
-        let mut state = number as u64 * 2_654_435_761 + 1;
-        let mut random = move || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            state >> 33
-        };
-        let me = current().expect("a task");
-        while time::now_ns() < end {
-            match random() % 8 {
-                0 => sleep(random() % 300_000),
-                1 => yield_now(),
-                2 => {
-                    let cpus = CpuSet::from_bits(random() | 1);
-                    assert!(me.set_affinity(cpus), "CPU 0 is online");
-                }
-                3 => assert!(me.set_affinity(CpuSet::ALL)),
-                4 => QUEUE.wake_all(),
-                5 => {
-                    let deadline = Some(time::now_ns() + random() % 500_000);
-                    let options = crate::WaitOptions { deadline, interruptible: false };
-                    let mut looks = 0;
-                    // It ends by a wake-up or by the time.
-                    let _ = QUEUE.wait_with(options, || {
-                        looks += 1;
-                        (looks > 1).then_some(())
-                    });
-                }
-                6 => {
-                    let child = spawn("child", || spin(10_000));
-                    child.expect("memory for a task").join();
-                }
-                _ => {
-                    let mut counter = COUNTER.lock();
-                    let seen = *counter;
-                    if random() % 2 == 0 {
-                        yield_now();
-                    }
-                    *counter = seen + 1;
-                    DONE.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-    });
-    tasks.iter().for_each(|task| task.join());
-    assert_eq!(*COUNTER.lock(), DONE.load(Ordering::Relaxed));
 }
 
 #[base::kernel_test]

@@ -13,7 +13,7 @@ use base::time;
 use intrusive_collections::{LinkedList, intrusive_adapter};
 
 use crate::sched;
-use crate::task::{State, Task, current, with_current};
+use crate::task::{Task, current, with_current};
 
 intrusive_adapter!(WaitAdapter = Arc<Task>: Task { wait_link: intrusive_collections::LinkedListAtomicLink });
 
@@ -156,9 +156,7 @@ impl WaitQueue {
                 return outcome;
             }
             sched::schedule();
-            if task.state() != State::Runnable {
-                sched::unblock_current(&task); // the idle task does not sleep
-            }
+            sched::unblock_current(&task); // it has slept, unless it is the idle task
             let was_woken = !self.remove(&task);
             let outcome = look();
             if let Some(outcome) = outcome {

@@ -127,8 +127,8 @@ impl WorkQueue {
         Arc::new(Self {
             name,
             items: IrqSpinLock::new("work queue", items),
-            idle: WaitQueue::of("work for", name),
-            done: WaitQueue::of("work of", name),
+            idle: WaitQueue::new(name),
+            done: WaitQueue::of("end of", name),
             workers: Once::new(),
         })
     }

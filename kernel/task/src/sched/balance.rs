@@ -98,6 +98,8 @@ fn wake_in(queue: &mut RunQueue, task: &Arc<Task>) -> Woken {
 
 /// Wakes a task if it is blocked; whether it was. May be called from interrupt handlers.
 pub(crate) fn wake(task: &Arc<Task>) -> bool {
+    // Preempted with the task in its hands, the waker would make it wait for its own turn.
+    let _stay = preempt::disable();
     match with_queue_of_task(task, |queue| wake_in(queue, task)).unwrap_or(Woken::Not) {
         Woken::Not => return false,
         Woken::Done => {}
