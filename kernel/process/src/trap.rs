@@ -29,7 +29,7 @@ fn on_page_fault(fault: UserPageFault) -> bool {
     let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
     let result = with_thread(|thread| {
         let result = thread.space.fault(touch);
-        if thread.rseq.is_registered() && thread.take_switched() {
+        if thread.rseq.is_registered() && thread.was_switched() {
             with_current(|task| task.set_pending(SWITCHED));
         }
         if result == Err(FaultKind::OutOfMemory) && !fault.from_user {
