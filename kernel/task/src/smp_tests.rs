@@ -162,6 +162,38 @@ fn real_time_comes_first_and_in_turns() {
 }
 
 #[base::kernel_test]
+fn a_task_between_two_queues_can_change_its_policy() {
+    // While it is in no queue its place in one must not be fixed already.
+    let end = time::now_ns() + 1_000_000_000;
+    let cpus: Vec<u32> = smp::online().iter().collect();
+    let to = cpus.clone();
+    let movers = start(6, move |number| {
+        let me = current().expect("a task");
+        for turn in number.. {
+            if time::now_ns() > end {
+                break;
+            }
+            assert!(me.set_affinity(CpuSet::one(to[turn % to.len()])));
+            yield_now();
+        }
+    });
+    let moved: Vec<_> = movers.clone();
+    let changers = start(3, move |number| {
+        let mut turn = number;
+        while time::now_ns() < end {
+            turn += 1;
+            let task = &moved[turn % moved.len()];
+            match turn % 3 {
+                0 => task.set_policy(Policy::Fair { nice: (turn % 40) as i8 - 20 }),
+                1 => task.set_policy(Policy::RoundRobin { priority: 1 }),
+                _ => assert!(task.set_affinity(CpuSet::one(cpus[turn / 3 % cpus.len()]))),
+            }
+        }
+    });
+    movers.iter().chain(&changers).for_each(|task| task.join());
+}
+
+#[base::kernel_test]
 fn kernel_translations_are_forgotten_everywhere() {
     // Stacks are unmapped and their addresses used again while all CPUs use stacks.
     let before = memory::shootdown::count();

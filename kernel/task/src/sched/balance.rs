@@ -193,9 +193,16 @@ pub(crate) fn balance(now: u64) {
 
 /// Gives a runnable task that has departed from its queue a CPU that it may use.
 pub(crate) fn place(task: Arc<Task>) {
-    let cpu = choose_cpu(&task);
-    task.cpu.store(cpu, Ordering::Release);
-    send(task, cpu);
+    // Under the lock of the queue that it left: whoever has that lock because the task belongs
+    // to it, say to change its rank, must not find it in another queue meanwhile.
+    let cpu = with_queue_of_task(&task, |_| {
+        let cpu = choose_cpu(&task);
+        task.cpu.store(cpu, Ordering::Release);
+        cpu
+    });
+    if let Some(cpu) = cpu {
+        send(task, cpu);
+    }
 }
 
 /// Sends a task that waits in a queue to a CPU that it may use.

@@ -184,12 +184,14 @@ impl RunQueue {
         self.ready.insert(task);
     }
 
-    /// Takes a task out from among those that wait.
+    /// Takes a task of this queue out from among those that wait.
     pub(crate) fn remove(&mut self, task: &Task) -> Option<Arc<Task>> {
         if !task.run_link.is_linked() {
             return None;
         }
-        self.ready.find_mut(&task.rank()).remove()
+        let removed = self.ready.find_mut(&task.rank()).remove();
+        debug_assert!(removed.is_some(), "task {} is not where its rank says", task.id);
+        removed
     }
 
     /// Gives a task that comes from elsewhere, or has slept, its virtual time here: what it
