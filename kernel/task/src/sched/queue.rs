@@ -167,6 +167,11 @@ impl RunQueue {
         self.current.as_ref().is_some_and(|current| self.is_idle(current))
     }
 
+    /// The policy of the task that runs; that of the idle task is a fair one.
+    pub(crate) fn current_policy(&self) -> Option<Policy> {
+        self.current.as_ref().map(|current| current.policy())
+    }
+
     /// Notes that `change` tasks became runnable here.
     pub(crate) fn change_load(&self, change: i32) {
         if let Some(load) = self.load {
