@@ -10,6 +10,7 @@ use base::{preempt, smp, time};
 use memory::frames;
 use memory::kernel_space::{KernelStack, stack};
 
+use crate::sched::queue::{load_of, with_queue_of};
 use crate::{Policy, Task, WaitQueue, current, sleep, spawn, tasks, yield_now};
 
 fn here() -> u32 {
@@ -191,6 +192,21 @@ fn a_task_between_two_queues_can_change_its_policy() {
         }
     });
     movers.iter().chain(&changers).for_each(|task| task.join());
+    // Nobody was lost on the way, or counted twice. A CPU that is just sending a task away
+    // still counts it.
+    let end = time::now_ns() + 5_000_000_000;
+    let is_right = |cpu| {
+        with_queue_of(cpu, |queue| {
+            let runs = u32::from(!queue.runs_idle());
+            load_of(cpu) == queue.ready.iter().count() as u32 + runs
+        })
+    };
+    for cpu in smp::online().iter() {
+        while is_right(cpu) != Some(true) {
+            assert!(time::now_ns() < end, "the load of CPU {cpu} is not {}", load_of(cpu));
+            sleep(1_000_000);
+        }
+    }
 }
 
 #[base::kernel_test]
