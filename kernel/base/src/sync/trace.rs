@@ -176,12 +176,11 @@ fn a_trace_ends_where_a_system_call_began() {
     let here = a_trace_ends_where_a_system_call_began as fn() as usize as u64 + 1;
     for site in syscall_return_sites() {
         // From the bottom of the stack to its top: one frame each.
-        let frames = [[0, 0], [0, here], [0, site], [0, here]].map(core::cell::Cell::new);
-        let at = |index: usize| frames[index].as_ptr() as u64;
-        for index in 0..3 {
-            frames[index].set([at(index + 1), frames[index].get()[1]]);
+        let frames = [here, site, here].map(|address| core::cell::Cell::new([0, address]));
+        for pair in frames.windows(2) {
+            pair[0].set([pair[1].as_ptr() as u64, pair[0].get()[1]]);
         }
-        let trace = Here { address: here, frame: at(1) }.trace();
+        let trace = Here { address: here, frame: frames[0].as_ptr() as u64 }.trace();
         assert!(trace.addresses().eq([here, here, site]), "{trace}");
     }
 }
