@@ -226,6 +226,8 @@ fn send_starving() {
 }
 
 /// Gives a runnable task that has departed from its queue a CPU that it may use.
+#[cold]
+#[inline(never)]
 pub(crate) fn place(task: Arc<Task>) {
     // Under the lock of the queue that it left: whoever has that lock because the task belongs
     // to it, say to change its rank, must not find it in another queue meanwhile.
