@@ -256,8 +256,7 @@ mod tests {
     fn waits_for(task: &Task, text: &str) -> bool {
         let end = time::now_ns() + PATIENCE_NS;
         while time::now_ns() < end {
-            if task.state() == State::Blocked
-                && alloc::format!("{}", *task.waits_for.lock()) == text
+            if task.state() == State::Blocked && alloc::format!("{}", task.waits_for.load()) == text
             {
                 return true;
             }

@@ -17,10 +17,11 @@ use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
 use memory::kernel_space::KernelStack;
 use spin::Once;
 
+use crate::reason::{SharedReason, WaitReason};
 use crate::sched::Policy;
 use crate::sched::policy::Rank;
 use crate::sched::queue::with_queue_of_task;
-use crate::wait::{WaitError, WaitOptions, WaitQueue, WaitReason};
+use crate::wait::{WaitError, WaitOptions, WaitQueue};
 
 /// Longest name of a task, in bytes; longer ones are cut.
 pub(crate) const NAME_BYTES: usize = 32;
@@ -62,7 +63,7 @@ pub struct Task {
     /// Where [`Task::join`] waits.
     pub(crate) joiners: WaitQueue,
     /// What a blocked task waits for.
-    pub(crate) waits_for: IrqSpinLock<WaitReason>,
+    pub(crate) waits_for: SharedReason,
     /// The CPU whose run queue the task belongs to.
     pub(crate) cpu: AtomicU32,
     /// The CPUs that it may use, as [`CpuSet`] bits.
@@ -112,7 +113,7 @@ impl Task {
             killed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             joiners: WaitQueue::new("task exit"),
-            waits_for: IrqSpinLock::new("task wait reason", WaitReason::default()),
+            waits_for: SharedReason::new(),
             cpu: AtomicU32::new(local::cpu_number()),
             affinity: AtomicU64::new(affinity.bits()),
             policy: AtomicU32::new(Policy::NORMAL.encode()),
@@ -342,7 +343,7 @@ pub fn tasks() -> Vec<TaskInfo> {
             cpu: task.cpu(),
             policy: task.policy(),
             is_current: runs(task).unwrap_or(false),
-            waits_for: *task.waits_for.lock(),
+            waits_for: task.waits_for.load(),
             cpu_ns: task.cpu_ns.load(Ordering::Relaxed),
             is_user: task.data.get().is_some(),
         })

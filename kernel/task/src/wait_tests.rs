@@ -223,7 +223,7 @@ fn a_killed_task_puts_things_in_order_and_ends() {
         .expect("memory for a task")
     };
     assert!(comes(|| is_waiting(&task)));
-    assert_eq!(alloc::format!("{}", *task.waits_for.lock()), "mutex");
+    assert_eq!(alloc::format!("{}", task.waits_for.load()), "mutex");
     assert!(!task.is_killed());
     task.kill();
     assert_eq!(task.join_with(WaitOptions::within(20_000_000)), Err(WaitError::TimedOut));

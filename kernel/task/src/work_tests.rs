@@ -197,6 +197,6 @@ fn the_systems_queue_works_on_any_cpu() {
     for worker in workers {
         let task = crate::find(worker.id).expect("it never ends");
         assert_eq!(task.affinity(), CpuSet::ALL);
-        assert!(comes(|| alloc::format!("{}", *task.waits_for.lock()) == "system work"));
+        assert!(comes(|| alloc::format!("{}", task.waits_for.load()) == "system work"));
     }
 }

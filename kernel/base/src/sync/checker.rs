@@ -121,10 +121,11 @@ fn record(subject: Subject<'_>, waited: bool) {
 
 #[inline(never)]
 fn forget(key: usize) {
+    let here = Here::of_caller();
     let Some(cpu) = this_cpu() else { return };
     let were_enabled = interrupts::save_and_disable();
     if let Some(index) = cpu.held.position(Kind::Spin, key) {
-        cpu.held.at(index).inspect(|record| watch::was_held(record));
+        cpu.held.at(index).inspect(|record| watch::was_held(record, here));
         cpu.held.remove(index);
     }
     interrupts::restore(were_enabled);

@@ -72,6 +72,8 @@ pub(super) struct Class {
     pub(super) long_hold: AtomicU8,
     pub(super) long_hold_ns: AtomicU64,
     pub(super) long_hold_seen: Seen,
+    /// Who freed it.
+    pub(super) long_hold_freed: SharedTrace,
 }
 
 impl Class {
@@ -90,6 +92,7 @@ impl Class {
             long_hold: AtomicU8::new(0),
             long_hold_ns: AtomicU64::new(0),
             long_hold_seen: Seen::not(),
+            long_hold_freed: SharedTrace::empty(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::class::{ClassId, all};
 use super::cpus::Cpu;
 use super::held::{At, Hold, Record};
 use super::order;
+use super::trace::Here;
 use crate::time;
 
 /// Nanoseconds that a lock may be held for.
@@ -63,8 +64,8 @@ pub(super) fn stack_is_full() {
     }
 }
 
-/// A lock has been held until now.
-pub(super) fn was_held(record: &Record) {
+/// A lock has been held until now, when `freed_by` frees it.
+pub(super) fn was_held(record: &Record, freed_by: Here) {
     let since = record.since_ns.load(Ordering::Relaxed);
     let ns = time::now_ns().saturating_sub(since);
     let id = record.class();
@@ -76,13 +77,13 @@ pub(super) fn was_held(record: &Record) {
         return;
     }
     if let Some(hold) = record.load() {
-        was_held_long(&hold, ns);
+        was_held_long(&hold, ns, freed_by);
     }
 }
 
 /// For longer than any of its class, or than the limit.
 #[cold]
-fn was_held_long(hold: &Hold, ns: u64) {
+fn was_held_long(hold: &Hold, ns: u64, freed_by: Here) {
     let class = hold.class.class();
     if ns > class.hold_longest.load(Ordering::Relaxed) {
         class.hold_longest.store(ns, Ordering::Relaxed);
@@ -93,6 +94,7 @@ fn was_held_long(hold: &Hold, ns: u64) {
     {
         class.long_hold_ns.store(ns, Ordering::Relaxed);
         class.long_hold_seen.store(hold.place, hold.trace);
+        class.long_hold_freed.store(freed_by.trace());
         PENDING.store(true, Ordering::Release);
     }
 }
@@ -139,12 +141,13 @@ fn tell_all() {
 fn tell_long_hold(id: ClassId) {
     let class = id.class();
     log::warn!(
-        "locks: '{}' was held for {} ms (limit {} ms), taken at {} by\n{}",
+        "locks: '{}' was held for {} ms (limit {} ms), taken at {} by\n{}and freed by\n{}",
         id.name(),
         class.long_hold_ns.load(Ordering::Relaxed) / 1_000_000,
         hold_limit() / 1_000_000,
         At(class.long_hold_seen.place.load()),
-        class.long_hold_seen.trace.load()
+        class.long_hold_seen.trace.load(),
+        class.long_hold_freed.load()
     );
 }
 
