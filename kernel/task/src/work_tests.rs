@@ -95,20 +95,36 @@ fn delayed_work_is_done_at_its_time() {
 }
 
 #[base::kernel_test]
+fn a_worker_that_sleeps_for_long_gets_up_for_what_is_due_before() {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    let queue = WorkQueue::start("test work", 1).expect("memory for a task");
+    static DONE: AtomicBool = AtomicBool::new(false);
+    DONE.store(false, Ordering::Relaxed);
+    let late = Work::new("late", &queue, |_| panic!("an hour has not passed"));
+    let soon = Work::new("soon", &queue, |_| DONE.store(true, Ordering::Relaxed));
+    // Nothing else may wake the worker meanwhile.
+    assert!(late.queue_after(HOUR_NS));
+    sleep(2_000_000);
+    assert!(soon.queue_after(5_000_000));
+    assert!(comes(|| DONE.load(Ordering::Relaxed)));
+    queue.close();
+}
+
+#[base::kernel_test]
 fn delayed_work_does_not_wait_for_a_worker_that_is_busy() {
     let queue = WorkQueue::start("test work", 2).expect("memory for a task");
     let gate = Arc::new(Semaphore::new("gate", 0));
     static DONE: AtomicBool = AtomicBool::new(false);
     DONE.store(false, Ordering::Relaxed);
-    let late = Work::new("late", &queue, |_| DONE.store(true, Ordering::Relaxed));
     let busy = {
         let gate = gate.clone();
         Work::new("busy", &queue, move |_| gate.acquire().consume())
     };
-    // Whoever watches the time for the first gets the second to do.
+    let late = Work::new("late", &queue, |_| DONE.store(true, Ordering::Relaxed));
+    sleep(2_000_000); // both workers sleep
+    // Whoever watches the time for both gets the first to do.
+    assert!(busy.queue_after(5_000_000));
     assert!(late.queue_after(20_000_000));
-    sleep(2_000_000);
-    assert!(busy.queue());
     let done = comes(|| DONE.load(Ordering::Relaxed));
     gate.release();
     queue.close();
