@@ -21,11 +21,14 @@ pub(in crate::shell) fn locks(_: &mut Context<'_>, arguments: &[String]) -> Outc
             println!("SpinLock:    {:6} ns to take and free", cost::<PreemptOff>());
             println!("IrqSpinLock: {:6} ns to take and free", cost::<IrqOff>());
         }
+        ["limit"] => println!("{} ms", statistics::hold_limit() / 1_000_000),
         ["limit", ms] => {
             let ms: u32 = ms.parse().map_err(|_| usage("the limit is a number of milliseconds"))?;
             statistics::set_hold_limit(u64::from(ms) * 1_000_000);
         }
-        _ => return Err(usage("nothing of that kind")),
+        [other, ..] => {
+            return Err(usage(alloc::format!("takes nothing, held, cost or limit, not {other}")));
+        }
     }
     Ok(())
 }
@@ -42,8 +45,8 @@ fn classes() {
         core::cmp::Reverse((class.contended, class.wait_total_ns, class.acquisitions))
     });
     println!(
-        "{:24} {:>11} {:>9} {:>12} {:>12} {:>12}  LONGEST HELD AT",
-        "CLASS", "TAKEN", "WAITED", "ALL WAITS", "LONGEST", "HELD"
+        "{:24} {:>11} {:>9} {:>12} {:>12} {:>12}  TAKEN FOR THAT AT",
+        "CLASS", "TAKEN", "WAITED", "ALL WAITS", "LONGEST WAIT", "LONGEST HOLD"
     );
     for class in &classes {
         let place = class.hold_place.map_or(String::new(), |place| alloc::format!("{place}"));
