@@ -28,6 +28,8 @@ pub mod smp;
 mod smp_tests;
 mod spawn;
 mod task;
+#[cfg(not(test))]
+mod test_tools;
 pub mod timer;
 #[cfg(not(test))]
 mod torture_tests;
