@@ -145,7 +145,7 @@ const COMMANDS: [(&str, &[&str]); 42] = [
     ("print-acpi MADT", &["print-acpi: takes no arguments"]),
     ("poweroff now", &["poweroff: takes no arguments"]),
     ("reboot quickly", &["reboot: quickly is no way to reset"]),
-    ("locks", &["CLASS ", " WAITED ", " LONGEST WAIT ", " LONGEST HOLD "]),
+    ("locks", &["CLASS ", " WAITED ", " LONGEST WAIT"]),
     ("locks held", &[""]),
     ("locks cost", &["SpinLock: ", "IrqSpinLock: ", " ns to take and free"]),
     ("locks limit 200; locks limit", &["200 ms"]),

@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-use base::println;
 use base::sync::{Discipline, IrqOff, Lock, PreemptOff, cpus, statistics};
 use base::time;
+use base::{print, println};
 
 use crate::shell::command::{Context, Outcome, usage};
 use crate::shell::format::Seconds;
@@ -44,21 +44,25 @@ fn classes() {
     classes.sort_by_key(|class| {
         core::cmp::Reverse((class.contended, class.wait_total_ns, class.acquisitions))
     });
-    println!(
-        "{:24} {:>11} {:>9} {:>12} {:>12} {:>12}  TAKEN FOR THAT AT",
-        "CLASS", "TAKEN", "WAITED", "ALL WAITS", "LONGEST WAIT", "LONGEST HOLD"
-    );
+    print!("{:24} {:>9} {:>12} {:>12}", "CLASS", "WAITED", "ALL WAITS", "LONGEST WAIT");
+    if statistics::COUNTS_HOLDS {
+        print!(" {:>11} {:>12}  TAKEN FOR THAT AT", "TAKEN", "LONGEST HOLD");
+    }
+    println!();
     for class in &classes {
-        let place = class.hold_place.map_or(String::new(), |place| alloc::format!("{place}"));
-        println!(
-            "{:24} {:>11} {:>9} {:12.6} {:12.6} {:12.6}  {place}",
+        print!(
+            "{:24} {:>9} {:12.6} {:12.6}",
             class.name,
-            class.acquisitions,
             class.contended,
             Seconds(class.wait_total_ns),
-            Seconds(class.wait_longest_ns),
-            Seconds(class.hold_longest_ns)
+            Seconds(class.wait_longest_ns)
         );
+        if statistics::COUNTS_HOLDS {
+            let place = class.hold_place.map_or(String::new(), |place| alloc::format!("{place}"));
+            let longest = Seconds(class.hold_longest_ns);
+            print!(" {:>11} {longest:12.6}  {place}", class.acquisitions);
+        }
+        println!();
     }
     if statistics::COUNTS_HOLDS {
         let [(classes, most_classes), (orders, most_orders)] = statistics::counts();
