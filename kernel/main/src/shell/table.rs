@@ -156,8 +156,8 @@ pub(super) static COMMANDS: &[Command] = &[
         summary: "print how often and how long locks were waited for",
         help: "Of each class: how often it was taken and waited for, all waits and the longest \
                one, and the longest hold. `held` lists what CPUs and tasks hold now, `cost` \
-               measures a lock that nobody waits for, `limit` sets or prints how long one may \
-               be held before that is logged, once for each class. Holds are known in debug \
+               measures a lock that nobody waits for, `limit` sets or prints how long a \
+               spin lock may be held before that is logged, once for each class. Holds are known in debug \
                builds only.",
         arguments: Arguments::First(locks::names),
         run: locks::locks,
