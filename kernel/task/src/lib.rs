@@ -3,9 +3,9 @@
 //! [`Task`] is a kernel thread, [`spawn`] starts one; [`sched`] decides which runs;
 //! [`WaitQueue`] is where one sleeps until a condition holds, [`sleep`] until a time. On it
 //! stand [`Mutex`] and [`RwLock`], locks that sleep, [`Semaphore`], [`Condvar`], [`channel`]s
-//! and the [`WorkQueue`], where interrupt handlers leave work. [`ktest`] runs the kernel tests, each in a task of
-//! its own. A user program's thread is a task with [`ThreadData`] (see
-//! `kernel/process`).
+//! and the [`WorkQueue`], where interrupt handlers leave work. [`ktest`] runs the kernel
+//! tests, each in a task of its own. A user program's thread is a task with [`ThreadData`]
+//! (see `kernel/process`).
 //!
 //! Start-up: [`init`] makes the boot code a task (the idle task, later), then
 //! [`timer::init`] starts the clock interrupt; [`smp::start`] starts the other CPUs, and
@@ -30,6 +30,8 @@ pub mod smp;
 mod smp_tests;
 mod spawn;
 mod task;
+#[cfg(not(test))]
+mod test_tools;
 pub mod timer;
 #[cfg(not(test))]
 mod torture_tests;

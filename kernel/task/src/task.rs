@@ -252,10 +252,10 @@ impl Task {
     }
 
     /// Where the task is, as a backtrace to print while `self` is held; `None` if it runs
-    /// now or has ended. A task that goes on meanwhile prints an old or broken list, which
-    /// does no harm.
+    /// now, on whichever CPU, or has ended. A task that goes on meanwhile prints an old or
+    /// broken list, which does no harm.
     pub fn backtrace(&self) -> Option<Backtrace> {
-        let runs = with_current(|current| core::ptr::eq(current, self)).unwrap_or(false);
+        let runs = with_queue_of_task(self, |queue| queue.is_current(self)).unwrap_or(false);
         let sp = self.saved_sp.load(Ordering::Relaxed);
         (!runs && self.state() != State::Dead && sp != 0).then(|| Backtrace::of_switched_out(sp))
     }

@@ -8,22 +8,8 @@ use base::preempt::RESCHEDULE;
 
 use super::*;
 use crate::task::State;
-use crate::{Mutex, is_killed, spawn, yield_now};
-
-/// More than anything here takes on a busy host.
-const PATIENCE_NS: u64 = 10_000_000_000;
-
-/// Yields until `done`; false if that does not come.
-fn comes(done: impl Fn() -> bool) -> bool {
-    let end = time::now_ns() + PATIENCE_NS;
-    while !done() {
-        if time::now_ns() > end {
-            return false;
-        }
-        yield_now();
-    }
-    true
-}
+use crate::test_tools::{PATIENCE_NS, comes};
+use crate::{Mutex, is_killed, spawn};
 
 fn is_waiting(task: &Task) -> bool {
     task.state() == State::Blocked && task.wait_link.is_linked()

@@ -6,20 +6,8 @@ use base::cpu_set::CpuSet;
 use base::sync::discipline::irq_off;
 
 use super::*;
+use crate::test_tools::comes;
 use crate::{Mutex, Semaphore, sleep, tasks, yield_now};
-
-const PATIENCE_NS: u64 = 10_000_000_000;
-
-fn comes(done: impl Fn() -> bool) -> bool {
-    let end = time::now_ns() + PATIENCE_NS;
-    while !done() {
-        if time::now_ns() > end {
-            return false;
-        }
-        yield_now();
-    }
-    true
-}
 
 #[base::kernel_test]
 fn work_is_done_in_order_and_never_queued_twice() {

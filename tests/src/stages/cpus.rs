@@ -176,6 +176,11 @@ fn nmis() -> Outcome {
     machine.type_text(INTERRUPT)?;
     machine.expect(") killed by SIGINT\n", SHORT)?;
     machine.expect(PROMPT, SHORT)?;
+    // A task that runs on another CPU is where that CPU says, and not where it slept last.
+    let backtrace = machine.command("backtrace idle/3")?;
+    if !backtrace.contains("become_idle") {
+        return Err(format!("an idle CPU is not found there:\n{backtrace}"));
+    }
     machine.type_text("\x01cnmi\r\x01c")?;
     std::thread::sleep(Duration::from_millis(50));
     let output = machine.command("irqs")?;

@@ -141,9 +141,9 @@ fn tell_all() {
 fn tell_long_hold(id: ClassId) {
     let class = id.class();
     log::warn!(
-        "locks: '{}' was held for {} ms (limit {} ms), taken at {} by\n{}and freed by\n{}",
+        "locks: '{}' was held for {} us (limit {} ms), taken at {} by\n{}and freed by\n{}",
         id.name(),
-        class.long_hold_ns.load(Ordering::Relaxed) / 1_000_000,
+        class.long_hold_ns.load(Ordering::Relaxed) / 1_000,
         hold_limit() / 1_000_000,
         At(class.long_hold_seen.place.load()),
         class.long_hold_seen.trace.load(),

@@ -113,7 +113,11 @@ pub(in crate::shell) fn backtrace(_: &mut Context<'_>, arguments: &[String]) -> 
     match task.backtrace() {
         Some(backtrace) => print!("{backtrace}"),
         None if task.state() == State::Dead => println!("  has ended"),
-        None => print!("{}", Backtrace::here()),
+        None if task::current().is_some_and(|me| me.id() == task.id()) => {
+            print!("{}", Backtrace::here());
+        }
+        // It runs on another CPU, which alone knows where.
+        None => base::nmi::show(task.cpu()),
     }
     Ok(())
 }
