@@ -10,7 +10,7 @@
 //! goes on to a kernel task (the root stays loaded, lazily) or to another address space;
 //! it leaves the set when the next request finds it so, and is asked no more.
 
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 
 use arch::cpu::local::MAX_CPUS;
 use arch::cpu::{control, interrupts, local};
@@ -184,11 +184,24 @@ fn ask(
     }
 }
 
+/// Makes the change of the tables seen before this CPU looks at a set of CPUs. One that is not
+/// in the set yet enters it before it walks the tables (`LoadedOn::load`), or forgets all that
+/// it knows after it has entered ([`forget_all_here`]), and so does not meet what they were.
+fn tables_before_sets() {
+    fence(Ordering::SeqCst);
+}
+
+/// Makes this CPU forget all translations: to be called by one that has just gone online,
+/// which nobody asked before.
+pub fn forget_all_here() {
+    flush_all();
+}
+
 /// Makes every CPU forget `pages` pages of the kernel half from `start` on.
 pub(crate) fn kernel_range(start: VirtAddr, pages: u64) {
     let _stay = preempt::disable();
+    tables_before_sets();
     let others = smp::online().without(CpuSet::one(local::cpu_number()));
-    // The change of the tables comes before the look at who is online.
     forget_here(start.as_u64(), pages);
     ask(others, (start, pages), None);
 }
@@ -196,6 +209,7 @@ pub(crate) fn kernel_range(start: VirtAddr, pages: u64) {
 /// Makes every CPU forget `pages` pages from `start` on of the address space with `root`.
 pub(crate) fn user_range(root: PhysAddr, loaded_on: &LoadedOn, start: VirtAddr, pages: u64) {
     let _stay = preempt::disable();
+    tables_before_sets();
     let others = loaded_on.0.load().without(CpuSet::one(local::cpu_number()));
     if control::page_table_root() == root {
         forget_here(start.as_u64(), pages);

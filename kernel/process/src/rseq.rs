@@ -2,7 +2,7 @@
 //! program registers a word that tells it its CPU, and may name a stretch of code that is
 //! to be left for its abort address when it is preempted or a signal comes.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use abi::{Errno, Result};
 use arch::cpu::local;
@@ -30,16 +30,41 @@ pub struct Rseq {
     /// Address of `struct rseq`; 0 for none.
     area: AtomicU64,
     signature: AtomicU32,
+    /// The CPU that the program was told; [`CPU_UNINITIALIZED`] while it is being told.
+    told: AtomicU32,
 }
 
 impl Rseq {
     pub(crate) const fn new() -> Self {
-        Self { area: AtomicU64::new(0), signature: AtomicU32::new(0) }
+        Self {
+            area: AtomicU64::new(0),
+            signature: AtomicU32::new(0),
+            told: AtomicU32::new(CPU_UNINITIALIZED),
+        }
     }
 
     /// Whether the thread has registered.
     pub fn is_registered(&self) -> bool {
         self.area.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the thread has registered, and takes another CPU than `cpu` for its own.
+    pub(crate) fn is_told_another(&self, cpu: u32) -> bool {
+        self.is_registered() && self.told.load(Ordering::Relaxed) != cpu
+    }
+
+    /// Tells the program its CPU. If the thread is moved meanwhile, [`Rseq::is_told_another`]
+    /// says so at the other CPU.
+    fn tell_cpu(&self, area: u64) -> core::result::Result<(), BadAddress> {
+        self.told.store(CPU_UNINITIALIZED, Ordering::Relaxed);
+        // This thread alone looks at it, wherever it is: the compiler must keep the order.
+        compiler_fence(Ordering::SeqCst);
+        let cpu = local::cpu_number();
+        UserSlice::write_value(area + CPU_ID_START, &cpu)?;
+        UserSlice::write_value(area + CPU_ID, &cpu)?;
+        compiler_fence(Ordering::SeqCst);
+        self.told.store(cpu, Ordering::Relaxed);
+        Ok(())
     }
 
     /// rseq(2), for the current thread.
@@ -80,9 +105,10 @@ impl Rseq {
             return Err(Errno::EFAULT);
         }
         UserSlice::write_value(area + CRITICAL_SECTION, &0u64)?;
-        write_cpu(area)?;
         self.signature.store(signature, Ordering::Relaxed);
+        // Before it is told its CPU: from then on it must be told of another.
         self.area.store(area, Ordering::Relaxed);
+        self.tell_cpu(area).inspect_err(|_| self.area.store(0, Ordering::Relaxed))?;
         Ok(())
     }
 
@@ -100,7 +126,7 @@ impl Rseq {
     }
 
     fn try_leave(&self, area: u64, regs: &mut TrapFrame) -> core::result::Result<(), BadAddress> {
-        write_cpu(area)?;
+        self.tell_cpu(area)?;
         let section: u64 = UserSlice::read_value(area + CRITICAL_SECTION)?;
         if section == 0 {
             return Ok(());
@@ -121,10 +147,4 @@ impl Rseq {
         }
         UserSlice::write_value(area + CRITICAL_SECTION, &0u64)
     }
-}
-
-fn write_cpu(area: u64) -> core::result::Result<(), BadAddress> {
-    let cpu = local::cpu_number();
-    UserSlice::write_value(area + CPU_ID_START, &cpu)?;
-    UserSlice::write_value(area + CPU_ID, &cpu)
 }

@@ -3,7 +3,8 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arch::cpu::user_base;
+use arch::cpu::{local, user_base};
+use base::preempt::SWITCHED;
 use task::{ThreadData, with_current};
 use vm::AddressSpace;
 
@@ -73,6 +74,11 @@ impl Thread {
         set
     }
 
+    /// Whether another task ran on the CPU since the last call of [`Thread::take_switched`].
+    pub(crate) fn was_switched(&self) -> bool {
+        self.was_switched.load(Ordering::Relaxed)
+    }
+
     /// Whether another task ran on the CPU since the last call.
     pub(crate) fn take_switched(&self) -> bool {
         self.was_switched.swap(false, Ordering::Relaxed)
@@ -80,12 +86,14 @@ impl Thread {
 }
 
 impl ThreadData for Thread {
-    fn enter_address_space(&self) {
+    fn enter_address_space(&self) -> u32 {
         self.space.enter();
         // Both were accepted once, so they are the user's.
         let _ = user_base::set_fs(self.fs_base.load(Ordering::Relaxed));
         let _ = user_base::set_gs(self.gs_base.load(Ordering::Relaxed));
         self.was_switched.store(true, Ordering::Relaxed);
+        // A call that does not sleep, or sleeps and is done, goes back without another look.
+        if self.rseq.is_told_another(local::cpu_number()) { SWITCHED } else { 0 }
     }
 }
 

@@ -6,11 +6,11 @@ use abi::signal::{
     BUS_ADRALN, BUS_ADRERR, FPE_FLTINV, FPE_INTDIV, ILL_ILLOPN, SEGV_ACCERR, SEGV_MAPERR,
     TRAP_BRKPT, TRAP_TRACE,
 };
-use arch::cpu::{interrupts, local};
+use arch::cpu::interrupts;
 use arch::paging::VirtAddr;
 use arch::trap::TrapFrame;
 use arch::trap::vector::{number, page_fault};
-use base::preempt::{RESCHEDULE, SIGNAL, SWITCHED};
+use base::preempt::{self, SIGNAL, SWITCHED};
 use base::trap::{TrapHooks, UserPageFault, set_hooks};
 use task::with_current;
 use vm::{Fault, FaultKind};
@@ -29,7 +29,7 @@ fn on_page_fault(fault: UserPageFault) -> bool {
     let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
     let result = with_thread(|thread| {
         let result = thread.space.fault(touch);
-        if thread.rseq.is_registered() && thread.take_switched() {
+        if thread.rseq.is_registered() && thread.was_switched() {
             with_current(|task| task.set_pending(SWITCHED));
         }
         if result == Err(FaultKind::OutOfMemory) && !fault.from_user {
@@ -139,11 +139,9 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
 
 /// Does what is pending, before user mode. Interrupts off, and off on return.
 fn return_to_user(frame: &mut TrapFrame) {
-    let pending = local::pending();
     interrupts::enable();
-    if pending & RESCHEDULE != 0 {
-        task::schedule();
-    }
+    // The CPU is taken from it: it does not ask, and so keeps its turn.
+    preempt::schedule_if_wanted();
     with_thread(|thread| {
         with_current(|task| task.clear_pending(SIGNAL | SWITCHED));
         if thread.take_switched() {

@@ -14,6 +14,8 @@
 
 extern crate alloc;
 
+#[cfg(not(test))]
+mod balance_tests;
 mod channel;
 mod condvar;
 mod fpu;

@@ -182,6 +182,8 @@ fn run(cpu: u64) -> ! {
     sched::queue::with_queue(sched::queue::RunQueue::set_alarm);
     check_clock();
     smp::set_online();
+    // Nobody asked this CPU before, and others may have run for long if it came late.
+    memory::shootdown::forget_all_here();
     sched::become_idle()
 }
 

@@ -9,6 +9,7 @@ use base::{smp, time};
 use memory::frames;
 use memory::kernel_space::{KernelStack, stack};
 
+use crate::sched::queue::{load_of, with_queue_of};
 use crate::test_tools::{here, start};
 use crate::{Policy, WaitQueue, current, sleep, tasks, yield_now};
 
@@ -144,6 +145,53 @@ fn real_time_comes_first_and_in_turns() {
     tasks[1].set_policy(Policy::Fifo { priority: 2 });
     tasks.iter().for_each(|task| task.join());
     assert_eq!([0, 1, 2].map(|task: usize| PLACES[task].load(Ordering::Relaxed)), [2, 1, 0]);
+}
+
+#[base::kernel_test]
+fn a_task_between_two_queues_can_change_its_policy() {
+    // While it is in no queue its place in one must not be fixed already.
+    let end = time::now_ns() + 1_000_000_000;
+    let cpus: Vec<u32> = smp::online().iter().collect();
+    let to = cpus.clone();
+    let movers = start(6, "mover", move |number| {
+        let me = current().expect("a task");
+        for turn in number.. {
+            if time::now_ns() > end {
+                break;
+            }
+            assert!(me.set_affinity(CpuSet::one(to[turn % to.len()])));
+            yield_now();
+        }
+    });
+    let moved: Vec<_> = movers.clone();
+    let changers = start(3, "changer", move |number| {
+        let mut turn = number;
+        while time::now_ns() < end {
+            turn += 1;
+            let task = &moved[turn % moved.len()];
+            match turn % 3 {
+                0 => task.set_policy(Policy::Fair { nice: (turn % 40) as i8 - 20 }),
+                1 => task.set_policy(Policy::RoundRobin { priority: 1 }),
+                _ => assert!(task.set_affinity(CpuSet::one(cpus[turn / 3 % cpus.len()]))),
+            }
+        }
+    });
+    movers.iter().chain(&changers).for_each(|task| task.join());
+    // Nobody was lost on the way, or counted twice. A CPU that is just sending a task away
+    // still counts it.
+    let end = time::now_ns() + 5_000_000_000;
+    let is_right = |cpu| {
+        with_queue_of(cpu, |queue| {
+            let runs = u32::from(!queue.runs_idle());
+            load_of(cpu) == queue.ready.iter().count() as u32 + runs
+        })
+    };
+    for cpu in smp::online().iter() {
+        while is_right(cpu) != Some(true) {
+            assert!(time::now_ns() < end, "the load of CPU {cpu} is not {}", load_of(cpu));
+            sleep(1_000_000);
+        }
+    }
 }
 
 #[base::kernel_test]

@@ -40,9 +40,10 @@ pub enum State {
 
 /// What a user program's thread has beside a kernel thread's.
 pub trait ThreadData: Any + Send + Sync {
-    /// Makes this CPU use the thread's address space. Called with interrupts off; must
-    /// not sleep.
-    fn enter_address_space(&self);
+    /// Makes this CPU use the thread's address space. Called with interrupts off when the
+    /// CPU goes on to the thread; must not sleep. Returns bits for the thread's word of
+    /// pending work: what it must look at before it is in user mode again.
+    fn enter_address_space(&self) -> u32;
 }
 
 /// A thread of the kernel.

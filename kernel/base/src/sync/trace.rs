@@ -5,6 +5,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arch::boot::image_layout;
+use arch::trap::syscall_return_sites;
 use arch::unwind::caller;
 
 use super::cpus::this_cpu;
@@ -62,6 +63,12 @@ impl Here {
                 break;
             }
             address = return_address;
+            if syscall_return_sites().contains(&address) {
+                // What comes next is what the user had in rbp: nothing to look at. The stack of
+                // another task, say, may be gone just after `can_read`.
+                frame = 0;
+                continue;
+            }
             // A frame lies above those that it called; other things end the walk.
             frame = if next > frame { next } else { 0 };
         }
@@ -162,4 +169,19 @@ fn a_trace_of_here_begins_here() {
     assert!(first.is_some_and(|first| (start..start + 4096).contains(&first)), "{trace}");
     assert!(trace.addresses().count() > 1, "{trace}");
     assert!(trace.addresses().all(crate::backtrace::is_text));
+}
+
+#[macros::kernel_test]
+fn a_trace_ends_where_a_system_call_began() {
+    let here = a_trace_ends_where_a_system_call_began as fn() as usize as u64 + 1;
+    for site in syscall_return_sites() {
+        // From the bottom of the stack to its top: one frame each.
+        let frames = [[0, 0], [0, here], [0, site], [0, here]].map(core::cell::Cell::new);
+        let at = |index: usize| frames[index].as_ptr() as u64;
+        for index in 0..3 {
+            frames[index].set([at(index + 1), frames[index].get()[1]]);
+        }
+        let trace = Here { address: here, frame: at(1) }.trace();
+        assert!(trace.addresses().eq([here, here, site]), "{trace}");
+    }
 }

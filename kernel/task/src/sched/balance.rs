@@ -9,7 +9,7 @@ use base::cpu_set::{AtomicCpuSet, CpuSet};
 use base::preempt::{self, SIGNAL};
 use base::{smp, time};
 
-use super::policy::Policy;
+use super::policy::{FAIR_CLASS, Policy};
 use super::queue::{RunQueue, load_of, with_queue, with_queue_of, with_queue_of_task};
 use crate::task::{State, Task};
 
@@ -132,31 +132,40 @@ fn may_move(queue: &RunQueue, task: &Task, cpu: u32) -> bool {
     !queue.is_left(task) && task.state() == State::Runnable && task.affinity().contains(cpu)
 }
 
-/// Takes a waiting task from the busiest CPU that has at least `at_least` runnable ones; it
-/// is to arrive at this CPU's queue.
+/// Takes a waiting task from the busiest CPU that has at least `at_least` runnable ones, and
+/// one among them that may come; it is to arrive at this CPU's queue.
 pub(crate) fn steal(at_least: u32) -> Option<Arc<Task>> {
     let me = local::cpu_number();
-    let others = smp::online().without(CpuSet::one(me));
-    let busiest = others.iter().max_by_key(|&cpu| load_of(cpu))?;
-    if load_of(busiest) < at_least {
-        return None;
-    }
-    with_queue_of(busiest, |queue| {
-        let mut cursor = queue.ready.front();
-        while let Some(task) = cursor.get() {
-            if may_move(queue, task, me) {
-                let task = cursor.clone_pointer()?;
-                queue.remove(&task);
-                queue.change_load(-1);
-                queue.depart(&task);
-                task.cpu.store(me, Ordering::Release);
-                return Some(task);
-            }
-            cursor.move_next();
+    let mut others = smp::online().without(CpuSet::one(me));
+    // Each CPU is looked at once.
+    while let Some(busiest) = others.iter().max_by_key(|&cpu| load_of(cpu))
+        && load_of(busiest) >= at_least
+    {
+        let taken = with_queue_of(busiest, |queue| take_for(queue, me, |_| true)).flatten();
+        if taken.is_some() {
+            return taken;
         }
-        None
-    })
-    .flatten()
+        others = others.without(CpuSet::one(busiest));
+    }
+    None
+}
+
+/// Takes the first task that waits in `queue`, may go to the CPU `to` and is `wanted`; that
+/// CPU is its own from then on, in whose queue it is to arrive.
+fn take_for(queue: &mut RunQueue, to: u32, wanted: impl Fn(&Task) -> bool) -> Option<Arc<Task>> {
+    let mut cursor = queue.ready.front();
+    while let Some(task) = cursor.get() {
+        if may_move(queue, task, to) && wanted(task) {
+            let task = cursor.clone_pointer()?;
+            queue.remove(&task);
+            queue.change_load(-1);
+            queue.depart(&task);
+            task.cpu.store(to, Ordering::Release);
+            return Some(task);
+        }
+        cursor.move_next();
+    }
+    None
 }
 
 /// Called by a CPU that has tasks waiting: wakes an idle CPU to take one, or takes one itself
@@ -189,13 +198,45 @@ pub(crate) fn balance(now: u64) {
     if due && let Some(task) = steal(load_of(me) + 2) {
         with_queue(|queue| queue.arrive(task));
     }
+    send_starving();
+}
+
+/// If this CPU's task is of the real-time class, those behind it may wait for ever: sends one
+/// to a CPU where it has its turn sooner.
+fn send_starving() {
+    let is_real_time =
+        |queue: &mut RunQueue| queue.current_policy().is_some_and(|policy| policy.is_real_time());
+    if !with_queue(|queue| is_real_time(queue)) {
+        return;
+    }
+    let me = local::cpu_number();
+    for to in smp::online().without(CpuSet::one(me)).iter() {
+        let Some(policy) = with_queue_of(to, |queue| queue.current_policy()).flatten() else {
+            continue;
+        };
+        // It takes the CPU at once from a lower class, and shares it with other fair tasks.
+        let gains = |class: u8| {
+            policy.class() > class || (policy.class(), class) == (FAIR_CLASS, FAIR_CLASS)
+        };
+        let taken = with_queue(|queue| take_for(queue, to, |task| gains(task.policy().class())));
+        if let Some(task) = taken {
+            return send(task, to);
+        }
+    }
 }
 
 /// Gives a runnable task that has departed from its queue a CPU that it may use.
 pub(crate) fn place(task: Arc<Task>) {
-    let cpu = choose_cpu(&task);
-    task.cpu.store(cpu, Ordering::Release);
-    send(task, cpu);
+    // Under the lock of the queue that it left: whoever has that lock because the task belongs
+    // to it, say to change its rank, must not find it in another queue meanwhile.
+    let cpu = with_queue_of_task(&task, |_| {
+        let cpu = choose_cpu(&task);
+        task.cpu.store(cpu, Ordering::Release);
+        cpu
+    });
+    if let Some(cpu) = cpu {
+        send(task, cpu);
+    }
 }
 
 /// Sends a task that waits in a queue to a CPU that it may use.

@@ -166,6 +166,11 @@ impl RunQueue {
         self.current.as_ref().is_some_and(|current| self.is_idle(current))
     }
 
+    /// The policy of the task that runs; that of the idle task is a fair one.
+    pub(crate) fn current_policy(&self) -> Option<Policy> {
+        self.current.as_ref().map(|current| current.policy())
+    }
+
     /// Notes that `change` tasks became runnable here.
     pub(crate) fn change_load(&self, change: i32) {
         if let Some(load) = self.load {
@@ -183,12 +188,14 @@ impl RunQueue {
         self.ready.insert(task);
     }
 
-    /// Takes a task out from among those that wait.
+    /// Takes a task of this queue out from among those that wait.
     pub(crate) fn remove(&mut self, task: &Task) -> Option<Arc<Task>> {
         if !task.run_link.is_linked() {
             return None;
         }
-        self.ready.find_mut(&task.rank()).remove()
+        let removed = self.ready.find_mut(&task.rank()).remove();
+        debug_assert!(removed.is_some(), "task {} is not where its rank says", task.id);
+        removed
     }
 
     /// Gives a task that comes from elsewhere, or has slept, its virtual time here: what it

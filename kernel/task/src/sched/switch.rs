@@ -226,7 +226,10 @@ fn switch(old: Arc<Task>, next: Arc<Task>) {
             if old.data.get().is_none() {
                 shootdown::set_lazy(false);
             }
-            data.enter_address_space();
+            let work = data.enter_address_space();
+            if work != 0 {
+                next.set_pending(work);
+            }
             if let Some(fpu) = next.fpu.lock().as_ref() {
                 fpu.restore();
             }
