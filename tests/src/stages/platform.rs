@@ -194,7 +194,7 @@ fn tables() -> Vec<Job> {
         let table = table(b"DMAR", &[38, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         let config = Config::new(Debug, "exec hello; irqs; exit 7");
         let said = "ACPI: the firmware asks not to use x2APIC mode";
-        let said = [said, two, RAN, "local APICs: XApic mode"];
+        let said = [said, two, RAN, "local APICs: xAPIC mode"];
         boot(&with_table(config, "dmar", &table)?, 7, &said)
     }));
     jobs

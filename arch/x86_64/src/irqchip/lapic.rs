@@ -84,6 +84,16 @@ pub enum Mode {
     X2Apic,
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::XApic => "xAPIC",
+            Self::X2Apic => "x2APIC",
+        })
+    }
+}
+
 static MODE: AtomicU8 = AtomicU8::new(Mode::Unknown as u8);
 /// Virtual address of the register page (xAPIC only). The same on every CPU.
 static PAGE: AtomicU64 = AtomicU64::new(0);
