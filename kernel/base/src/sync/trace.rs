@@ -178,8 +178,8 @@ fn a_trace_ends_where_a_system_call_began() {
         // From the bottom of the stack to its top: one frame each.
         let frames = [[0, 0], [0, here], [0, site], [0, here]].map(core::cell::Cell::new);
         let at = |index: usize| frames[index].as_ptr() as u64;
-        for index in 0..3 {
-            frames[index].set([at(index + 1), frames[index].get()[1]]);
+        for (index, frame) in frames.iter().enumerate().take(3) {
+            frame.set([at(index + 1), frame.get()[1]]);
         }
         let trace = Here { address: here, frame: at(1) }.trace();
         assert!(trace.addresses().eq([here, here, site]), "{trace}");
