@@ -1,8 +1,8 @@
 //! Floor 4: threads of the kernel and everything that sleeps.
 //!
-//! [`Task`] is a kernel thread, [`spawn`] starts one; [`sched`] decides which runs;
+//! [`Task`] is a kernel thread, [`spawn()`] starts one; [`sched`] decides which runs;
 //! [`WaitQueue`] is where one sleeps until a condition holds, [`sleep`] until a time. On it
-//! stand [`Mutex`] and [`RwLock`], locks that sleep, [`Semaphore`], [`Condvar`], [`channel`]s
+//! stand [`Mutex`] and [`RwLock`], locks that sleep, [`Semaphore`], [`Condvar`], [`channel()`]s
 //! and the [`WorkQueue`], where interrupt handlers leave work. [`ktest`] runs the kernel
 //! tests, each in a task of its own. A user program's thread is a task with [`ThreadData`]
 //! (see `kernel/process`).

@@ -317,6 +317,8 @@ pub struct TaskInfo {
     pub cpu: u32,
     /// How it shares the CPU.
     pub policy: Policy,
+    /// The CPUs that it may use.
+    pub affinity: CpuSet,
     /// Whether it was the one that ran on its CPU.
     pub is_current: bool,
     /// What it waited for, if blocked.
@@ -343,6 +345,7 @@ pub fn tasks() -> Vec<TaskInfo> {
             state: task.state(),
             cpu: task.cpu(),
             policy: task.policy(),
+            affinity: task.affinity(),
             is_current: runs(task).unwrap_or(false),
             waits_for: task.waits_for.load(),
             cpu_ns: task.cpu_ns.load(Ordering::Relaxed),

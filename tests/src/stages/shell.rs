@@ -82,7 +82,7 @@ const COMMANDS: [(&str, &[&str]); 42] = [
             "image text r-x",
         ],
     ),
-    ("tasks", &["TASK", "idle/0", "shell", "running"]),
+    ("tasks", &["TASK", "MAY USE", "idle/0", "shell", "running", "nice 0"]),
     ("ls", &["bin/", "broken/", "dev/", "etc/", "proc/", "sys/", "tmp/"]),
     ("ls /bin /etc", &["/bin:", "hello", "primes", "/etc:", "motd"]),
     ("ls /no/such", &["ls: /no/such: No such file or directory"]),

@@ -93,7 +93,8 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "tasks",
         usage: "[cost]",
         summary: "list all tasks",
-        help: "The time is what a task has had on a CPU until its last switch. With `cost`: how \
+        help: "The time is what a task has had on a CPU until its last switch; MAY USE are the CPUs \
+               that it may run on. With `cost`: how \
                long it takes to wake another task, let it run and be woken by it.",
         arguments: Arguments::First(tasks::words),
         run: tasks::tasks,
