@@ -166,6 +166,16 @@ pub fn show_all() {
     BUSY.store(false, Ordering::Release);
 }
 
+/// For a panic inside a panic: stops every other CPU, and neither waits nor prints.
+pub(crate) fn stop_others_silently() {
+    for cpu in others().iter() {
+        if let (Some(state), Some(apic_id)) = (PerCpu::of(&STATE, cpu), smp::apic_id(cpu)) {
+            state.store(STOP, Ordering::Release);
+            let _ = lapic::send_nmi(apic_id); // there is nobody to tell
+        }
+    }
+}
+
 /// For a panic: stops every other CPU and prints where it was.
 pub(crate) fn stop_others() {
     ask(others(), STOP);

@@ -73,6 +73,8 @@ fn nested(message: &dyn fmt::Display) -> ! {
         }
         interrupts::halt_forever();
     }
+    // The first one may not have come to that.
+    nmi::stop_others_silently();
     console::break_lock();
     println!("\n\x1b[1;31mpanic inside a panic\x1b[0m: {message}; stopped");
     finish()

@@ -1,6 +1,8 @@
 //! Every way to crash the kernel: the report says what happened and where.
 
-use crate::machine::{Config, Machine, boot};
+use std::time::{Duration, Instant};
+
+use crate::machine::{Config, Machine, SHORT, boot};
 use crate::place::Mode::{self, Debug, Release};
 use crate::runner::Job;
 
@@ -203,6 +205,9 @@ pub(super) fn jobs() -> Vec<Job> {
             jobs.push(Job::one(name, move || crash(mode, kind)));
         }
     }
+    for name in ["panic", "double-panic", "triple-panic"] {
+        jobs.push(Job::one(format!("crash {name} stops all CPUs"), move || stops_all(name)));
+    }
     jobs.push(Job::one("crash: every kind is tested", every_kind));
     jobs
 }
@@ -234,6 +239,42 @@ fn crash(mode: Mode, (name, texts, debug): Kind) -> Result<(), String> {
         machine.expect_written(&BACKTRACE)?;
     }
     Ok(())
+}
+
+/// QEMU's monitor tells of each CPU whether it has stopped: halted, with interrupts off.
+fn stops_all(name: &str) -> Result<(), String> {
+    const CPUS: usize = 4;
+    const INTERRUPTS_ON: u32 = 1 << 9;
+    let config = Config { smp: CPUS as u32, ..Config::new(Debug, "") };
+    let mut machine = Machine::start(&config)?;
+    machine.expect_prompt()?;
+    machine.type_line(&format!("crash {name}"))?;
+    let panics = if name == "panic" { "The machine is stopped." } else { "panic inside a panic: " };
+    machine.expect(panics, SHORT)?;
+    machine.type_text("\x01c")?;
+    machine.expect("(qemu)", SHORT)?;
+    // The CPUs stop when they have heard of it: it takes its time.
+    let end = Instant::now() + SHORT;
+    loop {
+        machine.type_line("info registers -a")?;
+        let mut running = Vec::new();
+        for cpu in 0..CPUS {
+            machine.expect(" RFL=", SHORT)?;
+            let line = machine.expect("ES =", SHORT)?;
+            let flags = line.split_whitespace().next().unwrap_or_default();
+            let flags = u32::from_str_radix(flags, 16).map_err(|_| machine.failure("no flags"))?;
+            if flags & INTERRUPTS_ON != 0 || !line.contains("HLT=1") {
+                running.push(cpu);
+            }
+        }
+        if running.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return Err(format!("CPUs {running:?} run on"));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// `crash` alone lists the kinds: each is in the table above.
