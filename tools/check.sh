@@ -56,6 +56,8 @@ scripts() {
 
 step "formatting" tools/cargo.sh host fmt --all --check
 step "clippy, kernel" tools/cargo.sh kernel clippy --quiet --workspace "${not_kernel[@]}" -- -D warnings
+step "clippy, kernel in release mode" tools/cargo.sh kernel clippy --quiet --release --workspace \
+    "${not_kernel[@]}" -- -D warnings
 step "clippy, host and tests" tools/cargo.sh host clippy --quiet "${host[@]}" --all-targets -- -D warnings
 step "licences" licences
 step "scripts" scripts

@@ -144,10 +144,10 @@ fn print(cpu: u32) {
 /// stay on.
 static BUSY: AtomicBool = AtomicBool::new(false);
 
-/// Prints where `cpu`, another one, is. The caller stays on its CPU. Nothing if somebody
-/// asks already.
-pub(crate) fn show(cpu: u32) {
-    if !BUSY.swap(true, Ordering::AcqRel) {
+/// Prints where `cpu` is. Nothing if it is the caller's, or if somebody asks already.
+pub fn show(cpu: u32) {
+    let _stay = preempt::disable();
+    if cpu != local::cpu_number() && !BUSY.swap(true, Ordering::AcqRel) {
         ask(CpuSet::one(cpu), SHOW);
         BUSY.store(false, Ordering::Release);
     }

@@ -1,7 +1,7 @@
 //! Panics: the report, what a panic inside a panic does, and the hook by which a kernel
 //! test survives one.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -110,11 +110,29 @@ struct Report<'a>(&'a PanicInfo<'a>);
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.message())?;
+        let mut lines = EndsLine { f, ends: false };
+        write!(lines, "{}", self.0.message())?;
+        // After a message of many lines, such as those about locks, a line of its own.
+        let before = if lines.ends { "  panicked" } else { "," };
         match self.0.location() {
-            Some(place) => write!(f, ", at {place}"),
+            Some(place) => write!(f, "{before} at {place}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Notes whether what is written ends a line.
+struct EndsLine<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    ends: bool,
+}
+
+impl Write for EndsLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(last) = text.as_bytes().last() {
+            self.ends = *last == b'\n';
+        }
+        self.f.write_str(text)
     }
 }
 

@@ -106,6 +106,7 @@ fn boot(loader: LoaderInformation) -> ! {
     }
     match drivers::acpi::use_io_apics(platform) {
         0 => log::info!("interrupts: through the 8259A pair"),
+        1 => log::info!("interrupts: through the I/O APIC"),
         count => log::info!("interrupts: through {count} I/O APICs"),
     }
     task::ktest::init();
@@ -134,7 +135,10 @@ fn start(data: BootData, settings: Settings) {
     // The other CPUs.
     let usable = drivers::acpi::platform().cpus.iter().filter(|cpu| cpu.usable);
     let cpus = task::smp::start(usable.map(|cpu| cpu.apic_id));
-    log::info!("smp: {cpus} CPUs run");
+    match cpus {
+        1 => log::info!("smp: 1 CPU runs"),
+        cpus => log::info!("smp: {cpus} CPUs run"),
+    }
     if let Err(error) = task::work::init() {
         log::error!("no memory for the tasks that do deferred work: {error}");
     }

@@ -95,18 +95,11 @@ impl Condvar {
 
 #[cfg(not(test))]
 mod tests {
-    use alloc::sync::Arc;
-    use alloc::vec::Vec;
-
     use base::time;
 
     use super::*;
-    use crate::{Mutex, Task, named_mutex, spawn};
-
-    fn start(count: usize, body: fn(usize)) -> Vec<Arc<Task>> {
-        let one = |number| spawn("condvar test", move || body(number)).expect("memory for a task");
-        (0..count).map(one).collect()
-    }
+    use crate::test_tools::start;
+    use crate::{Mutex, named_mutex};
 
     #[base::kernel_test]
     fn no_notification_is_lost_between_unlocking_and_sleeping() {
@@ -116,7 +109,7 @@ mod tests {
         const TASKS: usize = 4;
         const ROUNDS: usize = 400;
         *TURN.lock() = 0;
-        let tasks = start(TASKS, |number| {
+        let tasks = start(TASKS, "condvar test", |number| {
             for round in 0..ROUNDS {
                 let mut turn = TURN.lock();
                 while *turn != round * TASKS + number {
@@ -138,7 +131,7 @@ mod tests {
         const TASKS: usize = 4;
         const EACH: usize = 300;
         *ITEMS.lock() = 0;
-        let tasks = start(TASKS, |number| {
+        let tasks = start(TASKS, "condvar test", |number| {
             for _ in 0..EACH {
                 let mut items = ITEMS.lock();
                 // Some of them give up at any moment, and a notification with them.

@@ -167,6 +167,21 @@ mod tests {
         crate::sleep(1);
     }
 
+    #[cfg(debug_assertions)]
+    #[base::kernel_test]
+    fn the_longest_hold_of_a_mutex_is_known() {
+        const NS: u64 = 2_000_000;
+        let mutex = named_mutex("test mutex, held", ());
+        let guard = mutex.lock();
+        crate::sleep(NS);
+        drop(guard);
+        drop(mutex.lock());
+        let mut all = base::sync::statistics::all();
+        let class = all.find(|class| class.name == "test mutex, held").expect("it was taken");
+        assert!(class.hold_longest_ns >= NS, "{}", class.hold_longest_ns);
+        assert_eq!(class.hold_place.map(|place| place.file()), Some(file!()));
+    }
+
     #[base::kernel_test]
     fn waiting_for_a_mutex_is_counted() {
         let mutex = Arc::new(named_mutex("test mutex, counted", ()));

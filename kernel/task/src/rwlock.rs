@@ -236,28 +236,16 @@ pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
 #[cfg(not(test))]
 mod tests {
     use alloc::sync::Arc;
-    use alloc::vec::Vec;
     use core::sync::atomic::AtomicBool;
 
     use super::*;
-    use crate::{State, Task, named_mutex, sleep, spawn, yield_now};
-
-    const PATIENCE_NS: u64 = 10_000_000_000;
-
-    fn start(count: usize, body: impl Fn(usize) + Send + Sync + 'static) -> Vec<Arc<Task>> {
-        let body = Arc::new(body);
-        let one = |number| {
-            let body = body.clone();
-            spawn("rwlock test", move || body(number)).expect("memory for a task")
-        };
-        (0..count).map(one).collect()
-    }
+    use crate::test_tools::{PATIENCE_NS, start};
+    use crate::{State, Task, sleep, spawn, yield_now};
 
     fn waits_for(task: &Task, text: &str) -> bool {
         let end = time::now_ns() + PATIENCE_NS;
         while time::now_ns() < end {
-            if task.state() == State::Blocked
-                && alloc::format!("{}", *task.waits_for.lock()) == text
+            if task.state() == State::Blocked && alloc::format!("{}", task.waits_for.load()) == text
             {
                 return true;
             }
@@ -272,7 +260,7 @@ mod tests {
         // Both halves are equal whenever nobody writes.
         let lock = Arc::new(named_rwlock("test rwlock, shared", (0u64, 0u64)));
         let other = lock.clone();
-        let tasks = start(9, move |number| {
+        let tasks = start(9, "rwlock test", move |number| {
             for round in 0..ROUNDS {
                 if number < 3 {
                     let mut pair = other.write();
@@ -346,7 +334,7 @@ mod tests {
         let lock = Arc::new(named_rwlock("test rwlock, starving", 0u32));
         let other = lock.clone();
         // There is always one of them inside.
-        let readers = start(6, move |_| {
+        let readers = start(6, "rwlock test", move |_| {
             while !STOP.load(Ordering::Relaxed) {
                 let guard = other.read();
                 yield_now();
@@ -365,7 +353,7 @@ mod tests {
     #[base::kernel_test(should_panic = "lock order inversion: 'test rwlock a' is wanted")]
     fn an_inversion_of_a_mutex_and_a_rwlock_is_reported() {
         let a = named_rwlock("test rwlock a", ());
-        let b = named_mutex("test mutex under rwlock", ());
+        let b = crate::named_mutex("test mutex under rwlock", ());
         let first = a.read();
         drop(b.lock());
         drop(first);

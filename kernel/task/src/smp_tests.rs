@@ -1,22 +1,17 @@
 //! Kernel tests of tasks on several CPUs. They also pass on one.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arch::cpu::{interrupts, local};
+use arch::cpu::interrupts;
 use base::cpu_set::{AtomicCpuSet, CpuSet};
-use base::{preempt, smp, time};
+use base::{smp, time};
 use memory::frames;
 use memory::kernel_space::{KernelStack, stack};
 
 use crate::sched::queue::{load_of, with_queue_of};
-use crate::{Policy, Task, WaitQueue, current, sleep, spawn, tasks, yield_now};
-
-fn here() -> u32 {
-    let _stay = preempt::disable();
-    local::cpu_number()
-}
+use crate::test_tools::{here, start};
+use crate::{Policy, WaitQueue, current, sleep, tasks, yield_now};
 
 /// Spins for some time of the clock, with preemption and interrupts on.
 fn spin(ns: u64) {
@@ -24,16 +19,6 @@ fn spin(ns: u64) {
     while time::now_ns() - begin < ns {
         interrupts::spin_hint();
     }
-}
-
-fn start(count: usize, body: impl Fn(usize) + Send + Sync + 'static) -> Vec<Arc<Task>> {
-    let body = Arc::new(body);
-    (0..count)
-        .map(|number| {
-            let body = body.clone();
-            spawn("smp test", move || body(number)).expect("memory for a task")
-        })
-        .collect()
 }
 
 #[base::kernel_test]
@@ -44,7 +29,7 @@ fn tasks_run_on_every_cpu() {
     let end = time::now_ns() + 5_000_000_000;
     // Until all have been seen: with more tasks than CPUs, and time to move them.
     while SEEN.load() != cpus && time::now_ns() < end {
-        let tasks = start(2 * cpus.len() as usize, |_| {
+        let tasks = start(2 * cpus.len() as usize, "smp test", |_| {
             spin(5_000_000);
             SEEN.insert(here());
         });
@@ -74,7 +59,7 @@ fn wake_ups_between_cpus_are_not_lost() {
     static QUEUE: WaitQueue = WaitQueue::new("turn");
     const TURNS: u64 = 2_000;
     TURN.store(0, Ordering::Relaxed);
-    let tasks = start(3, |number| {
+    let tasks = start(3, "smp test", |number| {
         loop {
             let turn = QUEUE.wait(|| {
                 let turn = TURN.load(Ordering::Acquire);
@@ -104,7 +89,7 @@ fn a_weighty_task_gets_more_of_a_cpu() {
     static BEGUN: AtomicU32 = AtomicU32::new(0);
     STOP.store(0, Ordering::Relaxed);
     BEGUN.store(0, Ordering::Relaxed);
-    let tasks = start(2, move |number| {
+    let tasks = start(2, "smp test", move |number| {
         let me = current().expect("a task");
         me.set_policy(Policy::Fair { nice: if number == 0 { 0 } else { 5 } });
         BEGUN.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +134,7 @@ fn real_time_comes_first_and_in_turns() {
     static ORDER: AtomicU32 = AtomicU32::new(0);
     static PLACES: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
     ORDER.store(0, Ordering::Relaxed);
-    let tasks = start(3, |number| {
+    let tasks = start(3, "smp test", |number| {
         let place = ORDER.fetch_add(1, Ordering::Relaxed);
         PLACES[number].store(place, Ordering::Relaxed);
     });
@@ -168,7 +153,7 @@ fn a_task_between_two_queues_can_change_its_policy() {
     let end = time::now_ns() + 1_000_000_000;
     let cpus: Vec<u32> = smp::online().iter().collect();
     let to = cpus.clone();
-    let movers = start(6, move |number| {
+    let movers = start(6, "mover", move |number| {
         let me = current().expect("a task");
         for turn in number.. {
             if time::now_ns() > end {
@@ -179,7 +164,7 @@ fn a_task_between_two_queues_can_change_its_policy() {
         }
     });
     let moved: Vec<_> = movers.clone();
-    let changers = start(3, move |number| {
+    let changers = start(3, "changer", move |number| {
         let mut turn = number;
         while time::now_ns() < end {
             turn += 1;
@@ -230,7 +215,7 @@ fn ten_thousand_tasks_leave_nothing() {
     // The first ones fill caches that stay.
     let round = |count: usize| {
         for _ in 0..count / 50 {
-            start(50, |_| ()).iter().for_each(|task| task.join());
+            start(50, "smp test", |_| ()).iter().for_each(|task| task.join());
         }
         sleep(20_000_000); // the last switches away from them
     };

@@ -17,10 +17,11 @@ use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
 use memory::kernel_space::KernelStack;
 use spin::Once;
 
+use crate::reason::{SharedReason, WaitReason};
 use crate::sched::Policy;
 use crate::sched::policy::Rank;
 use crate::sched::queue::with_queue_of_task;
-use crate::wait::{WaitError, WaitOptions, WaitQueue, WaitReason};
+use crate::wait::{WaitError, WaitOptions, WaitQueue};
 
 /// Longest name of a task, in bytes; longer ones are cut.
 pub(crate) const NAME_BYTES: usize = 32;
@@ -63,7 +64,7 @@ pub struct Task {
     /// Where [`Task::join`] waits.
     pub(crate) joiners: WaitQueue,
     /// What a blocked task waits for.
-    pub(crate) waits_for: IrqSpinLock<WaitReason>,
+    pub(crate) waits_for: SharedReason,
     /// The CPU whose run queue the task belongs to.
     pub(crate) cpu: AtomicU32,
     /// The CPUs that it may use, as [`CpuSet`] bits.
@@ -113,7 +114,7 @@ impl Task {
             killed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             joiners: WaitQueue::new("task exit"),
-            waits_for: IrqSpinLock::new("task wait reason", WaitReason::default()),
+            waits_for: SharedReason::new(),
             cpu: AtomicU32::new(local::cpu_number()),
             affinity: AtomicU64::new(affinity.bits()),
             policy: AtomicU32::new(Policy::NORMAL.encode()),
@@ -251,10 +252,10 @@ impl Task {
     }
 
     /// Where the task is, as a backtrace to print while `self` is held; `None` if it runs
-    /// now or has ended. A task that goes on meanwhile prints an old or broken list, which
-    /// does no harm.
+    /// now, on whichever CPU, or has ended. A task that goes on meanwhile prints an old or
+    /// broken list, which does no harm.
     pub fn backtrace(&self) -> Option<Backtrace> {
-        let runs = with_current(|current| core::ptr::eq(current, self)).unwrap_or(false);
+        let runs = with_queue_of_task(self, |queue| queue.is_current(self)).unwrap_or(false);
         let sp = self.saved_sp.load(Ordering::Relaxed);
         (!runs && self.state() != State::Dead && sp != 0).then(|| Backtrace::of_switched_out(sp))
     }
@@ -316,6 +317,8 @@ pub struct TaskInfo {
     pub cpu: u32,
     /// How it shares the CPU.
     pub policy: Policy,
+    /// The CPUs that it may use.
+    pub affinity: CpuSet,
     /// Whether it was the one that ran on its CPU.
     pub is_current: bool,
     /// What it waited for, if blocked.
@@ -342,8 +345,9 @@ pub fn tasks() -> Vec<TaskInfo> {
             state: task.state(),
             cpu: task.cpu(),
             policy: task.policy(),
+            affinity: task.affinity(),
             is_current: runs(task).unwrap_or(false),
-            waits_for: *task.waits_for.lock(),
+            waits_for: task.waits_for.load(),
             cpu_ns: task.cpu_ns.load(Ordering::Relaxed),
             is_user: task.data.get().is_some(),
         })

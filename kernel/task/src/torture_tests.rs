@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use base::cpu_set::CpuSet;
 use base::time;
 
+use crate::test_tools::PATIENCE_NS;
 use crate::{
     ChannelError, Condvar, Mutex, Policy, Receiver, RwLock, Semaphore, Sender, Task, WaitOptions,
     WaitQueue, Work, WorkQueue, channel, current, find, is_killed, named_mutex, named_rwlock,
@@ -18,8 +19,6 @@ use crate::{
 const TASKS: usize = 24;
 /// Nanoseconds of torture.
 const TIME_NS: u64 = 2_000_000_000;
-/// Nanoseconds within which a killed task must end: more than a busy host takes.
-const PATIENCE_NS: u64 = 20_000_000_000;
 
 /// A generator of its own for each task: what each does differs, and is the same each time.
 struct Random(u64);

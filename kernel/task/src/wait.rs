@@ -7,11 +7,12 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use base::preempt::SIGNAL;
+use base::preempt::{self, SIGNAL};
 use base::sync::{IrqSpinLock, assert_may_sleep};
 use base::time;
 use intrusive_collections::{LinkedList, intrusive_adapter};
 
+use crate::reason::WaitReason;
 use crate::sched;
 use crate::task::{Task, current, with_current};
 
@@ -70,22 +71,6 @@ impl WaitOptions {
     }
 }
 
-/// What is waited for, in words: a kind of thing, and which one. Either may be empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WaitReason {
-    /// Such as `mutex`.
-    pub kind: &'static str,
-    /// Such as the lock's class.
-    pub name: &'static str,
-}
-
-impl fmt::Display for WaitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = if self.kind.is_empty() || self.name.is_empty() { "" } else { " " };
-        write!(f, "{}{space}{}", self.kind, self.name)
-    }
-}
-
 /// Tasks that wait for the same thing.
 pub struct WaitQueue {
     reason: WaitReason,
@@ -139,7 +124,7 @@ impl WaitQueue {
         let task = current().ok_or(WaitError::Interrupted)?;
         // Also if the deadline turns out to be past.
         sched::might_sleep();
-        *task.waits_for.lock() = self.reason;
+        task.waits_for.store(self.reason);
         let mut look = || match ready() {
             Some(value) => Some(Ok(value)),
             None => options.ended(&task).map(Err),
@@ -202,6 +187,8 @@ impl WaitQueue {
 
     /// Wakes the task that has waited longest. May be called from interrupt handlers.
     pub fn wake_one(&self) {
+        // Not to be preempted with the task in hand, which nobody else would wake.
+        let _stay = preempt::disable();
         let task = self.waiters.lock().as_mut().and_then(LinkedList::pop_front);
         if let Some(task) = task {
             sched::wake(&task);

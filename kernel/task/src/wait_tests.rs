@@ -8,22 +8,8 @@ use base::preempt::RESCHEDULE;
 
 use super::*;
 use crate::task::State;
-use crate::{Mutex, is_killed, spawn, yield_now};
-
-/// More than anything here takes on a busy host.
-const PATIENCE_NS: u64 = 10_000_000_000;
-
-/// Yields until `done`; false if that does not come.
-fn comes(done: impl Fn() -> bool) -> bool {
-    let end = time::now_ns() + PATIENCE_NS;
-    while !done() {
-        if time::now_ns() > end {
-            return false;
-        }
-        yield_now();
-    }
-    true
-}
+use crate::test_tools::{PATIENCE_NS, comes};
+use crate::{Mutex, is_killed, spawn};
 
 fn is_waiting(task: &Task) -> bool {
     task.state() == State::Blocked && task.wait_link.is_linked()
@@ -223,7 +209,7 @@ fn a_killed_task_puts_things_in_order_and_ends() {
         .expect("memory for a task")
     };
     assert!(comes(|| is_waiting(&task)));
-    assert_eq!(alloc::format!("{}", *task.waits_for.lock()), "mutex");
+    assert_eq!(alloc::format!("{}", task.waits_for.load()), "mutex");
     assert!(!task.is_killed());
     task.kill();
     assert_eq!(task.join_with(WaitOptions::within(20_000_000)), Err(WaitError::TimedOut));

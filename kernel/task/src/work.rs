@@ -105,8 +105,7 @@ pub struct WorkQueue {
 
 /// What a worker finds to do.
 enum Job {
-    /// This, and whether there is more, now or later.
-    Run(Arc<Work>, bool),
+    Run(Arc<Work>),
     /// To look when the first delayed work is due.
     LookAgain,
     End,
@@ -225,11 +224,7 @@ impl WorkQueue {
             let deadline = self.items.lock().next_due();
             let options = WaitOptions { deadline, interruptible: false };
             match self.idle.wait_with(options, || self.next(slot, deadline)) {
-                Ok(Job::Run(work, more)) => {
-                    if more {
-                        // Somebody else may do it, or watch the time.
-                        self.idle.wake_one();
-                    }
+                Ok(Job::Run(work)) => {
                     (work.function)(&work);
                     self.finish(slot, work);
                 }
@@ -248,8 +243,7 @@ impl WorkQueue {
             work.running_number.store(number, Ordering::Relaxed);
             work.set_phase(Phase::Running);
             items.running[slot] = Some(number);
-            let more = !items.ready.is_empty() || !items.delayed.is_empty();
-            return Some(Job::Run(work, more));
+            return Some(Job::Run(work));
         }
         if items.closed {
             return Some(Job::End);
@@ -387,7 +381,8 @@ impl Work {
             self.set_phase(Phase::Delayed);
             items.delayed.insert(self.clone());
         }
-        // Somebody is to wake up then.
+        // One worker more that watches the time: for each delayed item there is one, or none
+        // is idle.
         self.queue.idle.wake_one();
         true
     }

@@ -6,20 +6,8 @@ use base::cpu_set::CpuSet;
 use base::sync::discipline::irq_off;
 
 use super::*;
+use crate::test_tools::comes;
 use crate::{Mutex, Semaphore, sleep, tasks, yield_now};
-
-const PATIENCE_NS: u64 = 10_000_000_000;
-
-fn comes(done: impl Fn() -> bool) -> bool {
-    let end = time::now_ns() + PATIENCE_NS;
-    while !done() {
-        if time::now_ns() > end {
-            return false;
-        }
-        yield_now();
-    }
-    true
-}
 
 #[base::kernel_test]
 fn work_is_done_in_order_and_never_queued_twice() {
@@ -95,20 +83,36 @@ fn delayed_work_is_done_at_its_time() {
 }
 
 #[base::kernel_test]
+fn a_worker_that_sleeps_for_long_gets_up_for_what_is_due_before() {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    let queue = WorkQueue::start("test work", 1).expect("memory for a task");
+    static DONE: AtomicBool = AtomicBool::new(false);
+    DONE.store(false, Ordering::Relaxed);
+    let late = Work::new("late", &queue, |_| panic!("an hour has not passed"));
+    let soon = Work::new("soon", &queue, |_| DONE.store(true, Ordering::Relaxed));
+    // Nothing else may wake the worker meanwhile.
+    assert!(late.queue_after(HOUR_NS));
+    sleep(2_000_000);
+    assert!(soon.queue_after(5_000_000));
+    assert!(comes(|| DONE.load(Ordering::Relaxed)));
+    queue.close();
+}
+
+#[base::kernel_test]
 fn delayed_work_does_not_wait_for_a_worker_that_is_busy() {
     let queue = WorkQueue::start("test work", 2).expect("memory for a task");
     let gate = Arc::new(Semaphore::new("gate", 0));
     static DONE: AtomicBool = AtomicBool::new(false);
     DONE.store(false, Ordering::Relaxed);
-    let late = Work::new("late", &queue, |_| DONE.store(true, Ordering::Relaxed));
     let busy = {
         let gate = gate.clone();
         Work::new("busy", &queue, move |_| gate.acquire().consume())
     };
-    // Whoever watches the time for the first gets the second to do.
+    let late = Work::new("late", &queue, |_| DONE.store(true, Ordering::Relaxed));
+    sleep(2_000_000); // both workers sleep
+    // Whoever watches the time for both gets the first to do.
+    assert!(busy.queue_after(5_000_000));
     assert!(late.queue_after(20_000_000));
-    sleep(2_000_000);
-    assert!(busy.queue());
     let done = comes(|| DONE.load(Ordering::Relaxed));
     gate.release();
     queue.close();
@@ -181,6 +185,6 @@ fn the_systems_queue_works_on_any_cpu() {
     for worker in workers {
         let task = crate::find(worker.id).expect("it never ends");
         assert_eq!(task.affinity(), CpuSet::ALL);
-        assert!(comes(|| alloc::format!("{}", *task.waits_for.lock()) == "system work"));
+        assert!(comes(|| alloc::format!("{}", task.waits_for.load()) == "system work"));
     }
 }

@@ -159,6 +159,7 @@ const KINDS: [Kind; 23] = [
             "before 'planted, other' was wanted while 'planted, one' was held",
             "'planted, other' wanted at kernel/base/src/sync/planted.rs:",
             "base::sync::planted::in_order (kernel/base/src/sync/planted.rs:",
+            "\n  panicked at kernel/base/src/sync/planted.rs:",
         ],
     ),
     (

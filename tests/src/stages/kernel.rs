@@ -7,7 +7,7 @@ use crate::place::Mode::{self, Debug, Release};
 use crate::runner::{Job, Results, tail, timed};
 
 /// Longest time for all kernel tests, the boot among it.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// All jobs. Each value of each variable is there with both modes.
 pub(super) fn jobs() -> Vec<Job> {

@@ -79,7 +79,7 @@ fn clocks() -> Vec<Job> {
     let mut jobs = Vec::new();
     let both = format!("{NO_HPET} {NO_HYPERVISOR}");
     for (what, extra, clock, said) in [
-        ("a TSC that a hypervisor keeps", "", "TSC\n", "on which two sources agree within "),
+        ("a TSC that a hypervisor keeps", "", "TSC\n", "on which two sources agree"),
         ("a TSC that may change", NO_HYPERVISOR, "HPET\n", "TSC by the HPET   2"),
         ("no HPET", NO_HPET, "TSC, unchecked\n", "no two sources agree about its rate"),
         ("neither", &both, "TSC, unchecked\n", "nothing says that its rate stays"),
@@ -115,7 +115,7 @@ fn clocks() -> Vec<Job> {
 /// Tables that are wrong: what is said, and what is used instead.
 fn tables() -> Vec<Job> {
     let pair = "interrupts: through the 8259A pair";
-    let (one, two) = ("smp: 1 CPUs run", "smp: 2 CPUs run");
+    let (one, two) = ("smp: 1 CPU runs", "smp: 2 CPUs run");
     let good = || madt(&[cpu(0), cpu(1), io_apic(IO_APIC), timer_override()]);
     let mut bad_sum = good();
     bad_sum[9] ^= 0x55;
@@ -123,7 +123,7 @@ fn tables() -> Vec<Job> {
     garbage.extend(0..64);
     let mut jobs = Vec::new();
     for (what, table, said) in [
-        ("as it should be", good(), vec!["interrupts: through 1 I/O APICs", two]),
+        ("as it should be", good(), vec!["interrupts: through the I/O APIC", two]),
         (
             "with an entry of length 0",
             madt(&[cpu(0), vec![0, 0], cpu(1), io_apic(IO_APIC)]),
@@ -194,7 +194,7 @@ fn tables() -> Vec<Job> {
         let table = table(b"DMAR", &[38, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         let config = Config::new(Debug, "exec hello; irqs; exit 7");
         let said = "ACPI: the firmware asks not to use x2APIC mode";
-        let said = [said, two, RAN, "local APICs: XApic mode"];
+        let said = [said, two, RAN, "local APICs: xAPIC mode"];
         boot(&with_table(config, "dmar", &table)?, 7, &said)
     }));
     jobs

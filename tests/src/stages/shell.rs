@@ -37,7 +37,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// A command, and what it prints; all of it in this order.
-const COMMANDS: [(&str, &[&str]); 41] = [
+const COMMANDS: [(&str, &[&str]); 42] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
     (
@@ -82,7 +82,7 @@ const COMMANDS: [(&str, &[&str]); 41] = [
             "image text r-x",
         ],
     ),
-    ("tasks", &["TASK", "idle/0", "shell", "running"]),
+    ("tasks", &["TASK", "MAY USE", "idle/0", "shell", "running", "nice 0"]),
     ("ls", &["bin/", "broken/", "dev/", "etc/", "proc/", "sys/", "tmp/"]),
     ("ls /bin /etc", &["/bin:", "hello", "primes", "/etc:", "motd"]),
     ("ls /no/such", &["ls: /no/such: No such file or directory"]),
@@ -145,10 +145,11 @@ const COMMANDS: [(&str, &[&str]); 41] = [
     ("print-acpi MADT", &["print-acpi: takes no arguments"]),
     ("poweroff now", &["poweroff: takes no arguments"]),
     ("reboot quickly", &["reboot: quickly is no way to reset"]),
-    ("locks", &["CLASS ", " WAITED "]),
+    ("locks", &["CLASS ", " WAITED ", " LONGEST WAIT"]),
     ("locks held", &[""]),
     ("locks cost", &["SpinLock: ", "IrqSpinLock: ", " ns to take and free"]),
-    ("locks limit 200", &[""]),
+    ("locks limit 200; locks limit", &["200 ms"]),
+    ("locks all", &["locks: takes nothing, held, cost or limit, not all"]),
     ("locks limit soon", &["locks: the limit is a number of milliseconds", "usage: locks "]),
     ("page-table 0", &["PML4 [  0]  0x0000000000000000  not present", "0x0 is not mapped"]),
     ("page-table context::stack_start", &["PML4 [511]", "present", "global"]),
@@ -226,7 +227,8 @@ fn one_command(machine: &mut Machine, command: &str, texts: &[&str]) -> Outcome 
 /// What `help` lists is what [`COMMANDS`] tries; `exit` ends all the other tests.
 fn every_command(machine: &mut Machine) -> Outcome {
     let output = machine.command("help")?;
-    let listed = output.lines().filter(|line| line.starts_with("  "));
+    // A summary below a long usage stands further in.
+    let listed = output.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let listed: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
     let tried = |name: &&str| {
         **name == *"exit"

@@ -139,14 +139,13 @@ pub fn preempt_count_increment() {
 /// Takes one from the count, in one instruction, and says whether it is zero now.
 #[inline(always)]
 pub fn preempt_count_decrement() -> bool {
-    let zero: u8;
-    // SAFETY: as `preempt_count_increment`.
+    // SAFETY: as `preempt_count_increment`; the jump goes to the block below or on.
     unsafe {
-        asm!("dec dword ptr gs:[{base} + {field}]", "setz {zero}", base = sym CPU_LOCAL,
-            field = const offset_of!(CpuLocal, preempt_count), zero = out(reg_byte) zero,
+        asm!("dec dword ptr gs:[{base} + {field}]", "jnz {more}", base = sym CPU_LOCAL,
+            field = const offset_of!(CpuLocal, preempt_count), more = label { return false },
             options(nostack));
     }
-    zero != 0
+    true
 }
 
 /// Sets the count: for the scheduler, which carries it from thread to thread.

@@ -17,7 +17,6 @@ const INIT: u32 = 5 << 8;
 const STARTUP: u32 = 6 << 8;
 const PENDING: u32 = 1 << 12;
 const ASSERT: u32 = 1 << 14;
-const ALL_BUT_SELF: u32 = 3 << 18;
 
 /// A command as x2APIC mode takes it: in one register of 64 bits, the target in the upper
 /// half, without a delivery status (SDM volume 3, figure 11-28).
@@ -26,13 +25,12 @@ const fn x2apic_command(apic_id: u32, command: u32) -> u64 {
 }
 
 // The commands of INIT, STARTUP at 0x9f000, NMI and an interrupt (SDM volume 3, figure 11-12
-// and section 9.4.4.1, whose words for all but self are 000C4500 and 000C46vv).
+// and section 9.4.4.1, whose words have 000C instead of 0000: for all but self).
 const _: () = {
     assert!(x2apic_command(0x1_2345, ASSERT | INIT) == 0x0001_2345_0000_4500);
     assert!(x2apic_command(7, ASSERT | STARTUP | 0x9f) == 0x0000_0007_0000_469f);
     assert!(x2apic_command(1, ASSERT | NMI) == 0x0000_0001_0000_4400);
     assert!(x2apic_command(1, ASSERT | FIXED | 0xf1) == 0x0000_0001_0000_40f1);
-    assert!(ASSERT | ALL_BUT_SELF | INIT == 0x000c_4500);
 };
 
 /// Looks at the delivery status before a command counts as stuck: each takes at least some
@@ -67,7 +65,7 @@ fn wait_until_sent() -> Result<(), IpiError> {
     Err(IpiError::Stuck)
 }
 
-/// Sends `command` to `apic_id`, which is of no meaning with [`ALL_BUT_SELF`].
+/// Sends `command` to `apic_id`.
 fn send(apic_id: u32, command: u32) -> Result<(), IpiError> {
     if mode() == Mode::X2Apic {
         // SAFETY: fences. Writing the MSR orders nothing: what was stored before must be
@@ -104,18 +102,6 @@ fn send(apic_id: u32, command: u32) -> Result<(), IpiError> {
 pub fn send_ipi(apic_id: u32, vector: u8) -> Result<(), IpiError> {
     assert!(vector >= 32, "vector {vector} is not one of interrupts");
     send(apic_id, ASSERT | FIXED | u32::from(vector))
-}
-
-/// Interrupts all other CPUs on `vector`: also those that the kernel left out, if they run.
-///
-/// # Errors
-/// As [`IpiError`] says.
-///
-/// # Panics
-/// If the vector is the CPU's own (below 32).
-pub fn send_ipi_all_but_self(vector: u8) -> Result<(), IpiError> {
-    assert!(vector >= 32, "vector {vector} is not one of interrupts");
-    send(0, ASSERT | ALL_BUT_SELF | FIXED | u32::from(vector))
 }
 
 /// Raises an NMI on the CPU with `apic_id`.

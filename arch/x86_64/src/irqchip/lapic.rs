@@ -16,9 +16,7 @@ use super::{Polarity, Trigger};
 use crate::cpu::msr;
 use crate::paging::PhysAddr;
 
-pub use super::ipi::{
-    IpiError, send_init, send_ipi, send_ipi_all_but_self, send_nmi, send_startup,
-};
+pub use super::ipi::{IpiError, send_init, send_ipi, send_nmi, send_startup};
 
 /// Vector of spurious interrupts of the local APIC; its low four bits are set, as older
 /// APICs demand.
@@ -33,7 +31,6 @@ pub const TIMER_VECTOR: u8 = 0xef;
 #[repr(u32)]
 pub(super) enum Register {
     Id = 0x20,
-    Version = 0x30,
     TaskPriority = 0x80,
     EndOfInterrupt = 0xb0,
     SpuriousVector = 0xf0,
@@ -59,7 +56,7 @@ impl Register {
 const_assert!(Register::Id.msr() == 0x802 && Register::EndOfInterrupt.msr() == 0x80b);
 const_assert!(Register::ErrorStatus.msr() == 0x828 && Register::CommandLow.msr() == 0x830);
 const_assert!(Register::LvtTimer.msr() == 0x832 && Register::TimerDivide.msr() == 0x83e);
-const_assert!(Register::Version.msr() == 0x803 && Register::TaskPriority.msr() == 0x808);
+const_assert!(Register::TaskPriority.msr() == 0x808);
 const_assert!(Register::SpuriousVector.msr() == 0x80f && Register::LvtError.msr() == 0x837);
 const_assert!(Register::LvtLint0.msr() == 0x835 && Register::LvtLint1.msr() == 0x836);
 const_assert!(Register::TimerInitial.msr() == 0x838 && Register::TimerCurrent.msr() == 0x839);
@@ -85,6 +82,16 @@ pub enum Mode {
     XApic,
     /// Through MSRs.
     X2Apic,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::XApic => "xAPIC",
+            Self::X2Apic => "x2APIC",
+        })
+    }
 }
 
 static MODE: AtomicU8 = AtomicU8::new(Mode::Unknown as u8);
@@ -314,11 +321,6 @@ pub fn initial_id() -> u32 {
 pub fn id() -> u32 {
     let id = read(Register::Id);
     if mode() == Mode::X2Apic { id } else { id >> 24 }
-}
-
-/// The version register's low byte.
-pub fn version() -> u8 {
-    read(Register::Version) as u8
 }
 
 /// Ends the interrupt in service.

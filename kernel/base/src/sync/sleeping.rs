@@ -11,6 +11,7 @@ use super::cpus;
 use super::held::{HeldLocks, Kind, hold_now};
 use super::order::{self, Wanted};
 use super::trace::Here;
+use super::watch;
 
 /// Calls its argument with the current task's locks, or not, if there is no task.
 pub type CurrentHook = fn(&mut dyn FnMut(&HeldLocks));
@@ -57,6 +58,7 @@ pub fn released_sleeping(key: usize) {
     if cpus::on() {
         with_current(|held| {
             if let Some(index) = held.0.position(Kind::Sleeping, key) {
+                held.0.at(index).inspect(|record| watch::was_held_sleeping(record));
                 held.0.remove(index);
             }
         });

@@ -72,7 +72,7 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     }
 
     /// Takes the lock while others of its class may be held, all of them with a lower
-    /// `level`: for locks that are taken in an order, such as run queues by CPU number.
+    /// `level`: for locks of one class that are always taken in one order.
     ///
     /// # Panics
     /// As [`Lock::lock`].
@@ -266,7 +266,7 @@ impl fmt::Display for HolderStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(hold) = self.0 else { return Ok(()) };
         let ns = time::now_ns().saturating_sub(hold.since_ns);
-        write!(f, "\n  taken {} us ago by\n{}", ns / 1000, hold.trace)
+        write!(f, "\n  taken {} ms ago by\n{}", ns / 1_000_000, hold.trace)
     }
 }
 

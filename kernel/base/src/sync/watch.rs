@@ -1,5 +1,5 @@
-//! What is told later rather than at once: locks that were held for too long, and tables
-//! that are full. A log line takes locks itself, so it waits until this CPU holds none.
+//! How long locks were held; and what is told later rather than at once: spin locks that
+//! were held for too long, and tables that are full. A log line takes locks itself, so it waits until this CPU holds none.
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use super::order;
 use super::trace::Here;
 use crate::time;
 
-/// Nanoseconds that a lock may be held for.
+/// Nanoseconds that a spin lock may be held for.
 static LIMIT_NS: AtomicU64 = AtomicU64::new(DEFAULT_LIMIT_NS);
 /// Long for any critical section.
 const DEFAULT_LIMIT_NS: u64 = 100_000_000;
@@ -37,7 +37,7 @@ pub(super) enum Table {
 const TO_TELL: u8 = 1;
 const TOLD: u8 = 2;
 
-/// Sets how long a lock may be held, in nanoseconds, before it is told (debug builds).
+/// Sets how long a spin lock may be held, in nanoseconds, before it is told (debug builds).
 pub fn set_hold_limit(ns: u64) {
     LIMIT_NS.store(ns, Ordering::Relaxed);
 }
@@ -64,31 +64,49 @@ pub(super) fn stack_is_full() {
     }
 }
 
-/// A lock has been held until now, when `freed_by` frees it.
+/// A spin lock has been held until now, when `freed_by` frees it.
 pub(super) fn was_held(record: &Record, freed_by: Here) {
+    if let Some((hold, ns)) = held_longer_than(record, hold_limit()) {
+        was_held_long(&hold, ns, freed_by);
+    }
+}
+
+/// A lock that is slept with has been held until now. There is no limit: whoever has it may
+/// wait for anything.
+pub(super) fn was_held_sleeping(record: &Record) {
+    if let Some((hold, ns)) = held_longer_than(record, u64::MAX) {
+        note_longest(&hold, ns);
+    }
+}
+
+/// The hold and its nanoseconds, if it was longer than any of its class, or than `limit`.
+#[inline(always)]
+fn held_longer_than(record: &Record, limit: u64) -> Option<(Hold, u64)> {
     let since = record.since_ns.load(Ordering::Relaxed);
     let ns = time::now_ns().saturating_sub(since);
     let id = record.class();
     // Before there is a clock everything is at 0.
     if since == 0
         || !id.is_some()
-        || ns <= id.class().hold_longest.load(Ordering::Relaxed).min(hold_limit())
+        || ns <= id.class().hold_longest.load(Ordering::Relaxed).min(limit)
     {
-        return;
+        return None;
     }
-    if let Some(hold) = record.load() {
-        was_held_long(&hold, ns, freed_by);
-    }
+    Some((record.load()?, ns))
 }
 
-/// For longer than any of its class, or than the limit.
-#[cold]
-fn was_held_long(hold: &Hold, ns: u64, freed_by: Here) {
+fn note_longest(hold: &Hold, ns: u64) {
     let class = hold.class.class();
     if ns > class.hold_longest.load(Ordering::Relaxed) {
         class.hold_longest.store(ns, Ordering::Relaxed);
         class.hold_place.store(hold.place);
     }
+}
+
+#[cold]
+fn was_held_long(hold: &Hold, ns: u64, freed_by: Here) {
+    note_longest(hold, ns);
+    let class = hold.class.class();
     if ns > hold_limit()
         && class.long_hold.compare_exchange(0, TO_TELL, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     {
@@ -141,9 +159,9 @@ fn tell_all() {
 fn tell_long_hold(id: ClassId) {
     let class = id.class();
     log::warn!(
-        "locks: '{}' was held for {} ms (limit {} ms), taken at {} by\n{}and freed by\n{}",
+        "locks: '{}' was held for {} us (limit {} ms), taken at {} by\n{}and freed by\n{}",
         id.name(),
-        class.long_hold_ns.load(Ordering::Relaxed) / 1_000_000,
+        class.long_hold_ns.load(Ordering::Relaxed) / 1_000,
         hold_limit() / 1_000_000,
         At(class.long_hold_seen.place.load()),
         class.long_hold_seen.trace.load(),

@@ -59,8 +59,9 @@ pub(super) static COMMANDS: &[Command] = &[
     Command {
         name: "backtrace",
         usage: "[TASK|all]",
-        summary: "print the backtrace of the shell, of a sleeping task, or of all CPUs",
-        help: "TASK is a number that `tasks` shows, or a name. `all` asks the other CPUs by NMI, whatever they do.",
+        summary: "print the backtrace of the shell, of a task, or of all CPUs",
+        help: "TASK is a number that `tasks` shows, or a name. The CPU of one that runs is asked by \
+               NMI, as `all` asks all other CPUs, whatever they do.",
         arguments: Arguments::First(tasks::names),
         run: tasks::backtrace,
     },
@@ -92,7 +93,8 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "tasks",
         usage: "[cost]",
         summary: "list all tasks",
-        help: "The time is what a task has had on a CPU until its last switch. With `cost`: how \
+        help: "The time is what a task has had on a CPU until its last switch; MAY USE are the CPUs \
+               that it may run on. With `cost`: how \
                long it takes to wake another task, let it run and be woken by it.",
         arguments: Arguments::First(tasks::words),
         run: tasks::tasks,
@@ -135,7 +137,8 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "timer",
         usage: "",
         summary: "print what the clock and the timer are, and measure a sleep",
-        help: "",
+        help: "Each way to measure the TSC's rate gives bounds; ppm say how far their middle is \
+               from the rate that is used.",
         arguments: Arguments::None,
         run: timer::timer,
     },
@@ -143,17 +146,20 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "irqs",
         usage: "",
         summary: "list the interrupts, who has them and how many there were",
-        help: "",
+        help: "VECTOR is the CPU's number for it, LINE the 8259A's or the I/O APIC's. With more \
+               than 8 CPUs their counts are added up.",
         arguments: Arguments::None,
         run: irqs::irqs,
     },
     Command {
         name: "locks",
-        usage: "[held | cost | limit MILLISECONDS]",
+        usage: "[held | cost | limit [MS]]",
         summary: "print how often and how long locks were waited for",
-        help: "`held` lists what CPUs and tasks hold now, `cost` measures a lock that nobody \
-               waits for, `limit` says how long one may be held before that is logged. Holds \
-               are known in debug builds only.",
+        help: "Of each class: how often it was taken and waited for, all waits and the longest \
+               one, and the longest hold. `held` lists what CPUs and tasks hold now, `cost` \
+               measures a lock that nobody waits for, `limit` sets or prints how long a \
+               spin lock may be held before that is logged, once for each class. Holds are known in debug \
+               builds only.",
         arguments: Arguments::First(locks::names),
         run: locks::locks,
     },

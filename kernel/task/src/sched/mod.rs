@@ -12,6 +12,5 @@ pub(crate) use balance::wake;
 pub use policy::Policy;
 pub use queue::SLICE_NS;
 pub(crate) use queue::{block_current, unblock_current};
-pub(crate) use switch::might_sleep;
-pub(crate) use switch::{adopt_idle, end_current, finish_switch};
+pub(crate) use switch::{adopt_idle, end_current, finish_switch, might_sleep};
 pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};

@@ -5,6 +5,8 @@
 //! weight of nice 0, divided by the task's own weight. Each nice level is about a quarter
 //! more or less CPU.
 
+use core::fmt;
+
 /// Weight of nice 0.
 pub(crate) const NICE_0_WEIGHT: u64 = 1024;
 
@@ -53,6 +55,16 @@ pub enum Policy {
         /// Priority; others are taken as the nearest.
         priority: u8,
     },
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fair { nice } => write!(f, "nice {nice}"),
+            Self::Fifo { priority } => write!(f, "fifo {priority}"),
+            Self::RoundRobin { priority } => write!(f, "rr {priority}"),
+        }
+    }
 }
 
 impl Policy {

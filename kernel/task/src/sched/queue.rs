@@ -3,10 +3,9 @@
 //!
 //! Each CPU has one, under a lock of its own; nobody ever holds two. A task belongs to the
 //! queue of the CPU in `Task::cpu`, and its state changes only under that queue's lock (but
-//! that a running task calls itself blocked). A
-//! task about to sleep first calls itself blocked, then looks once more whether it must
-//! sleep, and then calls the scheduler; a wake-up in between makes it runnable again and
-//! is not lost.
+//! that a running task calls itself blocked). A task about to sleep first calls itself
+//! blocked, then looks once more whether it must sleep, and then calls the scheduler; a
+//! wake-up in between makes it runnable again and is not lost.
 //!
 //! A task stays with its CPU while it is the current one, while the CPU is still switching
 //! away from it (`left`), and while it is blocked; a runnable one that waits may be moved

@@ -37,7 +37,7 @@ const KINDS: [Kind; 23] = [
     ("index", "index past the end of a slice", index),
     ("lock-twice", "take a spin lock twice", lock_twice),
     ("deadlock", "wait for a spin lock that another CPU never frees", deadlock),
-    ("hang", "loop with interrupts off: another CPU's watchdog reports it", hang),
+    ("hang", "loop with interrupts off; another CPU, if there is one, reports it", hang),
     ("sleep-atomic", "sleep while holding a spin lock", sleep_atomic),
     (
         "inversion",

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base::println;
+use base::{print, println};
 
 use crate::shell::command::{Context, Failure, Outcome, Usage, at_most_one};
 use crate::shell::table::{self, COMMANDS};
@@ -11,6 +11,8 @@ use crate::shell::{GREEN, PLAIN};
 
 /// Columns of a line of help.
 const WIDTH: usize = 79;
+/// Columns for what is typed, in the list of all commands.
+const CALL: usize = 22;
 
 /// All commands, for Tab.
 pub(in crate::shell) fn names() -> Vec<String> {
@@ -23,7 +25,12 @@ pub(in crate::shell) fn help(_: &mut Context<'_>, arguments: &[String]) -> Outco
         for command in COMMANDS {
             let usage = Usage(command);
             let call = alloc::format!("{usage}");
-            println!("  {GREEN}{call:22}{PLAIN} {}", command.summary);
+            print!("  {GREEN}{call:CALL$}{PLAIN}");
+            if call.chars().count() > CALL {
+                // The summaries stand in a column.
+                print!("\n  {:CALL$}", "");
+            }
+            println!(" {}", command.summary);
         }
         println!("Commands on one line are separated by `;`. `help COMMAND` tells more.");
         return Ok(());
@@ -34,7 +41,9 @@ pub(in crate::shell) fn help(_: &mut Context<'_>, arguments: &[String]) -> Outco
         return Err(Failure::Message(alloc::format!("no command {name}{similar}")));
     };
     println!("{GREEN}{}{PLAIN}: {}", Usage(command), command.summary);
-    println!("{}", Wrapped(command.help));
+    if !command.help.is_empty() {
+        println!("{}", Wrapped(command.help));
+    }
     Ok(())
 }
 

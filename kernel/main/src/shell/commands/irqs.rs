@@ -39,7 +39,7 @@ pub(in crate::shell) fn irqs(_: &mut Context<'_>, arguments: &[String]) -> Outco
         print_counts(|cpu| irq::spurious_of(from, cpu), each);
     }
     println!("non-maskable: {}", base::nmi::count());
-    println!("local APICs: {:?} mode, errors: {}", lapic::mode(), irq::apic_errors());
+    println!("local APICs: {} mode, errors: {}", lapic::mode(), irq::apic_errors());
     println!("bytes of console input lost: {}", drivers::console_input::lost());
     Ok(())
 }

@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-use base::println;
 use base::sync::{Discipline, IrqOff, Lock, PreemptOff, cpus, statistics};
 use base::time;
+use base::{print, println};
 
 use crate::shell::command::{Context, Outcome, usage};
 use crate::shell::format::Seconds;
@@ -21,11 +21,14 @@ pub(in crate::shell) fn locks(_: &mut Context<'_>, arguments: &[String]) -> Outc
             println!("SpinLock:    {:6} ns to take and free", cost::<PreemptOff>());
             println!("IrqSpinLock: {:6} ns to take and free", cost::<IrqOff>());
         }
+        ["limit"] => println!("{} ms", statistics::hold_limit() / 1_000_000),
         ["limit", ms] => {
             let ms: u32 = ms.parse().map_err(|_| usage("the limit is a number of milliseconds"))?;
             statistics::set_hold_limit(u64::from(ms) * 1_000_000);
         }
-        _ => return Err(usage("nothing of that kind")),
+        [other, ..] => {
+            return Err(usage(alloc::format!("takes nothing, held, cost or limit, not {other}")));
+        }
     }
     Ok(())
 }
@@ -41,21 +44,25 @@ fn classes() {
     classes.sort_by_key(|class| {
         core::cmp::Reverse((class.contended, class.wait_total_ns, class.acquisitions))
     });
-    println!(
-        "{:24} {:>11} {:>9} {:>12} {:>12} {:>12}  LONGEST HELD AT",
-        "CLASS", "TAKEN", "WAITED", "ALL WAITS", "LONGEST", "HELD"
-    );
+    print!("{:24} {:>9} {:>12} {:>12}", "CLASS", "WAITED", "ALL WAITS", "LONGEST WAIT");
+    if statistics::COUNTS_HOLDS {
+        print!(" {:>11} {:>12}  TAKEN FOR THAT AT", "TAKEN", "LONGEST HOLD");
+    }
+    println!();
     for class in &classes {
-        let place = class.hold_place.map_or(String::new(), |place| alloc::format!("{place}"));
-        println!(
-            "{:24} {:>11} {:>9} {:12.6} {:12.6} {:12.6}  {place}",
+        print!(
+            "{:24} {:>9} {:12.6} {:12.6}",
             class.name,
-            class.acquisitions,
             class.contended,
             Seconds(class.wait_total_ns),
-            Seconds(class.wait_longest_ns),
-            Seconds(class.hold_longest_ns)
+            Seconds(class.wait_longest_ns)
         );
+        if statistics::COUNTS_HOLDS {
+            let place = class.hold_place.map_or(String::new(), |place| alloc::format!("{place}"));
+            let longest = Seconds(class.hold_longest_ns);
+            print!(" {:>11} {longest:12.6}  {place}", class.acquisitions);
+        }
+        println!();
     }
     if statistics::COUNTS_HOLDS {
         let [(classes, most_classes), (orders, most_orders)] = statistics::counts();

@@ -69,7 +69,11 @@ pub(in crate::shell) fn tasks(_: &mut Context<'_>, arguments: &[String]) -> Outc
         Some("cost") => return cost(),
         Some(other) => return Err(usage(alloc::format!("takes nothing, or cost, not {other}"))),
     }
-    println!("{:>5}  {:24} {:28} {:>3} {:>12}", "TASK", "NAME", "STATE", "CPU", "CPU TIME");
+    println!(
+        "{:>5}  {:20} {:28} {:8} {:>3} {:>12}  MAY USE",
+        "TASK", "NAME", "STATE", "POLICY", "CPU", "CPU TIME"
+    );
+    let online = base::smp::online();
     for task in task::tasks() {
         let state = match task.state {
             _ if task.is_current => "running".into(),
@@ -77,11 +81,16 @@ pub(in crate::shell) fn tasks(_: &mut Context<'_>, arguments: &[String]) -> Outc
             State::Blocked => alloc::format!("waits for {}", task.waits_for),
             State::Dead => "dead".into(),
         };
+        let cpus = match task.affinity.and(online) {
+            all if all == online => "all".into(),
+            some => some.to_string(),
+        };
         let kind = if task.is_user { "  user" } else { "" };
         println!(
-            "{:>5}  {:24} {state:28} {:>3} {:12}{kind}",
+            "{:>5}  {:20} {state:28} {:8} {:>3} {:12}  {cpus}{kind}",
             task.id,
             task.name,
+            task.policy.to_string(),
             task.cpu,
             Seconds(task.cpu_ns)
         );
@@ -113,7 +122,11 @@ pub(in crate::shell) fn backtrace(_: &mut Context<'_>, arguments: &[String]) -> 
     match task.backtrace() {
         Some(backtrace) => print!("{backtrace}"),
         None if task.state() == State::Dead => println!("  has ended"),
-        None => print!("{}", Backtrace::here()),
+        None if task::current().is_some_and(|me| me.id() == task.id()) => {
+            print!("{}", Backtrace::here());
+        }
+        // It runs on another CPU, which alone knows where.
+        None => base::nmi::show(task.cpu()),
     }
     Ok(())
 }
