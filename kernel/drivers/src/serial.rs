@@ -142,8 +142,11 @@ pub fn init_input() -> Result<(), SerialError> {
     let line = IrqLine::claim(COM1_LINE, "serial", |_| on_interrupt(), 0)
         .map_err(SerialError::Interrupt)?;
     LINE.call_once(|| line);
+    // What came before, while no handler can run on another CPU; what comes from here on
+    // raises the line as soon as it may.
+    uart.ports.write(register::INTERRUPT_ENABLE, 0);
+    on_interrupt();
     uart.ports.write(register::INTERRUPT_ENABLE, RECEIVE_INTERRUPT);
-    on_interrupt(); // what came before
     Ok(())
 }
 
