@@ -96,3 +96,23 @@ fn a_task_does_not_starve_behind_a_real_time_task_while_others_share() {
     tasks.iter().for_each(|task| task.join());
     assert!(runs, "it waits for ever on CPU {first}");
 }
+
+#[base::kernel_test]
+fn a_cpu_with_one_task_gets_another_from_one_with_more() {
+    // All are busy, so none looks for work; and one with a single task has no timer to look by.
+    let cpus: Vec<u32> = smp::online().iter().collect();
+    let Some(&first) = cpus.first() else { return };
+    STOP.store(false, Ordering::Relaxed);
+    let me = current().expect("a test is a task");
+    me.set_policy(Policy::Fifo { priority: 90 });
+    let mut tasks: Vec<_> = cpus.iter().map(|&cpu| spinner(cpu, Policy::NORMAL)).collect();
+    tasks.extend(cpus.iter().map(|_| spinner(first, Policy::NORMAL)));
+    for task in &tasks {
+        assert!(task.set_affinity(smp::online()));
+    }
+    let on = |cpu: u32| tasks.iter().filter(|task| task.cpu() == cpu).count();
+    let even = soon(|| cpus.iter().all(|&cpu| on(cpu) == 2));
+    STOP.store(true, Ordering::Relaxed);
+    tasks.iter().for_each(|task| task.join());
+    assert!(even, "CPUs stay uneven");
+}

@@ -168,8 +168,8 @@ fn take_for(queue: &mut RunQueue, to: u32, wanted: impl Fn(&Task) -> bool) -> Op
     None
 }
 
-/// Called by a CPU that has tasks waiting: wakes an idle CPU to take one, or takes one itself
-/// from a CPU with more.
+/// Called by a CPU that has tasks waiting: wakes an idle CPU to take one, takes one itself
+/// from a CPU with more, or sends one to a CPU with less.
 pub(crate) fn balance(now: u64) {
     let me = local::cpu_number();
     let idle = IDLE.load();
@@ -195,10 +195,28 @@ pub(crate) fn balance(now: u64) {
         }
         due
     });
-    if due && let Some(task) = steal(load_of(me) + 2) {
-        with_queue(|queue| queue.arrive(task));
+    if due {
+        match steal(load_of(me) + 2) {
+            Some(task) => {
+                with_queue(|queue| queue.arrive(task));
+            }
+            None => send_surplus(),
+        }
     }
     send_starving();
+}
+
+/// Sends a task to the CPU with the fewest, if that has at least two less than this one: it
+/// may have a single one, and then no timer to look by.
+fn send_surplus() {
+    let me = local::cpu_number();
+    let others = smp::online().without(CpuSet::one(me));
+    let Some(to) = others.iter().min_by_key(|&cpu| load_of(cpu)) else { return };
+    if load_of(to) + 2 <= load_of(me)
+        && let Some(task) = with_queue(|queue| take_for(queue, to, |_| true))
+    {
+        send(task, to);
+    }
 }
 
 /// If this CPU's task is of the real-time class, those behind it may wait for ever: sends one

@@ -27,7 +27,7 @@ use crate::task::{State, Task};
 use crate::timer;
 
 /// Nanoseconds that a task runs before another one that waits gets the CPU.
-pub const SLICE_NS: u64 = 4_000_000;
+pub const SLICE_NS: u64 = 10_000_000;
 
 /// Nanoseconds of virtual time by which a woken task must be behind the running one to take
 /// the CPU at once; also what a sleeper is given in advance.
