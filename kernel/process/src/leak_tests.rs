@@ -60,17 +60,23 @@ fn run(count: usize) {
     }
 }
 
-/// The counts when the programs are gone: their last moments may come after their ends are
-/// known.
+/// The counts when the programs are gone and others do nothing that shows: the same in three
+/// looks. Their last moments may come after their ends are known, and the counts are not
+/// read at one moment.
 fn settled(idle: &Counts) -> Counts {
+    let (mut last, mut same) = (Counts::now(), 0);
     for _ in 0..500 {
+        sleep(10_000_000);
         let now = Counts::now();
-        if (now.tasks, now.processes, now.stacks) == (idle.tasks, idle.processes, idle.stacks) {
-            return now;
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+        let gone =
+            (last.tasks, last.processes, last.stacks) == (idle.tasks, idle.processes, idle.stacks);
+        if gone && same == 3 {
+            break;
         }
-        sleep(20_000_000);
     }
-    Counts::now()
+    last
 }
 
 #[base::kernel_test]
