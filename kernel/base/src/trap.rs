@@ -25,6 +25,8 @@ pub struct UserPageFault {
     pub write: bool,
     /// An instruction fetch.
     pub fetch: bool,
+    /// The page was there, but did not allow it.
+    pub present: bool,
     /// From user mode; otherwise from a copy by the kernel.
     pub from_user: bool,
 }
@@ -132,6 +134,7 @@ fn on_page_fault(frame: &mut TrapFrame) {
             address,
             write: error & page_fault::WRITE != 0,
             fetch: error & page_fault::FETCH != 0,
+            present: error & page_fault::PRESENT != 0,
             from_user: frame.from_user(),
         };
         interrupts::enable();

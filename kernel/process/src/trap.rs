@@ -26,7 +26,12 @@ pub(crate) fn init() {
 
 /// Resolves a page fault. Interrupts on.
 fn on_page_fault(fault: UserPageFault) -> bool {
-    let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
+    let touch = Fault {
+        address: fault.address.as_u64(),
+        write: fault.write,
+        fetch: fault.fetch,
+        present: fault.present,
+    };
     let result = with_thread(|thread| {
         let result = thread.space.fault(touch);
         if thread.rseq.is_registered() && thread.was_switched() {
@@ -110,6 +115,7 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
                 address: address.as_u64(),
                 write: frame.error & page_fault::WRITE != 0,
                 fetch: frame.error & page_fault::FETCH != 0,
+                present: frame.error & page_fault::PRESENT != 0,
             };
             // Once more, now for the reason; if it is gone, the touch is repeated. Unless
             // the kernel's rights were asked for and refused: that stays.

@@ -44,6 +44,26 @@ impl VmaMap {
         self.vmas.get(self.index_from(address)).filter(|vma| vma.contains(address))
     }
 
+    /// The first VMA that ends above `address`.
+    pub fn next_from(&self, address: u64) -> Option<&Vma> {
+        self.vmas.get(self.index_from(address))
+    }
+
+    /// The last VMA that ends at or below `address`.
+    pub fn last_before(&self, address: u64) -> Option<&Vma> {
+        self.vmas.get(self.index_from(address).checked_sub(1)?)
+    }
+
+    /// Lets the VMA that starts at `start` begin at `to`, below; nothing is there.
+    pub(crate) fn grow_down(&mut self, start: u64, to: u64) {
+        let index = self.index_from(start);
+        if let Some(vma) = self.vmas.get_mut(index)
+            && vma.start == start
+        {
+            vma.start = to;
+        }
+    }
+
     /// The VMAs that have addresses in `range`, by rising address.
     pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = &Vma> {
         let from = self.index_from(range.start);
@@ -187,7 +207,7 @@ impl VmaMap {
 #[cfg(not(test))]
 mod tests {
     use super::*;
-    use crate::vma::Backing;
+    use crate::vma::{Backing, VmaFlags};
     use memory::user::Access;
 
     const RW: Access = Access { read: true, write: true, execute: false };
@@ -198,6 +218,7 @@ mod tests {
             start: pages.start * PAGE,
             end: pages.end * PAGE,
             access,
+            flags: VmaFlags::empty(),
             backing: Backing::Anonymous,
         }
     }
