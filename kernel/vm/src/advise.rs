@@ -108,8 +108,7 @@ impl AddressSpace {
             // A page that others see is copied only if it is said to be there.
             let present =
                 write && self.table.access(arch::paging::VirtAddr::new(address)).is_some();
-            let touch = Fault { address, write, fetch: false, present };
-            self.fault(touch).map_err(|kind| match kind {
+            self.fault(Fault::touch(address, write, present)).map_err(|kind| match kind {
                 FaultKind::NotMapped | FaultKind::OutOfMemory => Errno::ENOMEM,
                 FaultKind::NotAllowed => Errno::EINVAL,
                 FaultKind::NoBytes => Errno::EFAULT,

@@ -26,17 +26,7 @@ use crate::space::AddressSpace;
 use crate::vma::{Backing, Vma, VmaFlags};
 
 /// A touch of user memory that the page tables did not allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The address.
-    pub address: u64,
-    /// A write.
-    pub write: bool,
-    /// An instruction fetch.
-    pub fetch: bool,
-    /// The page was there, but did not allow it.
-    pub present: bool,
-}
+pub use base::trap::PageFault as Fault;
 
 /// Why a touch is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +88,9 @@ impl Streams {
 
 /// Whether `access` allows the fault.
 fn allows(access: Access, fault: &Fault) -> bool {
-    if fault.fetch {
+    if fault.is_fetch() {
         access.execute
-    } else if fault.write {
+    } else if fault.is_write() {
         access.write
     } else {
         // The CPU cannot forbid reading what may be written or executed.
@@ -130,18 +120,22 @@ impl AddressSpace {
             return Err(FaultKind::NotAllowed);
         }
         let page = fault.address & !(PAGE - 1);
-        if fault.write && fault.present && !vma.is_shared() && self.make_writable(vma, page)? {
+        if fault.is_write()
+            && fault.is_present()
+            && !vma.is_shared()
+            && self.make_writable(vma, page)?
+        {
             return Ok(());
         }
         match &vma.backing {
-            Backing::Anonymous => self.bring_zeros(vma, page, fault.write),
+            Backing::Anonymous => self.bring_zeros(vma, page, fault.is_write()),
             Backing::Object { object, offset, end } => {
                 let from = offset + (page - vma.start);
                 let end = (*end).min(object.len());
                 if from >= end {
                     return Err(FaultKind::NoBytes);
                 }
-                self.bring_bytes(vma, page, fault.write, object.as_ref(), from..end)
+                self.bring_bytes(vma, page, fault.is_write(), object.as_ref(), from..end)
             }
         }
     }
@@ -176,7 +170,7 @@ impl AddressSpace {
         let window = self.streams.window(page, Self::room(vma, page));
         if window == 1 {
             let frame = Frame::zeroed(FrameUse::Anonymous)?;
-            return Ok(self.table.map(at, [frame], vma.access)?);
+            return Ok(self.table.map_one(at, frame, vma.access)?);
         }
         let mut frames: ArrayVec<Frame, WINDOW> = ArrayVec::new();
         frames.push(Frame::zeroed(FrameUse::Anonymous)?);

@@ -31,6 +31,8 @@ mod object;
 mod remap;
 mod shared;
 mod space;
+#[cfg(not(test))]
+mod tests;
 mod vma;
 
 pub use change::{MapRequest, Placement};

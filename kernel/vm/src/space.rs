@@ -107,7 +107,7 @@ impl AddressSpace {
             let room = (PAGE - at % PAGE) as usize;
             let (part, after) = rest.split_at(rest.len().min(room));
             if !self.table.write_initial(VirtAddr::new(at), part) {
-                self.fault(Fault { address: at, write: true, fetch: false, present: false })?;
+                self.fault(Fault::touch(at, true, false))?;
                 if !self.table.write_initial(VirtAddr::new(at), part) {
                     return Err(FaultKind::NotAllowed);
                 }

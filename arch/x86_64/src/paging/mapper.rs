@@ -111,6 +111,7 @@ impl PageTable {
         self.root
     }
 
+    #[inline(always)]
     pub(super) fn table(&self, frame: PhysAddr) -> &Table {
         // SAFETY: `from_root`'s caller promised that every present intermediate entry
         // names a page table inside the physical map. The slots are atomics, so a
@@ -118,6 +119,7 @@ impl PageTable {
         unsafe { &*frame.to_physmap().as_ptr::<Table>() }
     }
 
+    #[inline(always)]
     pub(super) fn slot(&self, table: PhysAddr, page: VirtAddr, level: u8) -> &EntrySlot {
         &self.table(table)[page.table_index(level)]
     }

@@ -217,6 +217,24 @@ impl PageTable {
         ControlFlow::Continue(())
     }
 
+    /// The table below the entry for `page` in `table`, of `LEVEL`.
+    #[inline(always)]
+    fn descend<const LEVEL: u8>(&self, table: PhysAddr, page: VirtAddr) -> Option<PhysAddr> {
+        let entry = self.slot(table, page, LEVEL).load();
+        let is_table = entry.flags() & (EntryFlags::PRESENT | EntryFlags::HUGE);
+        (is_table == EntryFlags::PRESENT).then(|| entry.address())
+    }
+
+    /// The entry of the lowest level for `page`, if its table is there: the short way, for
+    /// page faults.
+    #[inline(always)]
+    pub fn small_slot(&self, page: VirtAddr) -> Option<&EntrySlot> {
+        let table = self.descend::<4>(self.root(), page)?;
+        let table = self.descend::<3>(table, page)?;
+        let table = self.descend::<2>(table, page)?;
+        Some(self.slot(table, page, 1))
+    }
+
     /// The leaf entry that maps `page`, and the size of its page.
     pub fn leaf_slot(&self, page: VirtAddr) -> Option<(&EntrySlot, PageSize)> {
         self.leaf(page).map(|(slot, level)| (slot, PageSize::of_level(level)))

@@ -171,6 +171,26 @@ impl UserTable {
         Ok(())
     }
 
+    /// As [`UserTable::map`] for one frame, the short way.
+    ///
+    /// # Errors
+    /// As [`UserTable::map`].
+    #[inline(always)]
+    pub fn map_one(&self, page: VirtAddr, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
+        {
+            let tables = self.tables.lock();
+            if let Some(slot) = tables.small_slot(page)
+                && !slot.load().is_used()
+            {
+                slot.store(Entry::new(frame.into_address(), access.flags()));
+                drop(tables);
+                self.mapped.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        self.map(page, [frame], access)
+    }
+
     /// Shows the page of zeros at `page`, for reading.
     ///
     /// # Errors
@@ -303,6 +323,12 @@ impl UserTable {
             return None;
         }
         Some(Access::of(self.tables.lock().lookup(page)?.flags))
+    }
+
+    /// The frame behind `page`, if there is one.
+    pub fn frame_of(&self, page: VirtAddr) -> Option<PhysAddr> {
+        let mapping = self.tables.lock().lookup(page)?;
+        Some(mapping.address.offset(page.as_u64() % mapping.size.bytes()).align_down(PAGE_SIZE))
     }
 
     /// Number of 4 KiB pages that have a frame of their own or share one.
