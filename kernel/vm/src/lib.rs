@@ -6,8 +6,8 @@
 //! [`AddressSpace::fault`].
 //!
 //! Files: `space.rs` the address space and its faults, `change.rs` the calls that change
-//! it (mmap, munmap, mprotect, mremap, madvise, brk), `map.rs` and `vma.rs` the map,
-//! `object.rs` where bytes come from, `layout.rs` who lies where.
+//! it (mmap, munmap, mprotect, mremap, madvise, brk), `map.rs`, `vma.rs` and `area.rs` the
+//! map, `object.rs` where bytes come from, `layout.rs` who lies where.
 //!
 //! Locks: the map is behind a mutex that sleeps, taken by every method; the page tables
 //! have their own spin lock below it (`memory::user`). Filling a page may sleep.
@@ -17,6 +17,7 @@
 
 extern crate alloc;
 
+mod area;
 mod change;
 pub mod layout;
 mod map;
