@@ -92,7 +92,7 @@ impl AddressSpace {
         }
         self.split_ends(&range)?;
         state.map.remove(range.clone())?;
-        let below = state.map.last_before(range.start).map_or(0, |vma| vma.end);
+        let below = state.map.prev_before(range.start).map_or(0, |vma| vma.end);
         let above = state.map.next_from(range.end).map_or(1 << 47, |vma| vma.start);
         self.table.unmap_range(addresses(&range), addresses(&(below..above)));
         Ok(())

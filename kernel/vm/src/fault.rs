@@ -242,7 +242,7 @@ impl AddressSpace {
             && start >= USER_START
             && vma.end - start <= STACK_BYTES;
         // The gap is kept to what may be touched, but for another stack that grows.
-        let is_clear = state.map.last_before(address).is_none_or(|below| {
+        let is_clear = state.map.prev_before(address).is_none_or(|below| {
             below.flags.contains(VmaFlags::GROWS_DOWN)
                 || below.access == Access::NONE
                 || start - below.end >= GUARD_BYTES
@@ -250,9 +250,9 @@ impl AddressSpace {
         if !may_grow || !is_clear {
             return Err(FaultKind::NotMapped);
         }
-        let old_start = vma.start;
-        state.map.grow_down(old_start, start);
-        Ok(())
+        let (old_start, end) = (vma.start, vma.end);
+        let grown = state.map.resize(old_start, start..end);
+        if grown { Ok(()) } else { Err(FaultKind::NotMapped) }
     }
 }
 

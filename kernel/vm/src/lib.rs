@@ -7,7 +7,7 @@
 //!
 //! Files: `space.rs` the address space, `fault.rs` page faults, `change.rs`, `remap.rs` and
 //! `advise.rs` the calls that change it or ask (mmap, munmap, mprotect, brk; mremap; madvise,
-//! mincore, msync), `fork.rs` the copy for a child, `map.rs` and `vma.rs` the map, `object.rs`
+//! mincore, msync), `fork.rs` the copy for a child, `map.rs`, `vma.rs` and `area.rs` the map, `object.rs`
 //! where bytes come from, `shared.rs` anonymous memory that is shared, `layout.rs` who lies
 //! where, `maps.rs` how it is shown.
 //!
@@ -21,6 +21,7 @@
 extern crate alloc;
 
 mod advise;
+mod area;
 mod change;
 mod fault;
 mod fork;
