@@ -28,7 +28,7 @@ mod zones;
 
 pub use allocator::{
     Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, free_unowned, statistics,
-    usage, zones,
+    total, usage, zones,
 };
 pub(crate) use allocator::{drain_caches, use_all_memory, use_caches};
 pub(crate) use init::init;
