@@ -26,9 +26,9 @@ use static_assertions::const_assert;
 
 use super::usage::FrameUse;
 use super::zones::{Bounds, Zones};
+use crate::OutOfMemory;
 #[cfg(debug_assertions)]
 use {super::poison, arch::paging::IMAGE_BASE};
-use crate::OutOfMemory;
 
 /// What is known of one frame.
 #[repr(C)]
@@ -75,6 +75,10 @@ impl Metadata {
             2 => State::Cached,
             _ => State::Used,
         }
+    }
+
+    pub(super) fn references(&self) -> u32 {
+        self.references.load(Ordering::Relaxed)
     }
 
     /// What a used frame is for.

@@ -21,9 +21,7 @@ pub(super) type Bounds = (usize, usize);
 /// The zones for RAM at `ram`, ascending ranges of frame numbers.
 pub(super) fn bounds(ram: impl Iterator<Item = Bounds>) -> ArrayVec<Bounds, MAX_ZONES> {
     let mut zones: ArrayVec<Bounds, MAX_ZONES> = ArrayVec::new();
-    let parts = ram.flat_map(|(start, end)| {
-        [(start, end.min(DMA_END)), (start.max(DMA_END), end)]
-    });
+    let parts = ram.flat_map(|(start, end)| [(start, end.min(DMA_END)), (start.max(DMA_END), end)]);
     for (start, end) in parts.filter(|(start, end)| start < end) {
         let first = start & !(ZONE_ALIGN - 1);
         let is_full = zones.is_full();
@@ -125,6 +123,12 @@ impl Zones {
     fn zone_of(&mut self, frame: usize) -> Result<&mut Zone, FrameError> {
         let error = FrameError::OutOfRange { start: frame, count: 1, frames: 0 };
         self.0.iter_mut().find(|zone| zone.first <= frame && frame < zone.end()).ok_or(error)
+    }
+
+    /// Whether a frame is free in its bitmap.
+    pub(super) fn is_free(&self, frame: usize) -> bool {
+        let has = |zone: &&Zone| zone.first <= frame && frame < zone.end();
+        self.0.iter().find(has).is_some_and(|zone| zone.bitmap.is_free(frame - zone.first))
     }
 
     /// Frees one frame.
