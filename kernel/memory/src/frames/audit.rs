@@ -86,7 +86,7 @@ impl Audit {
             State::Used => {
                 self.used += 1;
                 self.shared += usize::from(references > 1);
-                self.by_use[metadata.frame_use() as usize] += 1;
+                self.by_use[metadata.use_index()] += 1;
             }
         }
         if (state == State::Used) != (references > 0) {
