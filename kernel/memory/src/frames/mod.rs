@@ -12,6 +12,7 @@
 //! all there was.
 
 mod allocator;
+mod audit;
 mod cache;
 mod init;
 mod large;
@@ -31,6 +32,7 @@ pub use allocator::{
     total, usage, zones,
 };
 pub(crate) use allocator::{drain_caches, use_all_memory, use_caches};
+pub use audit::{Audit, Disorder, audit, audit_patiently};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};
