@@ -22,8 +22,11 @@ use vm::{Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAG
 
 use crate::console::{self, Console};
 use crate::fds::Descriptors;
-use crate::process::Process;
+use crate::foreground;
+use crate::process::{Parts, Process};
+use crate::signal::Signals;
 use crate::thread::Thread;
+use crate::tree::{Refusal, Reserved};
 
 /// Most bytes of arguments and environment, as on Linux: a quarter of the stack.
 const ARGUMENTS_BYTES: usize = STACK_BYTES as usize / 4;
@@ -49,6 +52,8 @@ pub enum ExecError {
     Arguments(Errno),
     /// No memory.
     OutOfMemory,
+    /// There are as many processes as there may be.
+    TooManyProcesses,
 }
 
 impl fmt::Display for ExecError {
@@ -60,6 +65,7 @@ impl fmt::Display for ExecError {
             Self::Elf(error) => error.fmt(f),
             Self::Arguments(errno) => write!(f, "arguments: {}", errno.description()),
             Self::OutOfMemory => f.write_str("out of memory"),
+            Self::TooManyProcesses => f.write_str("too many processes"),
         }
     }
 }
@@ -67,6 +73,16 @@ impl fmt::Display for ExecError {
 impl From<OutOfMemory> for ExecError {
     fn from(_: OutOfMemory) -> Self {
         Self::OutOfMemory
+    }
+}
+
+impl From<Refusal> for ExecError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooMany => Self::TooManyProcesses,
+            // Signals concern those that have a parent.
+            Refusal::OutOfMemory | Refusal::Signal => Self::OutOfMemory,
+        }
     }
 }
 
@@ -214,8 +230,17 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         return Err(ExecError::NotExecutable);
     }
     let loaded = load(inode, path, args, env)?;
+    let number = Reserved::take()?;
     let terminal = OpenFile::new(Console::file(), O_RDWR);
-    let process = Process::new(path.to_vec(), Descriptors::with_standard(&terminal));
+    let parts = Parts {
+        parent: 0,
+        job: foreground::job(),
+        exit_signal: None,
+        executable: path.into(),
+        descriptors: Descriptors::with_standard(&terminal),
+        signals: Signals::new(),
+    };
+    let process = Process::new(&number, parts);
     let thread = Thread::new(process.clone(), loaded.space);
     let frame = TrapFrame {
         rip: loaded.entry,
@@ -228,7 +253,10 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     let name = alloc::string::String::from_utf8_lossy(name);
     // It may send itself a signal before this call returns, so it knows its task first.
-    task::spawn_user(&name, thread, frame, |task| process.set_task(task))?;
+    task::spawn_user(&name, thread, frame, None, |task| {
+        process.set_task(task);
+        number.fill(&process, None).map_err(ExecError::from)
+    })?;
     Ok(process)
 }
 

@@ -6,7 +6,7 @@ use memory::kernel_space::{KernelStack, stack};
 use memory::{frames, heap};
 use task::{sleep, tasks};
 
-use crate::{Outcome, Process, exec, processes};
+use crate::{Outcome, Process, exec, max_processes, processes};
 
 const PROGRAMS: usize = 200;
 /// Frames that one copy takes at most, with its stack and tables.
@@ -33,7 +33,7 @@ impl Counts {
             + heap::statistics().map(|class| class.frames).sum::<usize>();
         Self {
             tasks: tasks().len(),
-            processes: processes().len(),
+            processes: processes().count(),
             address_spaces: vm::address_spaces(),
             stacks: stacks.used,
             frames: frames.total - frames.free - kept,
@@ -47,7 +47,8 @@ impl Counts {
 fn run(count: usize) {
     let args: [&[u8]; 2] = [b"/bin/primes", b"1000"];
     let free = frames::statistics();
-    let at_once = (free.free.saturating_sub(free.reserve) / FRAMES_EACH).clamp(1, count);
+    let at_once = (free.free.saturating_sub(free.reserve) / FRAMES_EACH).min(max_processes());
+    let at_once = at_once.clamp(1, count);
     let mut left = count;
     while left > 0 {
         let started: Vec<_> = (0..left.min(at_once))

@@ -144,6 +144,7 @@ fn return_to_user(frame: &mut TrapFrame) {
     preempt::schedule_if_wanted();
     with_thread(|thread| {
         with_current(|task| task.clear_pending(SIGNAL | SWITCHED));
+        thread.write_tid();
         if thread.take_switched() {
             thread.rseq.leave(frame);
         }

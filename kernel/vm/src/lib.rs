@@ -18,6 +18,7 @@
 extern crate alloc;
 
 mod change;
+mod fork;
 pub mod layout;
 mod map;
 mod object;
