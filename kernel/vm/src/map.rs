@@ -232,7 +232,7 @@ mod tests {
         while hogs.len() < hogs.capacity() {
             let now = frames::statistics();
             let left = now.free.saturating_sub(now.reserve);
-            match frames::FrameRun::allocate_order(order) {
+            match frames::FrameRun::allocate_order(order, frames::FrameUse::Other) {
                 _ if left == 0 => break,
                 Ok(run) if run.frames() <= left => hogs.push(run),
                 _ if order == 0 => break,

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use arch::paging::VirtAddr;
 use memory::OutOfMemory;
-use memory::frames::{Frame, Purpose};
+use memory::frames::{Frame, FrameUse};
 use memory::user::{Access, UserTable};
 use task::{Mutex, named_mutex};
 
@@ -128,7 +128,7 @@ impl AddressSpace {
         if self.table.access(at).is_some() {
             return Ok(()); // another thread was faster
         }
-        let mut frame = Frame::zeroed(Purpose::User).map_err(|_| FaultKind::OutOfMemory)?;
+        let mut frame = Frame::zeroed(FrameUse::Anonymous).map_err(|_| FaultKind::OutOfMemory)?;
         if let Backing::Object { object, offset, end } = &vma.backing {
             let from = offset + (page - vma.start);
             let end = (*end).min(object.len());

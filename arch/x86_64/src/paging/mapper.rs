@@ -130,6 +130,12 @@ impl PageTable {
         }
     }
 
+    /// Copies the top-level entry that covers `address` from `other`.
+    pub fn share_top_level(&mut self, other: &PageTable, address: VirtAddr) {
+        let entry = other.slot(other.root, address, 4).load();
+        self.slot(self.root, address, 4).store(entry);
+    }
+
     /// Makes the next-level table of every top-level slot that `[start, end)` touches,
     /// so that trees which share the slot see later mappings in it.
     pub fn prepare_top_level(

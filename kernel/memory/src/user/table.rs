@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 
 use crate::OutOfMemory;
-use crate::frames::{Frame, Purpose};
+use crate::frames::{Frame, FrameUse};
 use crate::kernel_space::{TABLES, TableFrames};
 use crate::shootdown::{self, LoadedOn};
 
@@ -84,7 +84,7 @@ impl UserTable {
     /// # Errors
     /// [`OutOfMemory`].
     pub fn new() -> Result<Self, OutOfMemory> {
-        let root = Frame::zeroed(Purpose::User)?.into_address();
+        let root = Frame::zeroed(FrameUse::UserTable)?.into_address();
         // SAFETY: a fresh table, ours alone.
         let mut tables = unsafe { PageTable::from_root(root) };
         if let Some(kernel) = TABLES.lock().as_ref() {
@@ -104,7 +104,7 @@ impl UserTable {
     /// If the address is not a user page: the caller's map of VMAs would be wrong.
     pub fn map(&self, page: VirtAddr, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
         assert!(is_user_page(page), "mapping {page} as a user page");
-        let (address, source) = (frame.address(), &mut TableFrames(Purpose::User));
+        let (address, source) = (frame.address(), &mut TableFrames(FrameUse::UserTable));
         let mut tables = self.tables.lock();
         match tables.map(page, address, PageSize::Small, access.flags(), source) {
             Ok(()) => {
@@ -205,7 +205,7 @@ impl UserTable {
         };
         // SAFETY: detached under the lock, so nobody reaches them by the root, and every CPU
         // that had them loaded has forgotten them.
-        unsafe { detached.free(&mut TableFrames(Purpose::User), free) };
+        unsafe { detached.free(&mut TableFrames(FrameUse::UserTable), free) };
         self.mapped.fetch_sub(pages, Ordering::Relaxed);
     }
 
@@ -243,7 +243,7 @@ impl UserTable {
         // First all tables, so that nothing can fail half-way.
         let mut at = from;
         while let Some(page) = self.next_mapped(at, from_end) {
-            self.tables.lock().prepare(target(page), &mut TableFrames(Purpose::User))?;
+            self.tables.lock().prepare(target(page), &mut TableFrames(FrameUse::UserTable))?;
             at = page.offset(PAGE_SIZE);
         }
         let mut result = Ok(());
@@ -291,7 +291,8 @@ impl Drop for UserTable {
         // SAFETY: the tables that `new` made, whose owner ends here; no CPU has them
         // loaded any more, so none walks them or knows their pages.
         unsafe {
-            PageTable::from_root(self.root).free_user_half(&mut TableFrames(Purpose::User), free);
+            PageTable::from_root(self.root)
+                .free_user_half(&mut TableFrames(FrameUse::UserTable), free);
         }
     }
 }
@@ -305,7 +306,7 @@ fn clearing_frees_pages_and_tables() {
     for index in 0..40u64 {
         // Each in a table of its own, some in a directory of their own.
         let page = VirtAddr::new(arch::paging::USER_START + (index << 21) + ((index % 3) << 39));
-        let frame = Frame::zeroed(Purpose::User).expect("memory at boot");
+        let frame = Frame::zeroed(FrameUse::Anonymous).expect("memory at boot");
         table.map(page, frame, access).expect("memory at boot");
     }
     assert!(table.mapped_pages() == 40 && free() <= before - 80);
@@ -315,7 +316,7 @@ fn clearing_frees_pages_and_tables() {
     assert_eq!(table.next_mapped(VirtAddr::new(0), end), None);
     // It can be used again.
     let page = VirtAddr::new(arch::paging::USER_START);
-    let frame = Frame::zeroed(Purpose::User).expect("memory at boot");
+    let frame = Frame::zeroed(FrameUse::Anonymous).expect("memory at boot");
     table.map(page, frame, access).expect("memory at boot");
     assert_eq!(table.access(page), Some(access));
     drop(table);
