@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use arch::paging::VirtAddr;
 use memory::OutOfMemory;
-use memory::frames::{Frame, Purpose};
+use memory::frames::{Frame, FrameUse};
 
 use crate::PAGE;
 use crate::space::AddressSpace;
@@ -24,7 +24,7 @@ impl AddressSpace {
             for page in vma.range().step_by(PAGE as usize) {
                 let at = VirtAddr::new(page);
                 let Some(access) = self.table.access(at) else { continue };
-                let mut to = Frame::allocate(Purpose::User)?;
+                let mut to = Frame::allocate(FrameUse::Anonymous)?;
                 let Some(mut from) = self.table.unmap(at) else { continue };
                 to.bytes_mut().copy_from_slice(from.bytes_mut());
                 self.table.map(at, from, access)?;
