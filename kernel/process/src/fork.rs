@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use abi::{Errno, Signal};
 use arch::trap::TrapFrame;
 use memory::{OutOfMemory, frames};
-use task::with_current;
+use task::{WaitOptions, with_current};
 
 use crate::process::{Parts, Process};
 use crate::thread::Thread;
@@ -93,7 +93,7 @@ pub fn fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result
         let _ = memory::user::UserSlice::write_value(request.parent_tid, &pid);
     }
     if request.waits {
-        child.wait_unless_killed();
+        child.wait_unless_killed(WaitOptions::FOREVER);
     }
     Ok(pid)
 }

@@ -22,6 +22,7 @@ mod foreground;
 pub mod fork;
 #[cfg(not(test))]
 mod leak_tests;
+mod oom;
 mod outcome;
 mod process;
 pub mod rseq;

@@ -129,7 +129,7 @@ impl Process {
     }
 
     /// Pages of memory that it has, those included that it shares.
-    pub fn resident_pages(&self) -> usize {
+    pub fn memory_pages(&self) -> usize {
         self.space().map_or(0, |space| space.resident_pages())
     }
 
@@ -154,10 +154,12 @@ impl Process {
         self.ended.wait(|| self.outcome())
     }
 
-    /// Sleeps until the process has ended or the caller, another one, is killed.
-    pub(crate) fn wait_unless_killed(&self) {
+    /// Sleeps until the process has ended, the caller, another one, is killed, or the options
+    /// end the wait.
+    pub(crate) fn wait_unless_killed(&self, options: WaitOptions) {
         // A kill wakes every sleep, also one that nothing interrupts.
-        self.ended.wait(|| (task::is_killed() || self.outcome().is_some()).then_some(()));
+        let over = || (task::is_killed() || self.outcome().is_some()).then_some(());
+        let _ = self.ended.wait_with(options, over);
     }
 
     /// Waits, as the calling process, until one of its children has ended, and reaps it.
@@ -181,6 +183,12 @@ impl Process {
         {
             if signal == Signal::SIGKILL { task.kill() } else { task.interrupt() }
         }
+    }
+
+    /// Kills it because memory is short.
+    pub(crate) fn take_memory(&self) {
+        self.gives_memory.store(true, Ordering::Relaxed);
+        self.send(Signal::SIGKILL);
     }
 
     /// Whether it is to end because memory is short.

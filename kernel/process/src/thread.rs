@@ -1,7 +1,7 @@
 //! [`Thread`]: what makes a kernel task the thread of a user program.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::{local, user_base};
 use base::preempt::SWITCHED;
@@ -32,6 +32,8 @@ pub struct Thread {
     was_switched: AtomicBool,
     /// Where the thread is to write its number before its first instruction; 0 for nowhere.
     tid_at: AtomicU64,
+    /// How often it has tried again to get memory without having waited (`oom.rs`).
+    pub(crate) hopes: AtomicU32,
 }
 
 impl Thread {
@@ -46,6 +48,7 @@ impl Thread {
             gs_base: AtomicU64::new(0),
             was_switched: AtomicBool::new(false),
             tid_at: AtomicU64::new(0),
+            hopes: AtomicU32::new(0),
         })
     }
 
@@ -68,6 +71,7 @@ impl Thread {
             gs_base: AtomicU64::new(self.gs_base.load(Ordering::Relaxed)),
             was_switched: AtomicBool::new(false),
             tid_at: AtomicU64::new(tid_at),
+            hopes: AtomicU32::new(0),
         })
     }
 

@@ -15,9 +15,9 @@ use base::trap::{TrapHooks, UserPageFault, set_hooks};
 use task::with_current;
 use vm::{Fault, FaultKind};
 
-use crate::outcome::{Cause, Outcome};
-use crate::signal;
-use crate::thread::{exit, with_thread};
+use crate::outcome::Cause;
+use crate::thread::with_thread;
+use crate::{oom, signal};
 
 /// Registers the hooks.
 pub(crate) fn init() {
@@ -32,12 +32,11 @@ fn on_page_fault(fault: UserPageFault) -> bool {
         if thread.rseq.is_registered() && thread.was_switched() {
             with_current(|task| task.set_pending(SWITCHED));
         }
-        if result == Err(FaultKind::OutOfMemory) && !fault.from_user {
-            // The call fails with EFAULT, but the program does not get to see it.
-            log::warn!("out of memory: process {} is killed", thread.process.pid());
-            thread.process.send(Signal::SIGKILL);
+        match result {
+            // If it is to end: a call fails with EFAULT, but the program does not get to see it.
+            Err(FaultKind::OutOfMemory) => oom::wait_for_memory(thread),
+            result => result.is_ok(),
         }
-        result.is_ok()
     });
     result.unwrap_or(false)
 }
@@ -76,7 +75,7 @@ fn page_fault_cause(touch: &Fault, kind: FaultKind) -> (Signal, Option<u32>, &'s
         FaultKind::NoBytes => {
             (Signal::SIGBUS, Some(BUS_ADRERR), "access behind the end of a mapped file")
         }
-        FaultKind::OutOfMemory => (Signal::SIGKILL, None, "out of memory for a page"),
+        FaultKind::OutOfMemory => (Signal::SIGKILL, None, "out of memory"), // not asked for
     }
 }
 
@@ -115,6 +114,8 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
             // the kernel's rights were asked for and refused: that stays.
             let supervisor = frame.error & page_fault::USER == 0;
             let (signal, code, what) = match thread.space.fault(touch) {
+                // It is killed on the way back, or touches it again.
+                Err(FaultKind::OutOfMemory) => return,
                 Err(kind) => page_fault_cause(&touch, kind),
                 Ok(()) if supervisor => {
                     (Signal::SIGSEGV, Some(SEGV_ACCERR), "access with the kernel's rights")
@@ -126,9 +127,6 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
             let (signal, code, what) = exception_cause(frame.vector);
             (signal, code, Cause { what, address: None, ip: frame.rip })
         };
-        if signal == Signal::SIGKILL {
-            exit(Outcome::Killed { signal, cause: Some(cause) });
-        }
         signal::force(thread, frame, signal, code.map(|code| code as i32), cause);
     });
     if handled.is_none() {

@@ -62,7 +62,7 @@ pub fn deliver_pending(thread: &Thread, regs: &mut TrapFrame) {
             }
             (SIG_DFL, DefaultAction::Terminate | DefaultAction::CoreDump) => {
                 let memory = signal == Signal::SIGKILL && thread.process.gives_memory();
-                let what = "memory is short, and it had most";
+                let what = "out of memory, and it had most";
                 let cause = memory.then_some(Cause { what, address: None, ip: regs.rip });
                 exit(Outcome::Killed { signal, cause });
             }

@@ -101,7 +101,7 @@ pub(in crate::shell) fn ps(_: &mut Context<'_>, arguments: &[String]) -> Outcome
             "{:>7} {:>7} {state:9} {:>10}  {}",
             process.pid(),
             process.parent(),
-            Size(process.resident_pages() as u64 * PAGE_SIZE),
+            Size(process.memory_pages() as u64 * PAGE_SIZE),
             String::from_utf8_lossy(process.executable())
         );
     }
