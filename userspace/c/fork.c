@@ -1,8 +1,9 @@
-// fork [shared]
+// fork [shared|leave]
 //
 // What it proves: fork, vfork and clone make a child that is a copy of its parent and shares
 // nothing but open files (`shared`: and mappings that are to be shared); wait4 tells how
 // each child ended, once; SIGCHLD comes; nothing of a child is left that nobody waits for.
+// `leave` leaves a child behind that would like to read.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -101,7 +102,6 @@ static void memory(void)
     heap = malloc(1 << 20);
     for (int i = 0; i < 1 << 20; i += 4096)
         heap[i] = i >> 12;
-    parent = getpid();
     long end = SYS(SYS_brk, 0);
     pid_t pid = child(sees_and_changes);
     check(pid > 0 && pid != parent, "fork", "%d", pid);
@@ -446,14 +446,26 @@ static int shared_mappings(void)
     return summary();
 }
 
+static int reads_for_ever(void)
+{
+    while (getppid() == parent)
+        sleep_ms(10);
+    char byte;
+    printf("in the background: read says %ld\n", SYS(SYS_read, 0, &byte, 1));
+    fflush(stdout);
+    return forever();
+}
+
 int main(int argc, char **argv)
 {
+    parent = getpid();
+    if (argc > 1 && strcmp(argv[1], "leave") == 0)
+        return child(reads_for_ever) < 0;
     if (argc > 1 && strcmp(argv[1], "shared") == 0)
         return shared_mappings();
     memory();
     registers();
     files();
-    parent = getpid();
     signals();
     waiting();
     trees();

@@ -1,7 +1,7 @@
-// forkbomb SECONDS [MIB]
+// forkbomb SECONDS [MIB [stubborn]]
 //
 // Every process makes children as fast as it can, until the time is over; with MIB each
-// touches as much memory first. What it proves: the machine survives it, and all end.
+// touches as much memory first; a stubborn one ignores ^C. What it proves: the machine survives it, and all end.
 // Do not try it on a machine of yours without a limit on processes.
 
 #include <errno.h>
@@ -25,11 +25,13 @@ static void touch(long mib)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: forkbomb SECONDS [MIB]\n");
+        fprintf(stderr, "usage: forkbomb SECONDS [MIB [stubborn]]\n");
         return 2;
     }
     end = time(NULL) + atol(argv[1]);
     long mib = argc > 2 ? atol(argv[2]) : 0;
+    if (argc > 3)
+        signal(SIGINT, SIG_IGN);
     pid_t first = getpid();
     while (time(NULL) < end) {
         pid_t pid = fork();

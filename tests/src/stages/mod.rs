@@ -9,6 +9,7 @@ mod gdb;
 mod host;
 mod kernel;
 mod makes;
+mod oom;
 mod platform;
 mod programs;
 mod refusals;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(makes::jobs());
     jobs.extend(boots::jobs());
     jobs.extend(cpus::jobs());
+    jobs.extend(oom::jobs());
     jobs.extend(kernel::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());
