@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Errno;
 use abi::auxv::{
@@ -167,6 +168,25 @@ fn auxiliary_vector(image: &Image, bias: u64) -> Vec<(u64, u64)> {
     vector
 }
 
+/// Whether programs get random layouts.
+static RANDOM_LAYOUT: AtomicBool = AtomicBool::new(true);
+
+/// Makes all programs that are started from now on have the same layout, or random ones.
+pub fn set_random_layout(on: bool) {
+    RANDOM_LAYOUT.store(on, Ordering::Relaxed);
+}
+
+fn choose_layout() -> Layout {
+    if !RANDOM_LAYOUT.load(Ordering::Relaxed) {
+        return Layout::FIXED;
+    }
+    let mut bytes = [0; 32];
+    drivers::random::fill(&mut bytes);
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+    Layout::random([(); 4].map(|()| words.next().unwrap_or(0)))
+}
+
 /// Where a position-independent program goes, as what is added to its addresses. The sums
 /// wrap: a program may be linked to higher addresses than it runs at.
 fn choose_bias(image: &Image, layout: &Layout) -> u64 {
@@ -182,7 +202,7 @@ fn choose_bias(image: &Image, layout: &Layout) -> u64 {
 
 fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Loaded, ExecError> {
     let free = frames::statistics();
-    let layout = Layout::FIXED;
+    let layout = choose_layout();
     let limits = Limits {
         lowest: USER_START,
         highest: layout.stack_bottom(),

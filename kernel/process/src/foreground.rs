@@ -103,7 +103,9 @@ pub(crate) fn init() -> Result<(), OutOfMemory> {
     let task = task::spawn("foreground", || {
         loop {
             let (job, signal) = INTERRUPTED.wait(next_interrupt);
-            processes().filter(|process| process.job() == job).for_each(|one| one.send(signal));
+            for process in processes().filter(|process| process.job() == job) {
+                process.send_as(signal, true);
+            }
         }
     })?;
     task.set_policy(Policy::Fifo { priority: PRIORITY });

@@ -57,8 +57,8 @@ impl fmt::Display for Name<'_> {
 fn choose(needs: &Process) -> Option<Arc<Process>> {
     let candidates = processes()
         .filter(|process| process.outcome().is_none() && !process.gives_memory())
-        .map(|process| (process.memory_pages(), process));
-    let (pages, victim) = candidates.max_by_key(|(pages, _)| *pages)?;
+        .map(|process| (process.memory_pages().iter().sum(), process));
+    let (pages, victim): (usize, _) = candidates.max_by_key(|(pages, _)| *pages)?;
     let frames = frames::statistics();
     log::warn!(
         "out of memory: process {} ({}) with {} is killed: process {} needs a page, and {} of {} \

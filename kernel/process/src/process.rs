@@ -128,9 +128,9 @@ impl Process {
         self.task()?.data::<Thread>().map(|thread| thread.space.clone())
     }
 
-    /// Pages of memory that it has, those included that it shares.
-    pub fn memory_pages(&self) -> usize {
-        self.space().map_or(0, |space| space.resident_pages())
+    /// Pages of memory that it has, those included that it shares, and of page tables.
+    pub fn memory_pages(&self) -> [usize; 2] {
+        self.space().map_or([0; 2], |space| [space.resident_pages(), space.table_frames()])
     }
 
     /// How it ended; `None` while it runs.
@@ -178,7 +178,12 @@ impl Process {
 
     /// Sends it a signal.
     pub fn send(&self, signal: Signal) {
-        if self.signals.add(signal)
+        self.send_as(signal, false);
+    }
+
+    /// As [`Process::send`]; `for_job` if all of its job is sent the signal.
+    pub(crate) fn send_as(&self, signal: Signal, for_job: bool) {
+        if self.signals.add(signal, for_job)
             && let Some(task) = self.task()
         {
             if signal == Signal::SIGKILL { task.kill() } else { task.interrupt() }

@@ -7,17 +7,13 @@ use arch::cpu::{local, user_base};
 use base::preempt::SWITCHED;
 use memory::user::UserSlice;
 use task::{ThreadData, with_current};
-use vm::{AddressSpace, Fault};
+use vm::{AddressSpace, Fault, FaultKind};
 
 use crate::outcome::Outcome;
 use crate::process::Process;
 use crate::rseq::Rseq;
 use crate::signal::ThreadSignals;
-<<<<<<< HEAD
-use crate::tree;
-=======
-use crate::trap;
->>>>>>> beb43323a1aafedb1aea6701f5538bbe2d918c1f
+use crate::{oom, tree};
 
 /// The user side of a task.
 #[derive(Debug)]
@@ -146,7 +142,11 @@ impl ThreadData for Thread {
         if self.rseq.is_registered() && self.was_switched() {
             with_current(|task| task.set_pending(SWITCHED));
         }
-        result.inspect_err(|&kind| trap::page_fault_failed(self, &fault, kind)).is_ok()
+        match result {
+            // If it is to end: a call fails with EFAULT, but the program does not get to see it.
+            Err(FaultKind::OutOfMemory) => oom::wait_for_memory(self),
+            result => result.is_ok(),
+        }
     }
 }
 

@@ -15,47 +15,13 @@ use base::trap::{TrapHooks, set_hooks};
 use task::with_current;
 use vm::{Fault, FaultKind};
 
-<<<<<<< HEAD
 use crate::outcome::Cause;
-use crate::thread::with_thread;
-use crate::{oom, signal};
-=======
-use crate::outcome::{Cause, Outcome};
 use crate::signal;
-use crate::thread::{Thread, exit, with_thread};
->>>>>>> beb43323a1aafedb1aea6701f5538bbe2d918c1f
+use crate::thread::with_thread;
 
 /// Registers the hooks.
 pub(crate) fn init() {
     set_hooks(TrapHooks { page_fault: task::page_fault, user_fault, return_to_user });
-}
-
-<<<<<<< HEAD
-/// Resolves a page fault. Interrupts on.
-fn on_page_fault(fault: UserPageFault) -> bool {
-    let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
-    let result = with_thread(|thread| {
-        let result = thread.space.fault(touch);
-        if thread.rseq.is_registered() && thread.was_switched() {
-            with_current(|task| task.set_pending(SWITCHED));
-        }
-        match result {
-            // If it is to end: a call fails with EFAULT, but the program does not get to see it.
-            Err(FaultKind::OutOfMemory) => oom::wait_for_memory(thread),
-            result => result.is_ok(),
-        }
-    });
-    result.unwrap_or(false)
-=======
-/// What follows from a page fault of `thread` that could not be resolved.
-#[cold]
-pub(crate) fn page_fault_failed(thread: &Thread, fault: &Fault, kind: FaultKind) {
-    if kind == FaultKind::OutOfMemory && !fault.is_user() {
-        // The call fails with EFAULT, but the program does not get to see it.
-        log::warn!("out of memory: process {} is killed", thread.process.pid());
-        thread.process.send(Signal::SIGKILL);
-    }
->>>>>>> beb43323a1aafedb1aea6701f5538bbe2d918c1f
 }
 
 /// What a page fault of user code is called, and its signal.

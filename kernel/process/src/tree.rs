@@ -137,7 +137,7 @@ impl Reserved {
         let mut table = TABLE.lock();
         if let Some(parent) = parent {
             // Whoever signals all processes one after the other has either come to the
-            // parent, or will come to the child.
+            // parent, or will come to the child. See `share_with` for blocked signals.
             if parent.signals.has_deliverable() {
                 drop(table); // before the number is given back
                 return Err(Refusal::Signal);
@@ -150,6 +150,7 @@ impl Reserved {
                 return Err(Refusal::OutOfMemory);
             }
             *family.count_of(process) += 1;
+            parent.signals.share_with(&process.signals);
         }
         if let Ok(at) = table.at(self.0)
             && let Some(slot) = table.slots.get_mut(at)

@@ -11,6 +11,7 @@ mod kernel;
 mod makes;
 mod oom;
 mod platform;
+mod processes;
 mod programs;
 mod refusals;
 mod shell;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(boots::jobs());
     jobs.extend(cpus::jobs());
     jobs.extend(oom::jobs());
+    jobs.extend(processes::jobs());
     jobs.extend(kernel::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());

@@ -1,5 +1,5 @@
 //! Too many processes and too little memory: the shell answers all the same, and the
-//! memory comes back. And what a user can do about processes that do not end.
+//! memory comes back. And ^C ends what makes processes without end.
 
 use std::time::Duration;
 
@@ -28,7 +28,6 @@ pub(super) fn jobs() -> Vec<Job> {
     jobs.push(Job::one("oom: ^C three times ends a stubborn bomb", || {
         interrupted("60 0 stubborn", 3)
     }));
-    jobs.push(Job::one("oom: what is left in the background can be listed and killed", background));
     jobs
 }
 
@@ -41,7 +40,7 @@ fn free(machine: &mut Machine) -> Result<u64, String> {
 }
 
 /// The lines of `ps` but its head, when `enough` is content with them.
-fn processes(machine: &mut Machine, enough: fn(&str) -> bool) -> Result<String, String> {
+pub(super) fn processes(machine: &mut Machine, enough: fn(&str) -> bool) -> Result<String, String> {
     for _ in 0..100 {
         let output = machine.command("ps")?;
         let lines: Vec<&str> = output.lines().filter(|line| line.contains("/bin/")).collect();
@@ -100,21 +99,4 @@ fn interrupted(arguments: &str, times: usize) -> Outcome {
     machine.expect(&format!(") killed by {signal}\n"), SHORT)?;
     machine.expect(PROMPT, SHORT)?;
     processes(&mut machine, str::is_empty).map(|_| ())
-}
-
-fn background() -> Outcome {
-    let mut machine = Machine::start(&Config::new(Debug, ""))?;
-    machine.expect_prompt()?;
-    machine.begin("exec /bin/fork leave; exec /bin/fork leave", "")?;
-    machine.finish(SHORT)?;
-    let lines = processes(&mut machine, |lines| lines.lines().count() == 2)?;
-    // EIO.
-    machine.expect_written(&["in the background: read says -5\n"])?;
-    let pid = lines.split_whitespace().next().unwrap_or_default();
-    machine.command(&format!("kill -KILL {pid}"))?;
-    processes(&mut machine, |lines| lines.lines().count() == 1)?;
-    machine.command("kill all")?;
-    processes(&mut machine, str::is_empty)?;
-    let output = machine.command(&format!("kill {pid}"))?;
-    if output.contains("no process") { Ok(()) } else { Err(format!("kill says {output}")) }
 }

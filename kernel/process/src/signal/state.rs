@@ -55,6 +55,8 @@ struct State {
     actions: [Action; SIGNAL_COUNT as usize],
     /// Sent and not delivered yet.
     pending: u64,
+    /// Of them those that were sent to the whole job, and so are for new children, too.
+    for_job: u64,
     /// What the pending SIGCHLD tells.
     child: ChildInfo,
 }
@@ -90,7 +92,7 @@ impl Signals {
     }
 
     fn with(actions: [Action; SIGNAL_COUNT as usize], blocked: u64) -> Self {
-        let state = State { actions, pending: 0, child: ChildInfo::default() };
+        let state = State { actions, pending: 0, for_job: 0, child: ChildInfo::default() };
         Self { state: IrqSpinLock::new("signals", state), blocked: AtomicU64::new(blocked) }
     }
 
@@ -163,9 +165,22 @@ impl Signals {
         self.pending() & !self.blocked() != 0
     }
 
-    /// Adds a signal to those that wait, unless it is ignored. True if it is to be
-    /// delivered now.
-    pub(crate) fn add(&self, signal: Signal) -> bool {
+    /// Gives a new child what waits for the whole job: as if that had been sent a moment
+    /// later. Its fork may have been under way, with all signals blocked.
+    pub(crate) fn share_with(&self, child: &Self) {
+        let state = self.state.lock();
+        let shared = state.pending & state.for_job;
+        drop(state);
+        if shared != 0 {
+            let mut state = child.state.lock();
+            state.pending |= shared;
+            state.for_job |= shared;
+        }
+    }
+
+    /// Adds a signal to those that wait, unless it is ignored; `for_job` if it is sent to the
+    /// whole job. True if it is to be delivered now.
+    pub(crate) fn add(&self, signal: Signal, for_job: bool) -> bool {
         let mut state = self.state.lock();
         let blocked = self.blocked() & signal.bit() != 0;
         let action = state.actions.get(index(signal)).copied().unwrap_or(Action::DEFAULT);
@@ -174,6 +189,9 @@ impl Signals {
             return false;
         }
         state.pending |= signal.bit();
+        if for_job {
+            state.for_job |= signal.bit();
+        }
         !blocked
     }
 
@@ -189,6 +207,7 @@ impl Signals {
         };
         let signal = Signal::new(u64::from(bit.trailing_zeros()) + 1).filter(|_| bit != 0)?;
         state.pending &= !bit;
+        state.for_job &= !bit;
         let slot = state.actions.get_mut(index(signal))?;
         let action = *slot;
         if action.flags & u64::from(SA_RESETHAND) != 0 && action.handler > SIG_IGN {

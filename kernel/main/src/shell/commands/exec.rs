@@ -87,7 +87,10 @@ pub(in crate::shell) fn exec(context: &mut Context<'_>, arguments: &[String]) ->
 /// Lists the processes.
 pub(in crate::shell) fn ps(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
-    println!("{:>7} {:>7} {:9} {:>10}  PROGRAM", "PID", "PARENT", "STATE", "RESIDENT");
+    println!(
+        "{:>7} {:>7} {:9} {:>10} {:>10}  PROGRAM",
+        "PID", "PARENT", "STATE", "RESIDENT", "TABLES"
+    );
     for process in process::processes() {
         let task = process.task();
         let state = match (process.outcome(), &task) {
@@ -97,11 +100,11 @@ pub(in crate::shell) fn ps(_: &mut Context<'_>, arguments: &[String]) -> Outcome
         };
         let front = if process.is_in_front() { "+" } else { "" };
         let state = format!("{state}{front}");
+        let [resident, tables] = process.memory_pages().map(|pages| Size(pages as u64 * PAGE_SIZE));
         println!(
-            "{:>7} {:>7} {state:9} {:>10}  {}",
+            "{:>7} {:>7} {state:9} {resident:>10} {tables:>10}  {}",
             process.pid(),
             process.parent(),
-            Size(process.memory_pages() as u64 * PAGE_SIZE),
             String::from_utf8_lossy(process.executable())
         );
     }
