@@ -13,6 +13,9 @@ use crate::layout::{USER_END, USER_START};
 use crate::space::{AddressSpace, State, addresses};
 use crate::vma::{Backing, Vma, VmaFlags};
 
+/// The end of the half of the addresses that is the user's.
+const LOWER_HALF_END: u64 = 1 << 47;
+
 /// Where a new mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -71,13 +74,16 @@ pub(crate) fn check_commit(len: u64, access: Access) -> Result<()> {
 }
 
 impl AddressSpace {
-    /// Makes sure that no large page crosses an end of `range`.
+    /// Makes sure that no large page crosses an end of `range`. None crosses an end of a VMA.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(crate) fn split_ends(&self, range: &Range<u64>) -> Result<()> {
-        self.table.split(VirtAddr::new(range.start))?;
-        self.table.split(VirtAddr::new(range.end))?;
+    pub(crate) fn split_ends(&self, state: &State, range: &Range<u64>) -> Result<()> {
+        for at in [range.start, range.end] {
+            if state.map.find(at).is_some_and(|vma| vma.start < at) {
+                self.table.split(VirtAddr::new(at))?;
+            }
+        }
         Ok(())
     }
 
@@ -87,13 +93,16 @@ impl AddressSpace {
     /// # Errors
     /// `ENOMEM`; nothing has changed then.
     pub(crate) fn take_away(&self, state: &mut State, range: Range<u64>) -> Result<()> {
-        if state.map.is_free(range.clone()) {
-            return Ok(());
+        // No large page crosses an end of a VMA.
+        if state.map.take_exact(&range).is_none() {
+            if state.map.is_free(range.clone()) {
+                return Ok(());
+            }
+            self.split_ends(state, &range)?;
+            state.map.remove(range.clone())?;
         }
-        self.split_ends(&range)?;
-        state.map.remove(range.clone())?;
-        let below = state.map.prev_before(range.start).map_or(0, |vma| vma.end);
-        let above = state.map.next_from(range.end).map_or(1 << 47, |vma| vma.start);
+        let Range { start: below, end: above } = state.map.gap_around(range.start);
+        let above = above.min(LOWER_HALF_END);
         self.table.unmap_range(addresses(&range), addresses(&(below..above)));
         Ok(())
     }
@@ -189,7 +198,7 @@ impl AddressSpace {
             return result;
         }
         let range = address..end;
-        self.split_ends(&range)?;
+        self.split_ends(&state, &range)?;
         // Room for the change below is made before a page is changed.
         state.map.reserve(2)?;
         for vma in state.map.overlapping(range.clone()) {

@@ -139,6 +139,16 @@ impl VmaMap {
         self.vmas.remove(range).map_err(out_of_memory)
     }
 
+    /// Takes out the VMA whose addresses are just those of `range`, if there is one.
+    pub fn take_exact(&mut self, range: &Range<u64>) -> Option<Vma> {
+        self.vmas.take_exact(range)
+    }
+
+    /// The free addresses around `address`, which is in no VMA.
+    pub fn gap_around(&self, address: u64) -> Range<u64> {
+        self.vmas.gap_around(address)
+    }
+
     /// Takes what lies in `range` out of the map and hands it to `taken`, by rising
     /// address.
     ///

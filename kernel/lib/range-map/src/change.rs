@@ -90,6 +90,20 @@ impl<A: Area> RangeMap<A> {
         self.take(range, drop)
     }
 
+    /// Takes out the area whose addresses are just those of `range`, if there is one. It is
+    /// quicker than [`RangeMap::take`].
+    pub fn take_exact(&mut self, range: &Range<u64>) -> Option<A> {
+        let place = self.place(range.start);
+        let area = self.get(place)?;
+        if area.start() != range.start || area.end() != range.end {
+            return None;
+        }
+        let area = self.chunks[place.chunk].areas.remove(place.index);
+        self.len -= 1;
+        self.shrunk(place.chunk);
+        Some(area)
+    }
+
     /// Takes what lies in `range` out of the map and hands it to `taken`, by rising
     /// address. Areas that cross the ends of `range` are split.
     ///

@@ -131,6 +131,15 @@ impl<A: Area> RangeMap<A> {
         }
     }
 
+    /// The free addresses around `address`, which is in no area: from the end of the area
+    /// below, or 0, to the start of the one above, or `u64::MAX`.
+    #[must_use]
+    pub fn gap_around(&self, address: u64) -> Range<u64> {
+        let place = self.place(address);
+        let below = self.before(place).and_then(|place| self.get(place)).map_or(0, Area::end);
+        below..self.get(place).map_or(u64::MAX, Area::start)
+    }
+
     /// The areas that have addresses in `range`, by rising address.
     pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = &A> {
         self.iter_from(self.place(range.start)).take_while(move |area| area.start() < range.end)

@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+/// How many uses there are.
+pub(super) const COUNT: usize = FrameUse::ALL.len();
+
 /// What a frame is for. The accounting has a count for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
