@@ -53,7 +53,7 @@ pub fn prepare_cpu_area(cpu: u32) -> Result<(), OutOfMemory> {
         return Err(OutOfMemory);
     }
     let pages = local::area_bytes().div_ceil(PAGE_SIZE as usize);
-    let area = frames::FrameRun::allocate(pages, 1)?.leak();
+    let area = frames::FrameRun::allocate(pages, 1, frames::FrameUse::PerCpu)?.leak();
     // SAFETY: the frames are ours for good, page-aligned, in the physical map (kernel
     // half), and as many as the area needs. The boot CPU is the first to get a copy, with
     // interrupts off until it has adopted it, so the template does not change any more.

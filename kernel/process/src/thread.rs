@@ -6,12 +6,13 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arch::cpu::{local, user_base};
 use base::preempt::SWITCHED;
 use task::{ThreadData, with_current};
-use vm::AddressSpace;
+use vm::{AddressSpace, Fault};
 
 use crate::outcome::Outcome;
 use crate::process::Process;
 use crate::rseq::Rseq;
 use crate::signal::ThreadSignals;
+use crate::trap;
 
 /// The user side of a task.
 #[derive(Debug)]
@@ -94,6 +95,14 @@ impl ThreadData for Thread {
         self.was_switched.store(true, Ordering::Relaxed);
         // A call that does not sleep, or sleeps and is done, goes back without another look.
         if self.rseq.is_told_another(local::cpu_number()) { SWITCHED } else { 0 }
+    }
+
+    fn page_fault(&self, fault: Fault) -> bool {
+        let result = self.space.fault(fault);
+        if self.rseq.is_registered() && self.was_switched() {
+            with_current(|task| task.set_pending(SWITCHED));
+        }
+        result.inspect_err(|&kind| trap::page_fault_failed(self, &fault, kind)).is_ok()
     }
 }
 

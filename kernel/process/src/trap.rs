@@ -11,40 +11,32 @@ use arch::paging::VirtAddr;
 use arch::trap::TrapFrame;
 use arch::trap::vector::{number, page_fault};
 use base::preempt::{self, SIGNAL, SWITCHED};
-use base::trap::{TrapHooks, UserPageFault, set_hooks};
+use base::trap::{TrapHooks, set_hooks};
 use task::with_current;
 use vm::{Fault, FaultKind};
 
 use crate::outcome::{Cause, Outcome};
 use crate::signal;
-use crate::thread::{exit, with_thread};
+use crate::thread::{Thread, exit, with_thread};
 
 /// Registers the hooks.
 pub(crate) fn init() {
-    set_hooks(TrapHooks { page_fault: on_page_fault, user_fault, return_to_user });
+    set_hooks(TrapHooks { page_fault: task::page_fault, user_fault, return_to_user });
 }
 
-/// Resolves a page fault. Interrupts on.
-fn on_page_fault(fault: UserPageFault) -> bool {
-    let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
-    let result = with_thread(|thread| {
-        let result = thread.space.fault(touch);
-        if thread.rseq.is_registered() && thread.was_switched() {
-            with_current(|task| task.set_pending(SWITCHED));
-        }
-        if result == Err(FaultKind::OutOfMemory) && !fault.from_user {
-            // The call fails with EFAULT, but the program does not get to see it.
-            log::warn!("out of memory: process {} is killed", thread.process.pid());
-            thread.process.send(Signal::SIGKILL);
-        }
-        result.is_ok()
-    });
-    result.unwrap_or(false)
+/// What follows from a page fault of `thread` that could not be resolved.
+#[cold]
+pub(crate) fn page_fault_failed(thread: &Thread, fault: &Fault, kind: FaultKind) {
+    if kind == FaultKind::OutOfMemory && !fault.is_user() {
+        // The call fails with EFAULT, but the program does not get to see it.
+        log::warn!("out of memory: process {} is killed", thread.process.pid());
+        thread.process.send(Signal::SIGKILL);
+    }
 }
 
 /// What a page fault of user code is called, and its signal.
 fn page_fault_cause(touch: &Fault, kind: FaultKind) -> (Signal, Option<u32>, &'static str) {
-    let verb = (touch.fetch, touch.write);
+    let verb = (touch.is_fetch(), touch.is_write());
     match kind {
         FaultKind::NotMapped if touch.address >= vm::layout::USER_END => (
             Signal::SIGSEGV,
@@ -106,11 +98,7 @@ fn exception_cause(vector: u64) -> (Signal, Option<u32>, &'static str) {
 fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
     let handled = with_thread(|thread| {
         let (signal, code, cause) = if frame.vector == number::PAGE_FAULT {
-            let touch = Fault {
-                address: address.as_u64(),
-                write: frame.error & page_fault::WRITE != 0,
-                fetch: frame.error & page_fault::FETCH != 0,
-            };
+            let touch = Fault { address: address.as_u64(), error: frame.error };
             // Once more, now for the reason; if it is gone, the touch is repeated. Unless
             // the kernel's rights were asked for and refused: that stays.
             let supervisor = frame.error & page_fault::USER == 0;

@@ -48,6 +48,8 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::MPROTECT, memory_calls::mprotect),
     (nr::MREMAP, memory_calls::mremap),
     (nr::MADVISE, memory_calls::madvise),
+    (nr::MINCORE, memory_calls::mincore),
+    (nr::MSYNC, memory_calls::msync),
     (nr::BRK, memory_calls::brk),
     // signals
     (nr::RT_SIGACTION, signals::rt_sigaction),

@@ -13,6 +13,7 @@ use arrayvec::ArrayString;
 use base::backtrace::Backtrace;
 use base::cpu_set::CpuSet;
 use base::sync::{HeldLocks, IrqSpinLock};
+use base::trap::PageFault;
 use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
 use memory::kernel_space::KernelStack;
 use spin::Once;
@@ -44,6 +45,10 @@ pub trait ThreadData: Any + Send + Sync {
     /// CPU goes on to the thread; must not sleep. Returns bits for the thread's word of
     /// pending work: what it must look at before it is in user mode again.
     fn enter_address_space(&self) -> u32;
+
+    /// Brings the page of a touch by the current thread, of which this is the data. Interrupts
+    /// on; may sleep. False if the touch is not allowed.
+    fn page_fault(&self, fault: PageFault) -> bool;
 }
 
 /// A thread of the kernel.
@@ -302,6 +307,12 @@ pub fn with_current<R>(look: impl FnOnce(&Task) -> R) -> Option<R> {
     // SAFETY: null, or the pointer that the switch to this task stored. The task is
     // alive while it runs, and the caller is what it runs, wherever it is moved.
     unsafe { task.as_ref() }.map(look)
+}
+
+/// Resolves a page fault of the current task: `base::trap`'s hook.
+pub fn page_fault(fault: PageFault) -> bool {
+    let touch = |task: &Task| task.data.get().is_some_and(|data| data.page_fault(fault));
+    with_current(touch).unwrap_or(false)
 }
 
 /// A task as it was at one moment.

@@ -2,7 +2,8 @@
 
 use range_map::Area;
 
-use crate::vma::{Backing, Vma};
+use crate::layout::GUARD_BYTES;
+use crate::vma::{Backing, Vma, VmaFlags};
 
 impl Area for Vma {
     fn start(&self) -> u64 {
@@ -22,6 +23,10 @@ impl Area for Vma {
 
     fn set_end(&mut self, end: u64) {
         self.end = end;
+    }
+
+    fn guard_below(&self) -> u64 {
+        if self.flags.contains(VmaFlags::GROWS_DOWN) { GUARD_BYTES } else { 0 }
     }
 
     fn split_off(&mut self, at: u64) -> Self {

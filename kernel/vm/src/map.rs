@@ -185,7 +185,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::vma::Backing;
+    use crate::vma::{Backing, VmaFlags};
     use memory::user::Access;
 
     const RW: Access = Access { read: true, write: true, execute: false };
@@ -195,6 +195,7 @@ mod tests {
             start: pages.start * PAGE,
             end: pages.end * PAGE,
             access,
+            flags: VmaFlags::empty(),
             backing: Backing::Anonymous,
         }
     }
@@ -229,7 +230,7 @@ mod tests {
         while hogs.len() < hogs.capacity() {
             let now = frames::statistics();
             let left = now.free.saturating_sub(now.reserve);
-            match frames::FrameRun::allocate_order(order) {
+            match frames::FrameRun::allocate_order(order, frames::FrameUse::Other) {
                 _ if left == 0 => break,
                 Ok(run) if run.frames() <= left => hogs.push(run),
                 _ if order == 0 => break,

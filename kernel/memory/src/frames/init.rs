@@ -7,6 +7,9 @@ use base::sync::SpinLock;
 use bitmap::{FrameBitmap, summary_for, words_for};
 
 use super::allocator::{ALLOCATOR, Allocator};
+use super::metadata::{self, State};
+use super::shared;
+use super::usage::FrameUse;
 use crate::OutOfMemory;
 
 /// Most regions of a memory map that are looked at; further ones are left alone.
@@ -115,10 +118,9 @@ pub(crate) unsafe fn init(
     let usable = |region: &&Region| region.kind == RegionKind::Usable;
     let top = regions.iter().filter(usable).map(|region| region.end).max().unwrap_or(0);
     let frames = (top / PAGE_SIZE) as usize;
-    let places = if cfg!(debug_assertions) { frames } else { 0 };
     let words = words_for(frames);
     let summary = summary_for(frames);
-    let bytes = ((words + summary) * 8 + places * 4) as u64;
+    let bytes = ((words + summary) * 8) as u64;
 
     let mut home = None;
     for region in regions.iter().filter(usable) {
@@ -137,13 +139,12 @@ pub(crate) unsafe fn init(
     // is a hole from here on), mapped by the boot tables and later by the kernel's own
     // at the same address; zeroed before a reference exists. u64 parts come first, so
     // all are aligned.
-    let (words, summary, places) = unsafe {
+    let (words, summary) = unsafe {
         base.as_mut_ptr::<u8>().write_bytes(0, bytes as usize);
         let at = |offset: usize| base.offset(offset as u64);
         (
             core::slice::from_raw_parts_mut(at(0).as_mut_ptr::<u64>(), words),
             core::slice::from_raw_parts_mut(at(words * 8).as_mut_ptr::<u64>(), summary),
-            core::slice::from_raw_parts_mut(at((words + summary) * 8).as_mut_ptr::<u32>(), places),
         )
     };
     let mut bitmap = FrameBitmap::new(words, summary, frames);
@@ -168,13 +169,22 @@ pub(crate) unsafe fn init(
             bitmap.reserve(first, last - first);
         }
     }
+    let ram = regions.iter().filter(usable).map(|region| {
+        let start = region.start.div_ceil(PAGE_SIZE);
+        start as usize..((region.end / PAGE_SIZE).max(start)) as usize
+    });
+    metadata::build(&mut bitmap, ram)?;
+    shared::make_zero_page(&mut bitmap)?;
+    for frame in bitmap.free_runs().flatten() {
+        metadata::of(PhysAddr::from_frame(frame)).set_state(State::Free);
+    }
     let total = bitmap.free_frames();
     *REGIONS.lock() = regions;
     *ALLOCATOR.lock() = Some(Allocator {
         bitmap,
         reserve: (total / 64).clamp(64, 4096).min(total / 4),
         total,
-        freed_at: places,
+        usage: [0; FrameUse::ALL.len()],
     });
     Ok(())
 }

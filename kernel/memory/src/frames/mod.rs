@@ -1,16 +1,33 @@
 //! Physical frames of 4 KiB.
 //!
-//! The truth is a bitmap ([`bitmap::FrameBitmap`]) under one lock, in [`allocator`].
-//! What the rest of the kernel holds are owners that free on drop: [`Frame`] and
-//! [`FrameRun`]. Frames for user programs are refused while only the kernel's reserve is
-//! left ([`Purpose::User`]), so that the kernel can still act when a program has eaten
+//! The truth is a bitmap ([`bitmap::FrameBitmap`]) under one lock, in [`allocator`], and for
+//! each frame of RAM a few bytes of [`metadata`]: what it is for ([`FrameUse`]) and how many
+//! hold it. What the rest of the kernel has are references that count: [`Frame`],
+//! [`FrameRun`] and [`LargeFrame`]; the last one that is dropped frees the frame. A
+//! page-table entry that maps a frame holds a reference, too, given up as an address
+//! ([`Frame::into_address`], [`shared`]).
+//!
+//! Frames on behalf of user programs are refused while only the kernel's reserve is left
+//! ([`FrameUse::is_for_user`]), so that the kernel can still act when a program has eaten
 //! all there was.
 
 mod allocator;
 mod init;
+mod large;
+mod metadata;
 mod owner;
+mod shared;
+#[cfg(not(test))]
+mod tests;
+mod usage;
 
-pub use allocator::{Purpose, Statistics, check_user_may_allocate, free_unowned, statistics};
+pub use allocator::{Statistics, check_user_may_allocate, free_unowned, statistics, usage};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
+pub use large::{LARGE_FRAMES, LargeFrame};
+pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
+pub use shared::{
+    reference_count, release_range, share_address, share_range, table_entries, zero_page,
+};
+pub use usage::FrameUse;

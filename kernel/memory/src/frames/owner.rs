@@ -1,11 +1,13 @@
-//! Owners of frames: [`Frame`], one, and [`FrameRun`], several in a row. Dropping an
-//! owner frees what it owns.
+//! References to frames: [`Frame`], to one, and [`FrameRun`], to several in a row. Dropping
+//! the last reference frees a frame.
 
 use core::mem::ManuallyDrop;
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
 
-use super::allocator::{Purpose, give_back, take_one, take_run};
+use super::allocator::{release_frames, release_one, take_one, take_run};
+use super::shared::{add_reference, reference_count};
+use super::usage::FrameUse;
 use crate::OutOfMemory;
 
 const PAGE_BYTES: usize = PAGE_SIZE as usize;
@@ -14,38 +16,54 @@ fn page(address: PhysAddr) -> *mut [u64; PAGE_BYTES / 8] {
     address.to_physmap().as_mut_ptr()
 }
 
-/// Clears a page, eight bytes at a time.
-fn clear(address: PhysAddr) {
+/// Clears `frames` pages, eight bytes at a time.
+#[inline(always)]
+pub(super) fn clear(address: PhysAddr, frames: usize) {
     // SAFETY: called for frames that an owner under construction holds alone; the
     // physical map shows all RAM, writable.
     unsafe {
-        core::arch::asm!("rep stosq", inout("rcx") PAGE_BYTES / 8 => _,
+        core::arch::asm!("rep stosq", inout("rcx") frames * (PAGE_BYTES / 8) => _,
             inout("rdi") page(address) => _, in("rax") 0u64,
             options(nostack, preserves_flags));
     }
 }
 
-/// One frame, owned.
+/// A reference to one frame: its owner, unless it is shared.
 #[derive(Debug)]
 pub struct Frame(PhysAddr);
 
 impl Frame {
-    /// A frame with whatever it held before.
+    /// A frame of the caller's alone, with whatever it held before.
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub fn allocate(purpose: Purpose) -> Result<Self, OutOfMemory> {
-        take_one(purpose).map(Self)
+    #[inline(always)]
+    pub fn allocate(frame_use: FrameUse) -> Result<Self, OutOfMemory> {
+        take_one(frame_use).map(Self)
     }
 
     /// A frame whose bytes are all zero.
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub fn zeroed(purpose: Purpose) -> Result<Self, OutOfMemory> {
-        let frame = Self::allocate(purpose)?;
-        clear(frame.0);
+    pub fn zeroed(frame_use: FrameUse) -> Result<Self, OutOfMemory> {
+        let frame = Self::allocate(frame_use)?;
+        clear(frame.0, 1);
         Ok(frame)
+    }
+
+    /// One more reference to the same frame.
+    #[inline(always)]
+    pub fn share(&self) -> Self {
+        add_reference(self.0);
+        Self(self.0)
+    }
+
+    /// Whether there are more references than this one now. Without one only the caller can
+    /// make more.
+    #[inline(always)]
+    pub fn is_shared(&self) -> bool {
+        reference_count(self.0) > 1
     }
 
     /// Where it is.
@@ -55,21 +73,35 @@ impl Frame {
 
     /// Its bytes. A user program that has the frame mapped may change them meanwhile:
     /// callers that share it copy, and expect any value.
+    ///
+    /// # Panics
+    /// If the frame is shared: another holder may look at the bytes.
     pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_BYTES] {
-        // SAFETY: the owner is borrowed mutably, so no other kernel code has the bytes;
-        // the physical map shows them.
+        assert!(!self.is_shared(), "bytes of the shared frame at {}", self.0);
+        // SAFETY: the only reference is borrowed mutably, so no other kernel code has the
+        // bytes; the physical map shows them.
         unsafe { &mut *self.0.to_physmap().as_mut_ptr::<[u8; PAGE_BYTES]>() }
     }
 
-    /// Its address, the owner forgotten: [`Frame::from_address`] takes it up again.
+    /// Copies bytes from `offset` on to `to`, as many as there are. Others who hold the frame
+    /// may change them meanwhile.
+    pub fn read(&self, offset: usize, to: &mut [u8]) {
+        let len = to.len().min(PAGE_BYTES.saturating_sub(offset));
+        let from = self.0.to_physmap().offset(offset as u64).as_ptr::<u8>();
+        // SAFETY: the bytes end in the frame, which the reference keeps and the physical map
+        // shows; no reference to them is made, and any value will do.
+        unsafe { core::ptr::copy(from, to.as_mut_ptr(), len) };
+    }
+
+    /// Its address, which holds the reference: [`Frame::from_address`] takes it up again.
     pub fn into_address(self) -> PhysAddr {
         ManuallyDrop::new(self).0
     }
 
-    /// The owner of a frame that [`Frame::into_address`] gave up.
+    /// The reference that an address holds, as [`Frame::into_address`] gave it up.
     ///
     /// # Safety
-    /// `address` came from `into_address` and is taken up once.
+    /// `address` holds a reference, which is taken up once.
     pub unsafe fn from_address(address: PhysAddr) -> Self {
         Self(address)
     }
@@ -78,7 +110,7 @@ impl Frame {
 impl Drop for Frame {
     #[inline(always)] // so that a double free names who drops
     fn drop(&mut self) {
-        give_back(self.0, 1);
+        release_one(self.0);
     }
 }
 
@@ -90,13 +122,12 @@ pub struct FrameRun {
 }
 
 impl FrameRun {
-    /// `count` frames in a row for the kernel, the first a multiple of `align` frames (a
-    /// power of two).
+    /// `count` frames in a row, the first a multiple of `align` frames (a power of two).
     ///
     /// # Errors
     /// [`OutOfMemory`], also when there are enough but not in a row.
-    pub fn allocate(count: usize, align: usize) -> Result<Self, OutOfMemory> {
-        Self::allocate_below(count, align, u64::MAX)
+    pub fn allocate(count: usize, align: usize, frame_use: FrameUse) -> Result<Self, OutOfMemory> {
+        Self::allocate_below(count, align, u64::MAX, frame_use)
     }
 
     /// As [`FrameRun::allocate`], all below physical address `below`: for devices that
@@ -104,17 +135,22 @@ impl FrameRun {
     ///
     /// # Errors
     /// As [`FrameRun::allocate`].
-    pub fn allocate_below(count: usize, align: usize, below: u64) -> Result<Self, OutOfMemory> {
-        take_run(count, align, below, Purpose::Kernel).map(|start| Self { start, count })
+    pub fn allocate_below(
+        count: usize,
+        align: usize,
+        below: u64,
+        frame_use: FrameUse,
+    ) -> Result<Self, OutOfMemory> {
+        take_run(count, align, below, frame_use).map(|start| Self { start, count })
     }
 
     /// 2^`order` frames, naturally aligned.
     ///
     /// # Errors
     /// As [`FrameRun::allocate`].
-    pub fn allocate_order(order: u32) -> Result<Self, OutOfMemory> {
+    pub fn allocate_order(order: u32, frame_use: FrameUse) -> Result<Self, OutOfMemory> {
         let count = 1usize.checked_shl(order).ok_or(OutOfMemory)?;
-        Self::allocate(count, count)
+        Self::allocate(count, count, frame_use)
     }
 
     /// Physical address of the first byte.
@@ -144,56 +180,6 @@ impl FrameRun {
 impl Drop for FrameRun {
     #[inline(always)] // so that a double free names who drops
     fn drop(&mut self) {
-        give_back(self.start, self.count);
-    }
-}
-
-#[base::kernel_test]
-fn frames_come_back() {
-    let before = super::statistics().free;
-    let one = Frame::zeroed(Purpose::User).expect("memory at boot");
-    let run = FrameRun::allocate(5, 1).expect("memory at boot");
-    let order = FrameRun::allocate_order(4).expect("memory at boot");
-    assert!(order.start().is_aligned(16 * PAGE_SIZE));
-    assert_eq!(super::statistics().free, before - 1 - 5 - 16);
-    drop((one, run, order));
-    assert_eq!(super::statistics().free, before);
-}
-
-#[base::kernel_test]
-fn running_out_is_an_error() {
-    let all = super::statistics().total;
-    assert_eq!(FrameRun::allocate(all + 1, 1).err(), Some(OutOfMemory));
-    assert_eq!(FrameRun::allocate_order(60).err(), Some(OutOfMemory));
-    assert_eq!(FrameRun::allocate_order(64).err(), Some(OutOfMemory));
-    assert_eq!(FrameRun::allocate_below(1, 1, PAGE_SIZE).err(), Some(OutOfMemory));
-}
-
-#[base::kernel_test(should_panic = "double free of the frame")]
-fn a_double_free_is_a_panic() {
-    free_twice();
-}
-
-#[cfg(debug_assertions)]
-#[base::kernel_test(
-    should_panic = "freed by memory::frames::owner::free_twice (kernel/memory/src/"
-)]
-fn a_double_free_names_who_freed_before() {
-    // Without symbols there are numbers.
-    assert!(
-        base::symbols::table().is_some(),
-        "freed by memory::frames::owner::free_twice (kernel/memory/src/"
-    );
-    free_twice();
-}
-
-#[inline(never)]
-fn free_twice() {
-    let address = Frame::allocate(Purpose::Kernel).expect("memory at boot").into_address();
-    // SAFETY: breaks the rule on purpose: the second owner frees what the first freed.
-    // Nothing uses the frame between the two.
-    unsafe {
-        drop(Frame::from_address(address));
-        drop(Frame::from_address(address));
+        release_frames(self.start, self.count);
     }
 }

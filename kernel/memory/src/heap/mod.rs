@@ -13,7 +13,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr};
 use base::sync::IrqSpinLock;
 
-use crate::frames::FrameRun;
+use crate::frames::{FrameRun, FrameUse};
 use slab::{CLASSES, Cache, class_of};
 
 static CACHES: [IrqSpinLock<Cache>; CLASSES.len()] = {
@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for KernelHeap {
             return CACHES[class].lock().allocate();
         }
         let align = layout.align().div_ceil(PAGE_SIZE as usize);
-        match FrameRun::allocate(pages(layout), align) {
+        match FrameRun::allocate(pages(layout), align, FrameUse::Heap) {
             Ok(run) => run.leak().to_physmap().as_mut_ptr(),
             Err(_) => core::ptr::null_mut(),
         }

@@ -7,7 +7,7 @@ use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr};
 use static_assertions::const_assert;
 
 use super::ClassStatistics;
-use crate::frames::FrameRun;
+use crate::frames::{FrameRun, FrameUse};
 
 /// A size class: bytes of an object, its alignment, and frames of a slab (a power of
 /// two).
@@ -88,7 +88,7 @@ impl Cache {
     /// Makes a slab and puts it on the list.
     fn grow(&mut self) -> Option<NonNull<Slab>> {
         let class = &CLASSES[self.class];
-        let run = FrameRun::allocate(class.frames, class.frames).ok()?;
+        let run = FrameRun::allocate(class.frames, class.frames, FrameUse::Heap).ok()?;
         let slab = run.leak().to_physmap().as_mut_ptr::<Slab>();
         let capacity = (Self::slab_bytes(class) - Self::first_object(class)) / class.size;
         let header = Slab {

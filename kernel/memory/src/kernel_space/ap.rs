@@ -5,7 +5,7 @@ use arch::paging::{EntryFlags, Mapping, PAGE_SIZE, PageSize, PageTable, PhysAddr
 
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
-use crate::frames::{FrameRun, Purpose, RegionKind, regions};
+use crate::frames::{FrameRun, FrameUse, RegionKind, regions};
 
 /// The page and the tables for starting CPUs, one after the other.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl StartPage {
             }
         });
         let page = PhysAddr::new(page.ok_or(OutOfMemory)?);
-        let root = FrameRun::allocate_below(1, 1, 1 << 32)?.leak();
+        let root = FrameRun::allocate_below(1, 1, 1 << 32, FrameUse::KernelTable)?.leak();
         // SAFETY: the frame is ours alone; the physical map shows it.
         unsafe { root.to_physmap().as_mut_ptr::<[u8; PAGE_SIZE as usize]>().write_bytes(0, 1) };
         // SAFETY: an empty table now, ours alone.
@@ -43,7 +43,7 @@ impl StartPage {
             tables.share_kernel_half(kernel);
         }
         let at = VirtAddr::new(page.as_u64());
-        let source = &mut TableFrames(Purpose::Kernel);
+        let source = &mut TableFrames(FrameUse::KernelTable);
         let this = Self { page, root, is_filled: false };
         tables.map(at, page, PageSize::Small, EntryFlags::WRITABLE, source)?;
         Ok(this)
@@ -81,7 +81,7 @@ impl Drop for StartPage {
         // started have left them.
         unsafe {
             PageTable::from_root(self.root)
-                .free_user_half(&mut TableFrames(Purpose::Kernel), leave);
+                .free_user_half(&mut TableFrames(FrameUse::KernelTable), leave);
         }
     }
 }

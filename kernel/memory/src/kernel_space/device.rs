@@ -9,7 +9,7 @@ use arch::paging::{
 
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
-use crate::frames::{Purpose, RegionKind, regions};
+use crate::frames::{FrameUse, RegionKind, regions};
 use crate::shootdown;
 
 /// Next free address of the region for device memory. A range that was unmapped is not
@@ -97,9 +97,13 @@ impl IoMem {
         for page in 0..pages {
             let to = VirtAddr::new(base + page * PAGE_SIZE);
             let from = first.offset(page * PAGE_SIZE);
-            if let Err(error) =
-                tables.map(to, from, PageSize::Small, flags, &mut TableFrames(Purpose::Kernel))
-            {
+            if let Err(error) = tables.map(
+                to,
+                from,
+                PageSize::Small,
+                flags,
+                &mut TableFrames(FrameUse::KernelTable),
+            ) {
                 for done in 0..page {
                     if let Ok((_, flush)) = tables.unmap(VirtAddr::new(base + done * PAGE_SIZE)) {
                         flush.ignore(); // nobody has touched them, or will

@@ -11,7 +11,7 @@ use arch::paging::{
 
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
-use crate::frames::{self, Frame, Purpose, RegionKind};
+use crate::frames::{self, Frame, FrameUse, RegionKind};
 
 const READ: EntryFlags = EntryFlags::NO_EXECUTE.union(EntryFlags::GLOBAL);
 const READ_WRITE: EntryFlags = READ.union(EntryFlags::WRITABLE);
@@ -78,8 +78,8 @@ fn map_image(
 /// # Errors
 /// [`OutOfMemory`]; the boot tables then stay in use.
 pub fn init(features: &Features) -> Result<(), OutOfMemory> {
-    let source = &mut TableFrames(Purpose::Kernel);
-    let root = Frame::zeroed(Purpose::Kernel)?.into_address();
+    let source = &mut TableFrames(FrameUse::KernelTable);
+    let root = Frame::zeroed(FrameUse::KernelTable)?.into_address();
     // SAFETY: a fresh table, empty, ours alone.
     let mut tables = unsafe { PageTable::from_root(root) };
 
@@ -91,10 +91,13 @@ pub fn init(features: &Features) -> Result<(), OutOfMemory> {
     map_image(&mut tables, image.data, hole, READ_WRITE, source)?;
     // Address spaces copy the top level once, so every slot that will ever be used has
     // its table from the start.
-    for base in [VMALLOC_BASE, STACKS_BASE, FRAME_METADATA_BASE] {
+    for base in [VMALLOC_BASE, STACKS_BASE] {
         let (start, end) = (VirtAddr::new(base), VirtAddr::new(base + TOP_LEVEL_SLOT));
         tables.prepare_top_level(start, end, source)?;
     }
+    // SAFETY: the boot tables, in use until the next step; nobody changes them any more.
+    let boot = unsafe { PageTable::from_root(control::page_table_root()) };
+    tables.share_top_level(&boot, VirtAddr::new(FRAME_METADATA_BASE));
 
     // SAFETY: the image, with the running code and the boot stack, and all RAM are
     // mapped where they were, with the rights that each part needs; the tables live for

@@ -20,7 +20,7 @@ use arch::paging::{FrameSource, MapError, PageTable, PhysAddr};
 use base::sync::IrqSpinLock;
 
 use crate::OutOfMemory;
-use crate::frames::{Frame, Purpose};
+use crate::frames::{Frame, FrameUse};
 
 /// The kernel's tables, once built.
 pub(crate) static TABLES: IrqSpinLock<Option<PageTable>> =
@@ -41,8 +41,8 @@ pub(crate) fn leave_user_half() {
     unsafe { control::load_page_table(root()) };
 }
 
-/// Page tables made of the kernel's or a user program's frames.
-pub(crate) struct TableFrames(pub(crate) Purpose);
+/// Page tables made of frames that are for what it says.
+pub(crate) struct TableFrames(pub(crate) FrameUse);
 
 impl FrameSource for TableFrames {
     fn allocate_table(&mut self) -> Option<PhysAddr> {

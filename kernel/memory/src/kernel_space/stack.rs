@@ -8,7 +8,7 @@ use base::sync::IrqSpinLock;
 
 use super::{TABLES, TableFrames};
 use crate::OutOfMemory;
-use crate::frames::{Frame, Purpose};
+use crate::frames::{Frame, FrameUse};
 use crate::shootdown;
 
 /// Bytes of a kernel stack. Debug builds use more of it.
@@ -88,10 +88,10 @@ impl KernelStack {
         let flags = EntryFlags::WRITABLE | EntryFlags::NO_EXECUTE | EntryFlags::GLOBAL;
         let mut page = bottom(slot);
         for _ in 0..STACK_BYTES / PAGE_SIZE {
-            let mapped = Frame::allocate(Purpose::User).and_then(|frame| {
+            let mapped = Frame::allocate(FrameUse::KernelStack).and_then(|frame| {
                 let mut tables = TABLES.lock();
                 let tables = tables.as_mut().ok_or(OutOfMemory)?;
-                let source = &mut TableFrames(Purpose::Kernel);
+                let source = &mut TableFrames(FrameUse::KernelTable);
                 tables.map(page, frame.address(), PageSize::Small, flags, source)?;
                 let _ = frame.into_address(); // the mapping owns it now
                 Ok(())

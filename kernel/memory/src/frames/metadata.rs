@@ -1,0 +1,223 @@
+//! Per-frame metadata: one [`Metadata`] for each frame of RAM, in an array of its own part of
+//! the address space, by frame number. Only what describes RAM is mapped, so a hole in the
+//! memory map costs nothing.
+//!
+//! | state | references | who may change the entry |
+//! |---|---|---|
+//! | `Unmanaged` | 0 | nobody: firmware, the image, the allocator's own tables |
+//! | `Free` | 0 | the allocator, under its lock |
+//! | `Cached` | 0 | the holder of the lock of the CPU's cache that has the frame |
+//! | `Used` | 1 or more | the count: holders of references; the rest: who uses the frame |
+//!
+//! The count of a used frame grows only by a holder of a reference, so whoever takes it from
+//! 1 to 0 is alone with the frame.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use arch::boot::BOOT_MAPPED_BYTES;
+use arch::cpu::control;
+use arch::paging::{
+    EntryFlags, FRAME_METADATA_BASE, FrameSource, PAGE_SIZE, PageSize, PageTable, PhysAddr,
+    TOP_LEVEL_SLOT, VirtAddr,
+};
+use base::symbols::Caller;
+use bitmap::FrameBitmap;
+use static_assertions::const_assert;
+
+use super::usage::FrameUse;
+use crate::OutOfMemory;
+
+/// What is known of one frame.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    /// For the floors that use the frame: page tables keep their number of entries here.
+    pub(super) mapping: AtomicU64,
+    /// Owners and mappings.
+    pub(super) references: AtomicU32,
+    /// [`State`] in the low byte, above it the use.
+    word: AtomicU32,
+    /// Where it was freed last, as an offset of a return address from the image's base;
+    /// 0 for never.
+    #[cfg(debug_assertions)]
+    freed_at: AtomicU32,
+    #[cfg(debug_assertions)]
+    reserved: u32,
+}
+const_assert!(size_of::<Metadata>() == if cfg!(debug_assertions) { 24 } else { 16 });
+
+/// Bytes of metadata per frame.
+pub const METADATA_BYTES: usize = size_of::<Metadata>();
+
+/// Where a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    /// Not the allocator's.
+    Unmanaged,
+    /// Free, in the bitmap.
+    Free,
+    /// Free, in the cache of a CPU.
+    Cached,
+    /// Handed out.
+    Used,
+}
+
+impl Metadata {
+    pub(super) fn state(&self) -> State {
+        match self.word.load(Ordering::Relaxed) as u8 {
+            0 => State::Unmanaged,
+            1 => State::Free,
+            2 => State::Cached,
+            _ => State::Used,
+        }
+    }
+
+    /// What a used frame is for.
+    #[inline(always)]
+    pub(super) fn frame_use(&self) -> FrameUse {
+        FrameUse::of_number((self.word.load(Ordering::Relaxed) >> 8) as u8)
+    }
+
+    /// For whoever may change the entry.
+    #[inline(always)]
+    pub(super) fn set_state(&self, state: State) {
+        self.word.store(state as u32, Ordering::Relaxed);
+    }
+
+    /// The frame has one owner from now on, the caller.
+    #[inline(always)]
+    pub(super) fn hand_out(&self, frame_use: FrameUse) {
+        self.mapping.store(0, Ordering::Relaxed);
+        self.word.store(State::Used as u32 | (frame_use as u32) << 8, Ordering::Relaxed);
+        self.references.store(1, Ordering::Relaxed);
+    }
+
+    /// Remembers who freed the frame.
+    #[inline(always)]
+    pub(super) fn note_freed(&self, _caller: u64) {
+        #[cfg(debug_assertions)]
+        self.freed_at
+            .store(_caller.wrapping_sub(arch::paging::IMAGE_BASE) as u32, Ordering::Relaxed);
+    }
+
+    /// Who freed the frame last.
+    pub(super) fn freed_by(&self) -> Option<Caller> {
+        #[cfg(debug_assertions)]
+        {
+            let code = self.freed_at.load(Ordering::Relaxed);
+            (code != 0).then(|| Caller(arch::paging::IMAGE_BASE + u64::from(code)))
+        }
+        #[cfg(not(debug_assertions))]
+        None
+    }
+}
+
+/// Prints who freed a frame last, if that is known.
+pub(super) struct Freed(pub(super) Option<Caller>);
+
+impl fmt::Display for Freed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |caller| write!(f, ": freed by {caller}"))
+    }
+}
+
+/// First frame number behind all RAM; 0 until the array is there.
+static FRAMES: AtomicUsize = AtomicUsize::new(0);
+/// Frames that the array takes, its page tables not counted.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Frames that the metadata itself takes.
+pub fn metadata_frames() -> usize {
+    TAKEN.load(Ordering::Relaxed)
+}
+
+fn entry(frame: usize) -> *const Metadata {
+    (FRAME_METADATA_BASE as *const Metadata).wrapping_add(frame)
+}
+
+/// The metadata of the frame at `address`, which is RAM: other addresses may fault.
+///
+/// # Panics
+/// If `address` lies behind all RAM.
+#[inline(always)]
+pub(super) fn of(address: PhysAddr) -> &'static Metadata {
+    let frame = address.frame();
+    if frame >= FRAMES.load(Ordering::Relaxed) {
+        not_ram(address);
+    }
+    // SAFETY: `build` mapped zeroed memory, which is a valid entry of atomics, for all RAM
+    // below `FRAMES`, for good; a frame number in a hole of the memory map faults.
+    unsafe { &*entry(frame) }
+}
+
+#[cold]
+fn not_ram(address: PhysAddr) -> ! {
+    panic!("the frame at {address} is not RAM");
+}
+
+/// Page tables from the bitmap, before there is an allocator.
+struct EarlyTables<'a, 'b>(&'a mut FrameBitmap<'b>);
+
+impl FrameSource for EarlyTables<'_, '_> {
+    fn allocate_table(&mut self) -> Option<PhysAddr> {
+        let mapped = 0..(BOOT_MAPPED_BYTES / PAGE_SIZE) as usize;
+        let frame = PhysAddr::from_frame(self.0.allocate_one(mapped)?);
+        // SAFETY: the frame was free, so it is ours, and the boot tables show it.
+        unsafe { frame.to_physmap().as_mut_ptr::<[u8; PAGE_SIZE as usize]>().write_bytes(0, 1) };
+        Some(frame)
+    }
+
+    fn free_table(&mut self, frame: PhysAddr) {
+        let _ = self.0.release(frame.frame(), 1); // as `allocate_table` took it
+    }
+}
+
+/// Makes the array for the frames in `ram` (ascending ranges of frame numbers) from frames
+/// of `bitmap`, and maps it into the boot tables, which are in use; the kernel's own then
+/// share the part. All frames are `Unmanaged` at first.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub(super) fn build(
+    bitmap: &mut FrameBitmap<'_>,
+    ram: impl Iterator<Item = core::ops::Range<usize>>,
+) -> Result<(), OutOfMemory> {
+    let most = TOP_LEVEL_SLOT as usize / METADATA_BYTES;
+    let flags = EntryFlags::WRITABLE | EntryFlags::NO_EXECUTE | EntryFlags::GLOBAL;
+    // SAFETY: the boot tables, which only this CPU uses and nobody else changes.
+    let mut tables = unsafe { PageTable::from_root(control::page_table_root()) };
+    let (large, small) = (PageSize::Large.bytes(), PageSize::Small.bytes());
+    let per_large = (large / small) as usize;
+    let all = 0..bitmap.frames();
+    let mut at = FRAME_METADATA_BASE;
+    let mut last = 0;
+    for range in ram {
+        let (start, end) = (range.start.min(most), range.end.min(most));
+        let first = (entry(start) as u64) & !(small - 1);
+        let end_address = (entry(end) as u64).next_multiple_of(small);
+        // A large page may begin a little before and end a little behind what is needed.
+        let slack = large / 4;
+        at = at.max(if first % large <= slack { first & !(large - 1) } else { first });
+        while at < end_address {
+            let page = VirtAddr::new(at);
+            let fits = at.is_multiple_of(large) && end_address - at >= large - slack;
+            let block =
+                if fits { bitmap.allocate_range(per_large, per_large, all.clone()) } else { None };
+            let (frame, size) = match block {
+                Some(frame) => (frame, PageSize::Large),
+                None => (bitmap.allocate_one(all.clone()).ok_or(OutOfMemory)?, PageSize::Small),
+            };
+            let to = PhysAddr::from_frame(frame);
+            tables.map(page, to, size, flags, &mut EarlyTables(bitmap))?;
+            // SAFETY: just mapped to memory that was free; no entry in it is used yet.
+            unsafe { page.as_mut_ptr::<u8>().write_bytes(0, size.bytes() as usize) };
+            TAKEN.fetch_add((size.bytes() / small) as usize, Ordering::Relaxed);
+            at += size.bytes();
+        }
+        last = end;
+    }
+    FRAMES.store(last, Ordering::Relaxed);
+    Ok(())
+}

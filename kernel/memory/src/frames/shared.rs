@@ -1,0 +1,104 @@
+//! References that are held as addresses, by page-table entries above all, and the page of
+//! zeros.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch::paging::{PAGE_SIZE, PhysAddr};
+use bitmap::FrameBitmap;
+
+use super::allocator::release_frames;
+use super::metadata::{self, Freed};
+use super::owner::{Frame, clear};
+use crate::OutOfMemory;
+
+/// More references to one frame than this are a mistake: a count that only grows.
+const MOST_REFERENCES: u32 = u32::MAX / 2;
+
+/// Counts one more reference to the frame at `address`, which somebody holds.
+#[inline(always)]
+pub(super) fn add_reference(address: PhysAddr) {
+    let before = metadata::of(address).references.fetch_add(1, Ordering::Relaxed);
+    if before.wrapping_sub(1) >= MOST_REFERENCES {
+        cannot_share(address, before);
+    }
+}
+
+#[cold]
+fn cannot_share(address: PhysAddr, before: u32) -> ! {
+    metadata::of(address).references.fetch_sub(1, Ordering::Relaxed);
+    let freed = Freed(metadata::of(address).freed_by());
+    panic!("the frame at {address} has {before} references and cannot be shared{freed}");
+}
+
+/// A further reference to the frame at `address`.
+///
+/// # Safety
+/// Somebody holds a reference to it meanwhile, as a [`Frame`] or as an address.
+///
+/// # Panics
+/// If it has no reference.
+#[inline(always)]
+pub unsafe fn share_address(address: PhysAddr) -> Frame {
+    add_reference(address);
+    // SAFETY: the reference that was just counted.
+    unsafe { Frame::from_address(address) }
+}
+
+/// Counts one more reference for each of `count` frames from `start` on, for the caller to
+/// hold as addresses: [`release_range`] or [`Frame::from_address`] take them up.
+///
+/// # Safety
+/// As [`share_address`], for each.
+///
+/// # Panics
+/// If one has no reference.
+pub unsafe fn share_range(start: PhysAddr, count: usize) {
+    for index in 0..count as u64 {
+        add_reference(start.offset(index * PAGE_SIZE));
+    }
+}
+
+/// Drops one reference of each of `count` frames from `start` on; those that nobody holds
+/// any more are freed, neighbours at once.
+///
+/// # Safety
+/// The caller gives up a reference to each, held as an address.
+///
+/// # Panics
+/// If one is free already.
+#[inline(always)] // so that a double free names who releases
+pub unsafe fn release_range(start: PhysAddr, count: usize) {
+    release_frames(start, count);
+}
+
+/// How many references to the frame at `address`, which is RAM, there are now: 0 for one
+/// that is free or not the allocator's.
+#[inline(always)]
+pub fn reference_count(address: PhysAddr) -> u32 {
+    metadata::of(address).references.load(Ordering::Relaxed)
+}
+
+/// A number that belongs to a frame in use as a page table: how many of its entries are
+/// used. It is 0 when the frame is handed out.
+#[inline(always)]
+pub fn table_entries(table: PhysAddr) -> &'static AtomicU64 {
+    &metadata::of(table).mapping
+}
+
+static ZERO_PAGE: AtomicU64 = AtomicU64::new(0);
+
+/// The frame that holds zeros for ever: to be mapped read-only where memory is read that
+/// was never written. It is never freed and has no references.
+#[inline(always)]
+pub fn zero_page() -> PhysAddr {
+    PhysAddr::new(ZERO_PAGE.load(Ordering::Relaxed))
+}
+
+/// Takes the page of zeros out of `bitmap`, within what the boot tables map.
+pub(super) fn make_zero_page(bitmap: &mut FrameBitmap<'_>) -> Result<(), OutOfMemory> {
+    let mapped = 0..(arch::boot::BOOT_MAPPED_BYTES / PAGE_SIZE) as usize;
+    let address = PhysAddr::from_frame(bitmap.allocate_one(mapped).ok_or(OutOfMemory)?);
+    clear(address, 1);
+    ZERO_PAGE.store(address.as_u64(), Ordering::Relaxed);
+    Ok(())
+}
