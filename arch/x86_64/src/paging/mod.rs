@@ -14,5 +14,5 @@ pub mod range;
 pub use addr::*;
 pub use entry::{Entry, EntryFlags, EntrySlot};
 pub use flush::{Flush, flush_all, flush_user, invalidate_page};
-pub use mapper::{FrameSource, MapError, Mapping, PageSize, PageTable};
+pub use mapper::{FrameSource, MapError, Mapping, PageSize, PageTable, for_each_used};
 pub use range::{DetachedTable, Leaves, Taken};
