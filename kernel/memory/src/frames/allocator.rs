@@ -44,6 +44,11 @@ pub(crate) fn use_all_memory() {
     }
 }
 
+/// Whether [`use_caches`] was called.
+pub(crate) fn has_caches() -> bool {
+    HAS_CACHES.load(Ordering::Relaxed)
+}
+
 impl Allocator {
     pub(super) fn new(zones: Zones) -> Self {
         let total = zones.free();

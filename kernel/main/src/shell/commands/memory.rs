@@ -68,11 +68,14 @@ fn print_frames() {
 }
 
 fn print_heap() {
-    println!("\n{:>10} {:>9} {:>10} {:>10}", "HEAP SIZE", "OBJECTS", "BYTES", "SLABS");
+    println!(
+        "\n{:>10} {:>9} {:>6} {:>10} {:>10}",
+        "HEAP SIZE", "OBJECTS", "KEPT", "BYTES", "SLABS"
+    );
     for class in heap::statistics().filter(|class| class.frames > 0) {
         let bytes = Size((class.size * class.used) as u64);
         let slabs = Size(class.frames as u64 * PAGE_SIZE);
-        println!("{:>10} {:>9} {bytes:>10} {slabs:>10}", class.size, class.used);
+        println!("{:>10} {:>9} {:>6} {bytes:>10} {slabs:>10}", class.size, class.used, class.kept);
     }
 }
 
