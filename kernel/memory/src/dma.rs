@@ -186,9 +186,8 @@ impl Drop for DmaBuffer {
 #[cfg(not(test))]
 #[base::kernel_test]
 fn dma_buffers_share_pages_and_come_back() {
-    use crate::frames::usage;
     static POOL: DmaPool = DmaPool::below(1 << 32);
-    let frames = || usage().find(|(of, _)| *of == FrameUse::Dma).map_or(0, |(_, count)| count);
+    let frames = || crate::frames::frames_for(FrameUse::Dma);
     let before = frames();
     let mut buffers: Vec<DmaBuffer> = Vec::new();
     for round in 0..600usize {

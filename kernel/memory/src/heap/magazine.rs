@@ -76,7 +76,7 @@ impl Magazines {
 }
 
 /// An object of `class`, or null when memory is out.
-#[inline(always)]
+#[inline(never)] // or it would stand in every place that allocates
 pub(super) fn allocate(class: usize) -> *mut u8 {
     if let Some(mut magazines) = IrqSpinLock::try_lock_here(&MAGAZINES)
         && let Some(object) = magazines.pop(class)
@@ -123,7 +123,7 @@ fn allocate_slowly(class: usize) -> *mut u8 {
 ///
 /// # Safety
 /// `object` came from [`allocate`] for that class, and is not used any more.
-#[inline(always)]
+#[inline(never)]
 pub(super) unsafe fn deallocate(object: *mut u8, class: usize, places: poison::Places) {
     if cfg!(debug_assertions) {
         // SAFETY: an object of this class that the caller gives up.

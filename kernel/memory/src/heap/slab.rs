@@ -39,9 +39,31 @@ pub(super) const CLASSES: [Class; 14] = [
     class(2048, 2048, 4),
 ];
 
+/// Sizes are looked up in steps of that many bytes.
+const STEP: usize = 16;
+
+/// For each number of steps the smallest class that is large enough.
+static CLASS_BY_STEPS: [u8; CLASSES[CLASSES.len() - 1].size / STEP + 1] = {
+    let mut table = [0; CLASSES[CLASSES.len() - 1].size / STEP + 1];
+    let (mut steps, mut class) = (0, 0);
+    while steps < table.len() {
+        if CLASSES[class].size < steps * STEP {
+            class += 1;
+        }
+        table[steps] = class as u8;
+        steps += 1;
+    }
+    table
+};
+
 /// The class that serves `layout`, or `None` for what is too large.
+#[inline]
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
-    CLASSES.iter().position(|class| class.size >= layout.size() && class.align >= layout.align())
+    let mut class = usize::from(*CLASS_BY_STEPS.get(layout.size().div_ceil(STEP))?);
+    while CLASSES.get(class)?.align < layout.align() {
+        class += 1;
+    }
+    Some(class)
 }
 
 /// The first bytes of a slab.

@@ -218,8 +218,7 @@ pub(crate) unsafe fn grow(start: VirtAddr, pages: usize, more: usize, align: usi
 #[cfg(not(test))]
 #[base::kernel_test]
 fn large_blocks_are_pages_with_a_guard() {
-    use crate::frames::{FrameUse, usage};
-    let frames = || usage().find(|(of, _)| *of == FrameUse::Vmalloc).map_or(0, |(_, count)| count);
+    let frames = || crate::frames::frames_for(FrameUse::Vmalloc);
     for pages in [9, 100] {
         // Their slots' links.
         drop(alloc::vec::Vec::<u8>::with_capacity(pages * PAGE_SIZE as usize));
