@@ -42,9 +42,9 @@ static SHRUNK: [AtomicUsize; MOST] = [const { AtomicUsize::new(0) }; MOST];
 
 /// Calls `visit` with each shrinker's name, and how many frames it has freed so far.
 pub fn for_each(mut visit: impl FnMut(&'static str, usize)) {
-    for index in 0.. {
+    for (index, shrunk) in SHRUNK.iter().enumerate() {
         let Some(shrinker) = SHRINKERS.lock().get(index).copied() else { break };
-        visit(shrinker.name, SHRUNK[index].load(Ordering::Relaxed));
+        visit(shrinker.name, shrunk.load(Ordering::Relaxed));
     }
 }
 
@@ -58,7 +58,7 @@ pub fn register(name: &'static str, kind: Kind, shrink: Shrink) {
 
 fn ask(frames: usize, may_sleep: bool) -> usize {
     let mut freed = 0;
-    for index in 0.. {
+    for (index, shrunk) in SHRUNK.iter().enumerate() {
         // Called without the lock: a shrinker may take its time.
         let Some(shrinker) = SHRINKERS.lock().get(index).copied() else { break };
         if freed >= frames {
@@ -67,7 +67,7 @@ fn ask(frames: usize, may_sleep: bool) -> usize {
         if may_sleep || shrinker.kind == Kind::Anywhere {
             let part = (shrinker.shrink)(frames - freed);
             freed += part;
-            SHRUNK[index].fetch_add(part, Ordering::Relaxed);
+            shrunk.fetch_add(part, Ordering::Relaxed);
         }
     }
     freed
