@@ -17,23 +17,49 @@ use spin::Once;
 use crate::{irq, nmi, panic, preempt, watchdog};
 
 /// What a page fault in user memory was about.
-#[derive(Clone, Copy, Debug)]
-pub struct UserPageFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageFault {
     /// The address.
-    pub address: VirtAddr,
+    pub address: u64,
+    /// The error code: bits of [`page_fault`].
+    pub error: u64,
+}
+
+impl PageFault {
+    /// A touch by the kernel on behalf of a program: a write or a read, of a page that is
+    /// there or not.
+    pub const fn touch(address: u64, write: bool, present: bool) -> Self {
+        let write = if write { page_fault::WRITE } else { 0 };
+        let present = if present { page_fault::PRESENT } else { 0 };
+        Self { address, error: write | present }
+    }
+
     /// A write.
-    pub write: bool,
+    pub const fn is_write(&self) -> bool {
+        self.error & page_fault::WRITE != 0
+    }
+
     /// An instruction fetch.
-    pub fetch: bool,
-    /// From user mode; otherwise from a copy by the kernel.
-    pub from_user: bool,
+    pub const fn is_fetch(&self) -> bool {
+        self.error & page_fault::FETCH != 0
+    }
+
+    /// The page was there, but did not allow it.
+    pub const fn is_present(&self) -> bool {
+        self.error & page_fault::PRESENT != 0
+    }
+
+    /// With the rights of user mode; otherwise from a copy by the kernel.
+    pub const fn is_user(&self) -> bool {
+        self.error & page_fault::USER != 0
+    }
 }
 
 /// What the floors above do about traps.
 pub struct TrapHooks {
     /// Resolves a fault on a user address, or says that it cannot. Called with
     /// interrupts on; may sleep.
-    pub page_fault: fn(UserPageFault) -> bool,
+    pub page_fault: fn(PageFault) -> bool,
     /// A fault of a user program that is not resolved. Called with interrupts on; ends
     /// the thread or makes it handle a signal.
     pub user_fault: fn(&mut TrapFrame, VirtAddr),
@@ -102,52 +128,56 @@ impl fmt::Display for KernelException<'_> {
     }
 }
 
+#[cold]
 fn kernel_exception(frame: &TrapFrame, address: VirtAddr) -> ! {
     panic::kernel_exception(&KernelException { frame, address }, frame)
 }
 
+/// Asks the floor above for the page. Interrupts off, and off on return.
+#[inline(always)]
+fn resolve(address: VirtAddr, error: u64) -> bool {
+    let Some(hooks) = HOOKS.get() else { return false };
+    interrupts::enable();
+    let resolved = (hooks.page_fault)(PageFault { address: address.as_u64(), error });
+    interrupts::disable();
+    resolved
+}
+
 /// A page fault; returns when the interrupted code may go on.
+#[inline(never)]
 fn on_page_fault(frame: &mut TrapFrame) {
-    let address = control::page_fault_address();
-    let error = frame.error;
-    let in_copy = user_copy::is_user_access(frame.rip);
-    if !address.is_user() || !(frame.from_user() || in_copy) {
-        if frame.from_user() {
-            return user_fault(frame, address);
-        }
-        // Non-canonical addresses raise #GP; a kernel address in a copy is the kernel's.
-        kernel_exception(frame, address);
+    let (address, error) = (control::page_fault_address(), frame.error);
+    if !frame.from_user() {
+        return on_kernel_page_fault(frame, address);
     }
     // User code that touches memory with the kernel's rights (a descriptor table; in some
     // emulators, the stack of a far return) and meets a page that these do not allow: no
     // page can be brought for that.
-    let beyond = page_fault::USER | page_fault::PRESENT;
-    let supervisor = frame.from_user() && error & beyond == page_fault::PRESENT;
+    let supervisor = error & (page_fault::USER | page_fault::PRESENT) == page_fault::PRESENT;
+    let resolvable = address.is_user() && error & page_fault::RESERVED == 0 && !supervisor;
+    if !(resolvable && resolve(address, error)) {
+        user_fault(frame, address);
+    }
+}
+
+#[cold]
+fn on_kernel_page_fault(frame: &mut TrapFrame, address: VirtAddr) {
+    // Non-canonical addresses raise #GP; a kernel address in a copy is the kernel's.
+    if !address.is_user() || !user_copy::is_user_access(frame.rip) {
+        kernel_exception(frame, address);
+    }
     let resolvable = frame.interrupts_enabled()
         && local::preempt_count() == 0
-        && error & page_fault::RESERVED == 0
-        && !supervisor;
-    if resolvable && let Some(hooks) = HOOKS.get() {
-        let fault = UserPageFault {
-            address,
-            write: error & page_fault::WRITE != 0,
-            fetch: error & page_fault::FETCH != 0,
-            from_user: frame.from_user(),
-        };
-        interrupts::enable();
-        let resolved = (hooks.page_fault)(fault);
-        interrupts::disable();
-        if resolved {
-            return;
-        }
+        && frame.error & page_fault::RESERVED == 0;
+    if resolvable && resolve(address, frame.error) {
+        return;
     }
-    if frame.from_user() {
-        user_fault(frame, address);
-    } else if !user_copy::fault_fixup(frame) {
+    if !user_copy::fault_fixup(frame) {
         kernel_exception(frame, address);
     }
 }
 
+#[cold]
 fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
     let Some(hooks) = HOOKS.get() else { kernel_exception(frame, address) };
     interrupts::enable();
@@ -166,8 +196,21 @@ fn on_interrupt(frame: &TrapFrame, vector: u8) {
 }
 
 extern "C" fn on_trap(frame: &mut TrapFrame) {
+    if frame.vector == number::PAGE_FAULT {
+        on_page_fault(frame);
+    } else {
+        on_other_trap(frame);
+    }
+    if frame.from_user() {
+        leave_to_user(frame);
+    } else if frame.interrupts_enabled() && frame.vector != number::NMI {
+        preempt::schedule_if_wanted();
+    }
+}
+
+#[inline(never)]
+fn on_other_trap(frame: &mut TrapFrame) {
     match frame.vector {
-        number::PAGE_FAULT => on_page_fault(frame),
         number::NMI => nmi::on_nmi(frame),
         vector @ FIRST_INTERRUPT..=255 => on_interrupt(frame, vector as u8),
         number::DOUBLE_FAULT | number::MACHINE_CHECK => {
@@ -175,11 +218,6 @@ extern "C" fn on_trap(frame: &mut TrapFrame) {
         }
         _ if frame.from_user() => user_fault(frame, VirtAddr::new(0)),
         _ => kernel_exception(frame, VirtAddr::new(0)),
-    }
-    if frame.from_user() {
-        leave_to_user(frame);
-    } else if frame.interrupts_enabled() && frame.vector != number::NMI {
-        preempt::schedule_if_wanted();
     }
 }
 

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 
 use arch::cpu::local::MAX_CPUS;
 use arch::cpu::{control, interrupts, local};
-use arch::paging::{PAGE_SIZE, PhysAddr, VirtAddr, flush_all, invalidate_page};
+use arch::paging::{PAGE_SIZE, PhysAddr, VirtAddr, flush_all, flush_user, invalidate_page};
 use base::cpu_set::{AtomicCpuSet, CpuSet};
 use base::sync::discipline::irq_off;
 use base::{preempt, smp, time, watchdog};
@@ -101,7 +101,7 @@ pub fn set_lazy(lazy: bool) {
 
 fn forget_here(start: u64, pages: u64) {
     if pages > MAX_PAGES {
-        return flush_all();
+        return if VirtAddr::new(start).is_user() { flush_user() } else { flush_all() };
     }
     for page in 0..pages {
         invalidate_page(VirtAddr::new(start + page * PAGE_SIZE));

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Errno;
 use abi::auxv::{
@@ -17,18 +18,21 @@ use arch::trap::TrapFrame;
 use elf_image::{ElfError, Image, Kind, Limits};
 use fs::{Inode, LastLink, OpenFile};
 use memory::{OutOfMemory, frames};
-use vm::layout::{MMAP_TOP, PIE_BASE, STACK_BYTES, STACK_TOP, USER_START};
-use vm::{Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAGE, Placement};
+use vm::layout::{Layout, STACK_BYTES, STACK_START_BYTES, USER_START};
+use vm::{
+    Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAGE, Placement, VmaFlags,
+};
 
 use crate::console::{self, Console};
 use crate::fds::Descriptors;
-use crate::process::Process;
+use crate::foreground;
+use crate::process::{Parts, Process};
+use crate::signal::Signals;
 use crate::thread::Thread;
+use crate::tree::{Refusal, Reserved};
 
 /// Most bytes of arguments and environment, as on Linux: a quarter of the stack.
 const ARGUMENTS_BYTES: usize = STACK_BYTES as usize / 4;
-/// Where the stack begins; programs end below it.
-const STACK_BOTTOM: u64 = STACK_TOP - STACK_BYTES;
 /// Ticks a second as times(2) counts them.
 const CLOCK_TICKS: u64 = 100;
 /// RFLAGS of a new program: interrupts on, and the bit that is always set.
@@ -49,6 +53,8 @@ pub enum ExecError {
     Arguments(Errno),
     /// No memory.
     OutOfMemory,
+    /// There are as many processes as there may be.
+    TooManyProcesses,
 }
 
 impl fmt::Display for ExecError {
@@ -60,6 +66,7 @@ impl fmt::Display for ExecError {
             Self::Elf(error) => error.fmt(f),
             Self::Arguments(errno) => write!(f, "arguments: {}", errno.description()),
             Self::OutOfMemory => f.write_str("out of memory"),
+            Self::TooManyProcesses => f.write_str("too many processes"),
         }
     }
 }
@@ -67,6 +74,16 @@ impl fmt::Display for ExecError {
 impl From<OutOfMemory> for ExecError {
     fn from(_: OutOfMemory) -> Self {
         Self::OutOfMemory
+    }
+}
+
+impl From<Refusal> for ExecError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooMany => Self::TooManyProcesses,
+            // Signals concern those that have a parent.
+            Refusal::OutOfMemory | Refusal::Signal => Self::OutOfMemory,
+        }
     }
 }
 
@@ -82,6 +99,7 @@ fn map_fixed(
     start: u64,
     end: u64,
     access: Access,
+    flags: VmaFlags,
     backing: Backing,
 ) -> Result<(), ExecError> {
     if start == end {
@@ -89,7 +107,8 @@ fn map_fixed(
     }
     // The whole program was measured against what is free.
     let placement = Placement::FixedNoReplace(start);
-    let request = MapRequest { placement, len: end - start, access, backing, no_reserve: true };
+    let len = end - start;
+    let request = MapRequest { placement, len, access, flags, backing };
     space.map(request).map(|_| ()).map_err(|_| ExecError::OutOfMemory)
 }
 
@@ -101,6 +120,7 @@ fn map_segments(
     file: &Arc<dyn MemoryObject>,
 ) -> Result<(), ExecError> {
     let moved = |address: u64| address.wrapping_add(bias);
+    let plain = VmaFlags::empty();
     for segment in &image.segments {
         let pages = segment.pages();
         let access = Access {
@@ -116,9 +136,10 @@ fn map_segments(
                 offset: segment.file_offset - (segment.vaddr - pages.start),
                 end: segment.file_offset + segment.file_len,
             };
-            map_fixed(space, moved(pages.start), moved(file_end), access, backing)?;
+            map_fixed(space, moved(pages.start), moved(file_end), access, plain, backing)?;
         }
-        map_fixed(space, moved(file_end), moved(pages.end), access, Backing::Anonymous)?;
+        let zeros = Backing::Anonymous;
+        map_fixed(space, moved(file_end), moved(pages.end), access, plain, zeros)?;
     }
     Ok(())
 }
@@ -147,37 +168,59 @@ fn auxiliary_vector(image: &Image, bias: u64) -> Vec<(u64, u64)> {
     vector
 }
 
+/// Whether programs get random layouts.
+static RANDOM_LAYOUT: AtomicBool = AtomicBool::new(true);
+
+/// Makes all programs that are started from now on have the same layout, or random ones.
+pub fn set_random_layout(on: bool) {
+    RANDOM_LAYOUT.store(on, Ordering::Relaxed);
+}
+
+fn choose_layout() -> Layout {
+    if !RANDOM_LAYOUT.load(Ordering::Relaxed) {
+        return Layout::FIXED;
+    }
+    let mut bytes = [0; 32];
+    drivers::random::fill(&mut bytes);
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+    Layout::random([(); 4].map(|()| words.next().unwrap_or(0)))
+}
+
 /// Where a position-independent program goes, as what is added to its addresses. The sums
 /// wrap: a program may be linked to higher addresses than it runs at.
-fn choose_bias(image: &Image) -> u64 {
+fn choose_bias(image: &Image, layout: &Layout) -> u64 {
     let span = image.span();
     let first = span.start & !(image.alignment - 1);
-    let end_at = |base: u64| base.checked_add(span.end - first).filter(|&end| end <= MMAP_TOP);
+    let end_at =
+        |base: u64| base.checked_add(span.end - first).filter(|&end| end <= layout.mmap_top);
     // A program with an odd alignment or of great length goes as low as it can.
-    let usual = PIE_BASE.checked_next_multiple_of(image.alignment);
+    let usual = layout.pie_base.checked_next_multiple_of(image.alignment);
     let base = usual.filter(|&base| end_at(base).is_some());
     base.unwrap_or_else(|| USER_START.next_multiple_of(image.alignment)).wrapping_sub(first)
 }
 
 fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Loaded, ExecError> {
     let free = frames::statistics();
+    let layout = choose_layout();
     let limits = Limits {
         lowest: USER_START,
-        highest: STACK_BOTTOM,
+        highest: layout.stack_bottom(),
         max_memory: free.free.saturating_sub(free.reserve) as u64 * PAGE,
     };
     let image = Image::parse(inode.bytes(), &limits).map_err(ExecError::Elf)?;
     let bias = match image.kind {
         Kind::Fixed => 0,
-        Kind::PositionIndependent => choose_bias(&image),
+        Kind::PositionIndependent => choose_bias(&image, &layout),
     };
-    let space = AddressSpace::new()?;
+    let space = AddressSpace::new(layout)?;
     let object: Arc<dyn MemoryObject> = Arc::new(inode.object());
     map_segments(&space, &image, bias, &object)?;
     space.set_break_start(image.span().end.wrapping_add(bias));
 
     let access = Access { read: true, write: true, execute: image.executable_stack };
-    map_fixed(&space, STACK_BOTTOM, STACK_TOP, access, Backing::Anonymous)?;
+    let (top, flags) = (layout.stack_top, VmaFlags::GROWS_DOWN);
+    map_fixed(&space, top - STACK_START_BYTES, top, access, flags, Backing::Anonymous)?;
     let mut random = [0; 16];
     drivers::random::fill(&mut random);
     let stack = stack_image::build(&StackRequest {
@@ -187,7 +230,7 @@ fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Load
         random,
         platform: b"x86_64",
         exec_path: path,
-        top: STACK_TOP,
+        top,
         limit: ARGUMENTS_BYTES,
     })
     .map_err(ExecError::Arguments)?;
@@ -214,8 +257,17 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         return Err(ExecError::NotExecutable);
     }
     let loaded = load(inode, path, args, env)?;
+    let number = Reserved::take()?;
     let terminal = OpenFile::new(Console::file(), O_RDWR);
-    let process = Process::new(path.to_vec(), Descriptors::with_standard(&terminal));
+    let parts = Parts {
+        parent: 0,
+        job: foreground::job(),
+        exit_signal: None,
+        executable: path.into(),
+        descriptors: Descriptors::with_standard(&terminal),
+        signals: Signals::new(),
+    };
+    let process = Process::new(&number, parts);
     let thread = Thread::new(process.clone(), loaded.space);
     let frame = TrapFrame {
         rip: loaded.entry,
@@ -228,7 +280,10 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     let name = alloc::string::String::from_utf8_lossy(name);
     // It may send itself a signal before this call returns, so it knows its task first.
-    task::spawn_user(&name, thread, frame, |task| process.set_task(task))?;
+    task::spawn_user(&name, thread, frame, None, |task| {
+        process.set_task(task);
+        number.fill(&process, None).map_err(ExecError::from)
+    })?;
     Ok(process)
 }
 

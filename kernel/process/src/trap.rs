@@ -11,40 +11,22 @@ use arch::paging::VirtAddr;
 use arch::trap::TrapFrame;
 use arch::trap::vector::{number, page_fault};
 use base::preempt::{self, SIGNAL, SWITCHED};
-use base::trap::{TrapHooks, UserPageFault, set_hooks};
+use base::trap::{TrapHooks, set_hooks};
 use task::with_current;
 use vm::{Fault, FaultKind};
 
-use crate::outcome::{Cause, Outcome};
+use crate::outcome::Cause;
 use crate::signal;
-use crate::thread::{exit, with_thread};
+use crate::thread::with_thread;
 
 /// Registers the hooks.
 pub(crate) fn init() {
-    set_hooks(TrapHooks { page_fault: on_page_fault, user_fault, return_to_user });
-}
-
-/// Resolves a page fault. Interrupts on.
-fn on_page_fault(fault: UserPageFault) -> bool {
-    let touch = Fault { address: fault.address.as_u64(), write: fault.write, fetch: fault.fetch };
-    let result = with_thread(|thread| {
-        let result = thread.space.fault(touch);
-        if thread.rseq.is_registered() && thread.was_switched() {
-            with_current(|task| task.set_pending(SWITCHED));
-        }
-        if result == Err(FaultKind::OutOfMemory) && !fault.from_user {
-            // The call fails with EFAULT, but the program does not get to see it.
-            log::warn!("out of memory: process {} is killed", thread.process.pid());
-            thread.process.send(Signal::SIGKILL);
-        }
-        result.is_ok()
-    });
-    result.unwrap_or(false)
+    set_hooks(TrapHooks { page_fault: task::page_fault, user_fault, return_to_user });
 }
 
 /// What a page fault of user code is called, and its signal.
 fn page_fault_cause(touch: &Fault, kind: FaultKind) -> (Signal, Option<u32>, &'static str) {
-    let verb = (touch.fetch, touch.write);
+    let verb = (touch.is_fetch(), touch.is_write());
     match kind {
         FaultKind::NotMapped if touch.address >= vm::layout::USER_END => (
             Signal::SIGSEGV,
@@ -76,7 +58,7 @@ fn page_fault_cause(touch: &Fault, kind: FaultKind) -> (Signal, Option<u32>, &'s
         FaultKind::NoBytes => {
             (Signal::SIGBUS, Some(BUS_ADRERR), "access behind the end of a mapped file")
         }
-        FaultKind::OutOfMemory => (Signal::SIGKILL, None, "out of memory for a page"),
+        FaultKind::OutOfMemory => (Signal::SIGKILL, None, "out of memory"), // not asked for
     }
 }
 
@@ -106,15 +88,13 @@ fn exception_cause(vector: u64) -> (Signal, Option<u32>, &'static str) {
 fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
     let handled = with_thread(|thread| {
         let (signal, code, cause) = if frame.vector == number::PAGE_FAULT {
-            let touch = Fault {
-                address: address.as_u64(),
-                write: frame.error & page_fault::WRITE != 0,
-                fetch: frame.error & page_fault::FETCH != 0,
-            };
+            let touch = Fault { address: address.as_u64(), error: frame.error };
             // Once more, now for the reason; if it is gone, the touch is repeated. Unless
             // the kernel's rights were asked for and refused: that stays.
             let supervisor = frame.error & page_fault::USER == 0;
             let (signal, code, what) = match thread.space.fault(touch) {
+                // It is killed on the way back, or touches it again.
+                Err(FaultKind::OutOfMemory) => return,
                 Err(kind) => page_fault_cause(&touch, kind),
                 Ok(()) if supervisor => {
                     (Signal::SIGSEGV, Some(SEGV_ACCERR), "access with the kernel's rights")
@@ -126,9 +106,6 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
             let (signal, code, what) = exception_cause(frame.vector);
             (signal, code, Cause { what, address: None, ip: frame.rip })
         };
-        if signal == Signal::SIGKILL {
-            exit(Outcome::Killed { signal, cause: Some(cause) });
-        }
         signal::force(thread, frame, signal, code.map(|code| code as i32), cause);
     });
     if handled.is_none() {
@@ -144,6 +121,7 @@ fn return_to_user(frame: &mut TrapFrame) {
     preempt::schedule_if_wanted();
     with_thread(|thread| {
         with_current(|task| task.clear_pending(SIGNAL | SWITCHED));
+        thread.write_tid();
         if thread.take_switched() {
             thread.rseq.leave(frame);
         }

@@ -42,13 +42,15 @@ pub mod work;
 
 pub use channel::{ChannelError, Receiver, SendError, Sender, channel};
 pub use condvar::Condvar;
-pub use fpu::{load_fpu, reset_fpu, save_fpu};
+pub use fpu::{copy_fpu, load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard, held_mutexes, named_mutex};
 pub use reason::WaitReason;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard, named_rwlock};
 pub use sched::{Policy, SLICE_NS, become_idle, cpu_time_ns, init, schedule, yield_now};
 pub use semaphore::{Permit, Semaphore};
 pub use spawn::{exit, spawn, spawn_user};
-pub use task::{State, Task, TaskInfo, ThreadData, current, find, is_killed, tasks, with_current};
+pub use task::{
+    State, Task, TaskInfo, ThreadData, current, find, is_killed, page_fault, tasks, with_current,
+};
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};
 pub use work::{Work, WorkQueue};

@@ -1,27 +1,28 @@
-//! The calls that change an address space: mmap, munmap, mprotect, mremap, madvise, brk.
-//! Errors are those of the manual pages.
+//! The calls that make, change and take mappings: mmap, munmap, mprotect, brk. Errors are
+//! those of the manual pages.
 
 use core::ops::Range;
 
-use abi::mman::{
-    MADV_COLD, MADV_DODUMP, MADV_DONTDUMP, MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE,
-    MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-};
 use abi::{Errno, Result};
 use arch::paging::VirtAddr;
 use memory::frames;
 use memory::user::Access;
 
 use crate::PAGE;
-use crate::layout::{MMAP_TOP, USER_END, USER_START};
-use crate::space::{AddressSpace, State};
-use crate::vma::{Backing, Vma};
+use crate::layout::{USER_END, USER_START};
+use crate::space::{AddressSpace, State, addresses};
+use crate::vma::{Backing, Vma, VmaFlags};
+
+/// The end of the half of the addresses that is the user's.
+const LOWER_HALF_END: u64 = 1 << 47;
 
 /// Where a new mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// There if it is free, else where there is room; 0 for no wish.
     Hint(u64),
+    /// Where there is room below this address.
+    Below(u64),
     /// There; what is there goes away.
     Fixed(u64),
     /// There; `EEXIST` if something is there.
@@ -37,105 +38,123 @@ pub struct MapRequest {
     pub len: u64,
     /// What the program may do.
     pub access: Access,
+    /// What is special about it.
+    pub flags: VmaFlags,
     /// What the pages hold.
     pub backing: Backing,
-    /// Address space that may never be filled: not measured against the memory there is.
-    pub no_reserve: bool,
 }
 
-/// What mremap is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemapRequest {
-    /// Where the mapping is.
-    pub address: u64,
-    /// Its length in bytes.
-    pub old_len: u64,
-    /// The length that it is to have.
-    pub new_len: u64,
-    /// Whether it may move.
-    pub may_move: bool,
-    /// Where it must move to.
-    pub fixed: Option<u64>,
-}
-
-fn is_aligned(address: u64) -> bool {
+pub(crate) fn is_aligned(address: u64) -> bool {
     address.is_multiple_of(PAGE)
 }
 
 /// `len` rounded up to pages; `None` if it wraps.
-fn round_up(len: u64) -> Option<u64> {
+pub(crate) fn round_up(len: u64) -> Option<u64> {
     len.checked_next_multiple_of(PAGE)
 }
 
-fn in_user_space(start: u64, len: u64) -> Option<Range<u64>> {
-    let end = start.checked_add(len)?;
-    (start >= USER_START && end <= USER_END).then_some(start..end)
+/// The range from `start` on.
+///
+/// # Errors
+/// `ENOMEM` if it ends above what is the user's; `EPERM` if it begins below.
+pub(crate) fn user_range(start: u64, len: u64) -> Result<Range<u64>> {
+    let end = start.checked_add(len).filter(|&end| end <= USER_END).ok_or(Errno::ENOMEM)?;
+    if start < USER_START { Err(Errno::EPERM) } else { Ok(start..end) }
 }
 
 /// Refuses what could never be filled: more writable memory in one piece than the
 /// machine has (Linux's heuristic overcommit).
-fn check_commit(len: u64, access: Access) -> Result<()> {
-    if access.write && len / PAGE > frames::statistics().total as u64 {
+pub(crate) fn check_commit(len: u64, access: Access) -> Result<()> {
+    if access.write && len / PAGE > frames::total() as u64 {
         return Err(Errno::ENOMEM);
     }
     Ok(())
 }
 
 impl AddressSpace {
-    fn drop_pages(&self, range: &Range<u64>) {
-        self.table.unmap_range(VirtAddr::new(range.start), VirtAddr::new(range.end));
+    /// Makes sure that no large page crosses an end of `range`. None crosses an end of a VMA.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn split_ends(&self, state: &State, range: &Range<u64>) -> Result<()> {
+        for at in [range.start, range.end] {
+            if state.map.find(at).is_some_and(|vma| vma.start < at) {
+                self.table.split(VirtAddr::new(at))?;
+            }
+        }
+        Ok(())
     }
 
-    /// Takes `range` out of the map and frees its pages.
-    fn take_away(&self, state: &mut State, range: Range<u64>) -> Result<()> {
-        state.map.remove(range.clone())?;
-        self.drop_pages(&range);
+    /// Takes `range` out of the map and frees its pages, and the tables between what is left
+    /// on both sides.
+    ///
+    /// # Errors
+    /// `ENOMEM`; nothing has changed then.
+    pub(crate) fn take_away(&self, state: &mut State, range: Range<u64>) -> Result<()> {
+        // No large page crosses an end of a VMA.
+        if state.map.take_exact(&range).is_none() {
+            if state.map.is_free(range.clone()) {
+                return Ok(());
+            }
+            self.split_ends(state, &range)?;
+            state.map.remove(range.clone())?;
+        }
+        let Range { start: below, end: above } = state.map.gap_around(range.start);
+        let above = above.min(LOWER_HALF_END);
+        self.table.unmap_range(addresses(&range), addresses(&(below..above)));
         Ok(())
+    }
+
+    /// Where a new mapping goes; what is there is taken away.
+    fn make_room(&self, state: &mut State, placement: Placement, len: u64) -> Result<Range<u64>> {
+        let top = self.layout.mmap_top;
+        let (start, replaces) = match placement {
+            Placement::Hint(hint) => {
+                let wish = user_range(hint & !(PAGE - 1), len).ok();
+                let is_free = |range: &Range<u64>| state.map.is_free_of_guards(range.clone());
+                if let Some(range) = wish.filter(is_free) {
+                    return Ok(range);
+                }
+                let gap = state.map.find_gap(len, USER_START..top).ok_or(Errno::ENOMEM)?;
+                return Ok(gap..gap + len);
+            }
+            Placement::Below(limit) => {
+                let within = USER_START..top.min(limit);
+                let gap = state.map.find_gap(len, within).ok_or(Errno::ENOMEM)?;
+                return Ok(gap..gap + len);
+            }
+            Placement::Fixed(start) => (start, true),
+            Placement::FixedNoReplace(start) => (start, false),
+        };
+        if !is_aligned(start) {
+            return Err(Errno::EINVAL);
+        }
+        let range = user_range(start, len)?;
+        if !replaces && !state.map.is_free(range.clone()) {
+            return Err(Errno::EEXIST);
+        }
+        self.take_away(state, range.clone())?;
+        Ok(range)
     }
 
     /// Makes a mapping; its address.
     ///
     /// # Errors
     /// `EINVAL`: no bytes, or a fixed address that is not of a page. `EEXIST`. `ENOMEM`:
-    /// no room, addresses that are not the user's, or more than the machine has.
+    /// no room, addresses above the user's, or more than the machine has. `EPERM`: a fixed
+    /// address that is too low.
     pub fn map(&self, request: MapRequest) -> Result<u64> {
         if request.len == 0 {
             return Err(Errno::EINVAL);
         }
         let len = round_up(request.len).ok_or(Errno::ENOMEM)?;
-        if !request.no_reserve {
+        if !request.flags.contains(VmaFlags::NO_RESERVE) {
             check_commit(len, request.access)?;
         }
-        let mut state = self.state.lock();
-        let range = match request.placement {
-            Placement::Hint(hint) => {
-                let wish = in_user_space(hint & !(PAGE - 1), len);
-                match wish.filter(|range| hint != 0 && state.map.is_free(range.clone())) {
-                    Some(range) => range,
-                    None => {
-                        let gap = state.map.find_gap(len, USER_START..MMAP_TOP);
-                        let start = gap.ok_or(Errno::ENOMEM)?;
-                        start..start + len
-                    }
-                }
-            }
-            Placement::Fixed(start) | Placement::FixedNoReplace(start) => {
-                if !is_aligned(start) {
-                    return Err(Errno::EINVAL);
-                }
-                let range = in_user_space(start, len).ok_or(Errno::ENOMEM)?;
-                if !state.map.is_free(range.clone()) {
-                    if matches!(request.placement, Placement::FixedNoReplace(_)) {
-                        return Err(Errno::EEXIST);
-                    }
-                    self.take_away(&mut state, range.clone())?;
-                }
-                range
-            }
-        };
-        let Range { start, end } = range;
-        let vma = Vma { start, end, access: request.access, backing: request.backing };
-        state.map.insert(vma)?;
+        let mut state = self.state.write();
+        let Range { start, end } = self.make_room(&mut state, request.placement, len)?;
+        let MapRequest { access, flags, backing, .. } = request;
+        state.map.insert(Vma { start, end, access, flags, backing })?;
         Ok(start)
     }
 
@@ -149,14 +168,15 @@ impl AddressSpace {
         if !is_aligned(address) || end.is_none() {
             return Err(Errno::EINVAL);
         }
-        self.take_away(&mut self.state.lock(), address..address + len)
+        self.take_away(&mut self.state.write(), address..address + len)
     }
 
     /// Changes what the program may do in a range.
     ///
     /// # Errors
-    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range; what comes before it has
-    /// been changed.
+    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range, or more to be written than the
+    /// machine has; `EACCES`: an object that may not be written; what comes before it has been
+    /// changed.
     pub fn protect(&self, address: u64, len: u64, access: Access) -> Result<()> {
         if !is_aligned(address) {
             return Err(Errno::EINVAL);
@@ -165,139 +185,59 @@ impl AddressSpace {
             return Ok(());
         }
         let end = round_up(len).and_then(|len| address.checked_add(len)).ok_or(Errno::ENOMEM)?;
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         let mapped_end = state.map.covered_end(address..end).min(end);
-        if mapped_end > address {
-            state.map.change(address..mapped_end, |vma| vma.access = access)?;
-            self.table.protect_range(VirtAddr::new(address), VirtAddr::new(mapped_end), access);
-        }
-        if mapped_end < end { Err(Errno::ENOMEM) } else { Ok(()) }
-    }
-
-    /// Takes advice about a range. The kinds that only ask for speed are taken without
-    /// effect: there is nothing yet that they could steer.
-    ///
-    /// # Errors
-    /// `EINVAL`: not of a page, or an advice that is not known. `ENOMEM`: a hole in the
-    /// range; the rest has been done.
-    pub fn advise(&self, address: u64, len: u64, advice: u32) -> Result<()> {
-        let drops = matches!(advice, MADV_DONTNEED | MADV_FREE);
-        let hint = matches!(
-            advice,
-            MADV_NORMAL
-                | MADV_RANDOM
-                | MADV_SEQUENTIAL
-                | MADV_WILLNEED
-                | MADV_HUGEPAGE
-                | MADV_NOHUGEPAGE
-                | MADV_DONTDUMP
-                | MADV_DODUMP
-                | MADV_COLD
-                | MADV_PAGEOUT
-        );
-        if !is_aligned(address) || !(drops || hint) {
-            return Err(Errno::EINVAL);
-        }
-        let len = round_up(len).ok_or(Errno::EINVAL)?;
-        let end = address.checked_add(len).ok_or(Errno::EINVAL)?;
-        let state = self.state.lock();
-        if drops {
-            for vma in state.map.overlapping(address..end) {
-                let range = vma.start.max(address)..vma.end.min(end);
-                self.drop_pages(&range);
+        let mut result = if mapped_end < end { Err(Errno::ENOMEM) } else { Ok(()) };
+        let refusal = |vma: &Vma| {
+            if !access.write {
+                Ok(())
+            } else if vma.flags.contains(VmaFlags::NEVER_WRITE) {
+                Err(Errno::EACCES)
+            } else if vma.access.write
+                || vma.is_shared()
+                || vma.flags.contains(VmaFlags::NO_RESERVE)
+            {
+                Ok(())
+            } else {
+                check_commit(vma.end.min(mapped_end) - vma.start.max(address), access)
             }
-        }
-        if state.map.is_covered(address..end) { Ok(()) } else { Err(Errno::ENOMEM) }
-    }
-
-    /// Makes a mapping longer or shorter, and moves it if it must; its address.
-    ///
-    /// # Errors
-    /// `EINVAL`: not pages, no new bytes, or source and target overlap. `EFAULT`: the
-    /// range is not one mapping. `ENOMEM`: no room where it must be.
-    pub fn remap(&self, request: RemapRequest) -> Result<u64> {
-        let RemapRequest { address, old_len, new_len, may_move, fixed } = request;
-        let old_len = round_up(old_len).ok_or(Errno::EINVAL)?;
-        let new_len = round_up(new_len).ok_or(Errno::ENOMEM)?;
-        if !is_aligned(address) || new_len == 0 || fixed.is_some_and(|to| !is_aligned(to)) {
-            return Err(Errno::EINVAL);
-        }
-        if old_len == 0 {
-            return Err(Errno::EINVAL); // a copy of a shared mapping; there are none yet
-        }
-        let old = address..address.checked_add(old_len).ok_or(Errno::EINVAL)?;
-        let mut state = self.state.lock();
-        let vma = state.map.find(address).ok_or(Errno::EFAULT)?.clone();
-        if old.end > USER_END {
-            return Err(Errno::EINVAL);
-        }
-        if new_len <= old_len && fixed.is_none() {
-            if new_len < old_len {
-                self.take_away(&mut state, address + new_len..old.end)?;
-            }
-            return Ok(address);
-        }
-        if old.end > vma.end {
-            return Err(Errno::EFAULT);
-        }
-        check_commit(new_len, vma.access)?;
-        let tail = old.end..address.checked_add(new_len).ok_or(Errno::ENOMEM)?;
-        if fixed.is_none()
-            && old.end == vma.end
-            && tail.end <= USER_END
-            && state.map.is_free(tail.clone())
-        {
-            let backing = at_offset(&vma, tail.start);
-            state.map.insert(Vma {
-                start: tail.start,
-                end: tail.end,
-                access: vma.access,
-                backing,
-            })?;
-            return Ok(address);
-        }
-        if !may_move {
-            return Err(Errno::ENOMEM);
-        }
-        // One is added and two are cut; once pages have moved nothing may fail.
-        state.map.reserve(5)?;
-        let to = match fixed {
-            Some(to) => {
-                let target = in_user_space(to, new_len).ok_or(Errno::EINVAL)?;
-                if target.start < old.end && old.start < target.end {
-                    return Err(Errno::EINVAL);
-                }
-                self.take_away(&mut state, target)?;
-                to
-            }
-            None => state.map.find_gap(new_len, USER_START..MMAP_TOP).ok_or(Errno::ENOMEM)?,
         };
-        let backing = at_offset(&vma, address);
-        state.map.insert(Vma { start: to, end: to + new_len, access: vma.access, backing })?;
-        let moved = address + old_len.min(new_len);
-        let (from, target) = (VirtAddr::new(address), VirtAddr::new(to));
-        if let Err(error) = self.table.move_range(from, VirtAddr::new(moved), target) {
-            state.map.remove(to..to + new_len)?;
-            return Err(error.into());
+        let mut end = mapped_end;
+        for vma in state.map.overlapping(address..mapped_end) {
+            if let Err(error) = refusal(vma) {
+                (result, end) = (Err(error), vma.start.max(address));
+                break;
+            }
         }
-        self.take_away(&mut state, old)?;
-        Ok(to)
+        if end <= address {
+            return result;
+        }
+        let range = address..end;
+        self.split_ends(&state, &range)?;
+        // Room for the change below is made before a page is changed.
+        state.map.reserve(2)?;
+        for vma in state.map.overlapping(range.clone()) {
+            let part = vma.start.max(address)..vma.end.min(end);
+            self.table.protect_range(addresses(&part), access, vma.is_shared());
+        }
+        state.map.change(range, |vma| vma.access = access)?;
+        result
     }
 
-    /// Says where the program break begins, for a new program.
+    /// Says where a new program ends; its break begins there, or a random bit further.
     pub fn set_break_start(&self, start: u64) {
-        let mut state = self.state.lock();
-        state.break_start = start;
-        state.break_now = start;
+        let mut state = self.state.write();
+        state.break_start = round_up(start).unwrap_or(start) + self.layout.break_gap;
+        state.break_now = state.break_start;
     }
 
     /// Moves the program break if it can be moved to `to`; where it then is (brk(2)
     /// knows no errors).
     pub fn set_break(&self, to: u64) -> u64 {
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         let (start, now) = (state.break_start, state.break_now);
         let (Some(old_end), Some(new_end)) = (round_up(now), round_up(to)) else { return now };
-        if to < start || new_end > MMAP_TOP {
+        if to < start || new_end > self.layout.mmap_top {
             return now;
         }
         let access = Access { read: true, write: true, execute: false };
@@ -307,8 +247,8 @@ impl AddressSpace {
             {
                 return now;
             }
-            let backing = Backing::Anonymous;
-            state.map.insert(Vma { start: old_end, end: new_end, access, backing }).is_ok()
+            let (flags, backing) = (VmaFlags::empty(), Backing::Anonymous);
+            state.map.insert(Vma { start: old_end, end: new_end, access, flags, backing }).is_ok()
         } else {
             new_end == old_end || self.take_away(&mut state, new_end..old_end).is_ok()
         };
@@ -316,15 +256,5 @@ impl AddressSpace {
             state.break_now = to;
         }
         state.break_now
-    }
-}
-
-/// The backing of `vma` as it is from address `at` on, which may be its end.
-fn at_offset(vma: &Vma, at: u64) -> Backing {
-    match &vma.backing {
-        Backing::Anonymous => Backing::Anonymous,
-        Backing::Object { object, offset, end } => {
-            Backing::Object { object: object.clone(), offset: offset + (at - vma.start), end: *end }
-        }
     }
 }

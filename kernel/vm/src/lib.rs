@@ -5,30 +5,46 @@
 //! the bytes of a [`MemoryObject`]. Pages come with the first touch, in
 //! [`AddressSpace::fault`].
 //!
-//! Files: `space.rs` the address space and its faults, `change.rs` the calls that change
-//! it (mmap, munmap, mprotect, mremap, madvise, brk), `map.rs` and `vma.rs` the map,
-//! `object.rs` where bytes come from, `layout.rs` who lies where.
+//! Files: `space.rs` the address space, `fault.rs` page faults, `change.rs`, `remap.rs` and
+//! `advise.rs` the calls that change it or ask (mmap, munmap, mprotect, brk; mremap; madvise,
+//! mincore, msync), `fork.rs` the copy for a child, `map.rs`, `vma.rs` and `area.rs` the map, `object.rs`
+//! where bytes come from, `shared.rs` anonymous memory that is shared, `layout.rs` who lies
+//! where, `maps.rs` how it is shown.
 //!
-//! Locks: the map is behind a mutex that sleeps, taken by every method; the page tables
-//! have their own spin lock below it (`memory::user`). Filling a page may sleep.
+//! Locks: the map is behind a lock that sleeps, read by faults, written by what changes the
+//! map; the page tables have their own spin lock below it (`memory::user`), and a shared object
+//! a mutex between both. Filling a page may sleep.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
 extern crate alloc;
 
+mod advise;
+mod area;
 mod change;
+mod fault;
+mod fork;
 pub mod layout;
 mod map;
+mod maps;
 mod object;
+mod remap;
+mod shared;
 mod space;
+#[cfg(not(test))]
+mod tests;
 mod vma;
 
-pub use change::{MapRequest, Placement, RemapRequest};
+pub use change::{MapRequest, Placement};
+pub use fault::{Fault, FaultKind};
+pub use layout::Layout;
 pub use map::VmaMap;
 pub use object::{MemoryObject, ObjectError, StaticBytes};
-pub use space::{AddressSpace, Fault, FaultKind, address_spaces};
-pub use vma::{Backing, Vma};
+pub use remap::RemapRequest;
+pub use shared::SharedMemory;
+pub use space::{AddressSpace, address_spaces};
+pub use vma::{Backing, Vma, VmaFlags};
 
 pub use memory::user::Access;
 

@@ -1,32 +1,43 @@
 //! [`VmaMap`]: the VMAs of an address space, sorted by address, no two overlapping,
-//! neighbours merged where they can be.
-//!
-//! A sorted vector: a program has some tens of VMAs, finding one is a binary search, and
-//! every growth can fail with an error, which a tree of boxes cannot.
+//! neighbours merged where they can be. The structure is floor 0's [`RangeMap`]; here it
+//! learns what memory a program may have.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use memory::{OutOfMemory, frames};
+use range_map::{NoMemory, RangeMap};
 
+use crate::PAGE;
 use crate::vma::Vma;
 
 /// Most VMAs of one address space (Linux's `vm.max_map_count`).
 pub(crate) const MAX_VMAS: usize = 65_530;
 
-/// Most VMAs that a change adds: it cuts at two places, or inserts one.
-const ONE_CHANGE: usize = 2;
-
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct VmaMap {
-    vmas: Vec<Vma>,
+    vmas: RangeMap<Vma>,
+}
+
+impl Default for VmaMap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether the map may take memory: the reserve is not for what programs ask for.
+fn may_allocate() -> bool {
+    frames::check_user_may_allocate().is_ok()
+}
+
+fn out_of_memory(_: NoMemory) -> OutOfMemory {
+    OutOfMemory
 }
 
 impl VmaMap {
     /// A map without VMAs.
     pub const fn new() -> Self {
-        Self { vmas: Vec::new() }
+        Self { vmas: RangeMap::new(MAX_VMAS, may_allocate) }
     }
 
     /// All VMAs, by rising address.
@@ -34,70 +45,81 @@ impl VmaMap {
         self.vmas.iter()
     }
 
-    /// Index of the first VMA that ends behind `address`.
-    fn index_from(&self, address: u64) -> usize {
-        self.vmas.partition_point(|vma| vma.end <= address)
+    /// How many VMAs there are.
+    pub fn len(&self) -> usize {
+        self.vmas.len()
+    }
+
+    /// Whether there is no VMA.
+    pub fn is_empty(&self) -> bool {
+        self.vmas.is_empty()
     }
 
     /// The VMA that holds `address`.
+    #[inline]
     pub fn find(&self, address: u64) -> Option<&Vma> {
-        self.vmas.get(self.index_from(address)).filter(|vma| vma.contains(address))
+        self.vmas.find(address)
+    }
+
+    /// The first VMA that holds `address` or lies above it.
+    pub fn next_from(&self, address: u64) -> Option<&Vma> {
+        self.vmas.next_from(address)
+    }
+
+    /// The last VMA that begins below `address`.
+    pub fn prev_before(&self, address: u64) -> Option<&Vma> {
+        self.vmas.prev_before(address)
     }
 
     /// The VMAs that have addresses in `range`, by rising address.
     pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = &Vma> {
-        let from = self.index_from(range.start);
-        self.vmas.iter().skip(from).take_while(move |vma| vma.start < range.end)
+        self.vmas.overlapping(range)
     }
 
     /// Whether no VMA has an address in `range`.
     pub fn is_free(&self, range: Range<u64>) -> bool {
-        self.overlapping(range).next().is_none()
+        self.vmas.is_free(range)
+    }
+
+    /// Whether `range` is free, and not in the guard of the VMA above it either.
+    pub fn is_free_of_guards(&self, range: Range<u64>) -> bool {
+        self.vmas.is_free_of_guards(range)
     }
 
     /// Whether every address in `range` is in some VMA.
     pub fn is_covered(&self, range: Range<u64>) -> bool {
-        self.covered_end(range.clone()) >= range.end
+        self.vmas.is_covered(range)
     }
 
     /// Where the first hole in `range` begins; `range.end` or more without one.
     pub fn covered_end(&self, range: Range<u64>) -> u64 {
-        let mut at = range.start;
-        for vma in self.overlapping(range) {
-            if vma.start > at {
-                break;
-            }
-            at = vma.end;
-        }
-        at
+        self.vmas.covered_end(range)
     }
 
     /// The highest free range of `len` bytes in `within`; its first address.
     pub fn find_gap(&self, len: u64, within: Range<u64>) -> Option<u64> {
-        let mut end = within.end;
-        let above = self.vmas.partition_point(|vma| vma.start < within.end);
-        for vma in self.vmas.iter().take(above).rev() {
-            if vma.end <= end && end - vma.end >= len {
-                break;
-            }
-            end = end.min(vma.start);
-        }
-        let start = end.checked_sub(len)?;
-        (start >= within.start).then_some(start)
+        self.find_gap_aligned(len, PAGE, within, true)
     }
 
-    /// Makes room for `more` VMAs. One change adds at most [`ONE_CHANGE`].
+    /// The highest (`top_down`) or lowest free range of `len` bytes in `within`; its first
+    /// address, which is a multiple of `align`, a power of two.
+    pub fn find_gap_aligned(
+        &self,
+        len: u64,
+        align: u64,
+        within: Range<u64>,
+        top_down: bool,
+    ) -> Option<u64> {
+        self.vmas.find_gap(len, align, within, top_down)
+    }
+
+    /// Makes room for `more` VMAs: changes that add no more cannot fail then. An
+    /// insertion or a removal adds at most one, a change two.
     ///
     /// # Errors
     /// [`OutOfMemory`], also for more than [`MAX_VMAS`].
     pub(crate) fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
-        if self.vmas.len() + more > MAX_VMAS {
-            return Err(OutOfMemory);
-        }
-        if self.vmas.capacity() - self.vmas.len() < more {
-            frames::check_user_may_allocate()?;
-        }
-        self.vmas.try_reserve(more).map_err(|_| OutOfMemory)
+        self.vmas.reserve(more).map_err(out_of_memory)
     }
 
     /// Adds a VMA where nothing is, and merges it with its neighbours where it goes on
@@ -106,58 +128,34 @@ impl VmaMap {
     /// # Errors
     /// [`OutOfMemory`], also for more than [`MAX_VMAS`]; nothing has changed then.
     pub fn insert(&mut self, vma: Vma) -> Result<(), OutOfMemory> {
-        debug_assert!(vma.start < vma.end && self.is_free(vma.range()));
-        self.reserve(ONE_CHANGE)?;
-        let index = self.index_from(vma.start);
-        self.vmas.insert(index, vma);
-        self.merge(index + 1);
-        self.merge(index);
-        Ok(())
-    }
-
-    /// Merges the VMA at `index` into the one before it if they fit.
-    fn merge(&mut self, index: usize) {
-        let Some(before) = index.checked_sub(1) else { return };
-        if let (Some(lower), Some(upper)) = (self.vmas.get(before), self.vmas.get(index))
-            && lower.can_absorb(upper)
-        {
-            let end = upper.end;
-            self.vmas.remove(index);
-            if let Some(lower) = self.vmas.get_mut(before) {
-                lower.end = end;
-            }
-        }
-    }
-
-    /// Splits the VMA that has `at` inside, if one has. Room was reserved.
-    fn split(&mut self, at: u64) {
-        let index = self.index_from(at);
-        if let Some(vma) = self.vmas.get_mut(index)
-            && vma.start < at
-        {
-            let upper = vma.split_off(at);
-            self.vmas.insert(index + 1, upper);
-        }
-    }
-
-    /// Splits at both ends of `range`; the VMAs inside it, as indices.
-    fn isolate(&mut self, range: &Range<u64>) -> Result<Range<usize>, OutOfMemory> {
-        self.reserve(ONE_CHANGE)?;
-        self.split(range.start);
-        self.split(range.end);
-        let from = self.index_from(range.start);
-        let to = self.vmas.partition_point(|vma| vma.start < range.end);
-        Ok(from..to.max(from))
+        self.vmas.insert(vma).map_err(out_of_memory)
     }
 
     /// Takes what lies in `range` out of the map.
     ///
     /// # Errors
-    /// [`OutOfMemory`]; nothing has changed then.
+    /// [`OutOfMemory`], only if `range` is inside a VMA; nothing has changed then.
     pub fn remove(&mut self, range: Range<u64>) -> Result<(), OutOfMemory> {
-        let inside = self.isolate(&range)?;
-        self.vmas.drain(inside);
-        Ok(())
+        self.vmas.remove(range).map_err(out_of_memory)
+    }
+
+    /// Takes out the VMA whose addresses are just those of `range`, if there is one.
+    pub fn take_exact(&mut self, range: &Range<u64>) -> Option<Vma> {
+        self.vmas.take_exact(range)
+    }
+
+    /// The free addresses around `address`, which is in no VMA.
+    pub fn gap_around(&self, address: u64) -> Range<u64> {
+        self.vmas.gap_around(address)
+    }
+
+    /// Takes what lies in `range` out of the map and hands it to `taken`, by rising
+    /// address.
+    ///
+    /// # Errors
+    /// As [`VmaMap::remove`].
+    pub fn take(&mut self, range: Range<u64>, taken: impl FnMut(Vma)) -> Result<(), OutOfMemory> {
+        self.vmas.take(range, taken).map_err(out_of_memory)
     }
 
     /// Changes each VMA in `range`; those that cross its ends are split first, and what
@@ -168,36 +166,46 @@ impl VmaMap {
     pub fn change(
         &mut self,
         range: Range<u64>,
-        mut change: impl FnMut(&mut Vma),
+        change: impl FnMut(&mut Vma),
     ) -> Result<(), OutOfMemory> {
-        let inside = self.isolate(&range)?;
-        self.vmas.iter_mut().take(inside.end).skip(inside.start).for_each(&mut change);
-        for index in (inside.start..=inside.end).rev() {
-            self.merge(index);
-        }
-        Ok(())
+        self.vmas.change(range, change).map_err(out_of_memory)
+    }
+
+    /// Changes the whole VMA that holds `address`, but not its addresses; what `change`
+    /// returns. It is not merged.
+    pub fn update<R>(&mut self, address: u64, change: impl FnOnce(&mut Vma) -> R) -> Option<R> {
+        self.vmas.update(address, change)
+    }
+
+    /// Gives the VMA that holds `address` other ends, and merges it with what it then
+    /// meets and fits. Returns whether it was done: not if it would meet others' addresses.
+    #[must_use]
+    pub fn resize(&mut self, address: u64, to: Range<u64>) -> bool {
+        self.vmas.resize(address, to)
     }
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.vmas = Vec::new();
+        self.vmas.clear();
     }
 }
 
 #[cfg(not(test))]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
-    use crate::vma::Backing;
+    use crate::vma::{Backing, VmaFlags};
     use memory::user::Access;
 
     const RW: Access = Access { read: true, write: true, execute: false };
-    const PAGE: u64 = 4096;
 
     fn vma(pages: Range<u64>, access: Access) -> Vma {
         Vma {
             start: pages.start * PAGE,
             end: pages.end * PAGE,
             access,
+            flags: VmaFlags::empty(),
             backing: Backing::Anonymous,
         }
     }

@@ -2,6 +2,8 @@
 
 use core::fmt::Debug;
 
+use memory::frames::Frame;
+
 /// Why an object cannot give its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectError {
@@ -27,6 +29,27 @@ pub trait MemoryObject: Debug + Send + Sync {
     /// # Errors
     /// As [`ObjectError`] says.
     fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<(), ObjectError>;
+
+    /// Its own page with the bytes from `index` times a page on, shared with all who map it;
+    /// `None` if it has no pages, so that each who maps it gets a copy. May sleep.
+    ///
+    /// # Errors
+    /// As [`ObjectError`] says.
+    fn page(&self, index: u64) -> Result<Option<Frame>, ObjectError> {
+        let _ = index;
+        Ok(None)
+    }
+
+    /// Whether the page at `index` is in memory without being mapped.
+    fn is_resident(&self, index: u64) -> bool {
+        let _ = index;
+        false
+    }
+
+    /// What it is called: the path of a file. Empty for what has no name.
+    fn name(&self) -> &[u8] {
+        b""
+    }
 }
 
 /// Bytes that stay in memory and never change: a file of the initramfs.

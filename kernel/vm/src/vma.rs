@@ -3,16 +3,38 @@
 use alloc::sync::Arc;
 use core::ops::Range;
 
+use bitflags::bitflags;
 use memory::user::Access;
 
 use crate::object::MemoryObject;
+
+bitflags! {
+    /// What is special about a VMA.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct VmaFlags: u8 {
+        /// Writes are for all who map the object (`MAP_SHARED`).
+        const SHARED = 1 << 0;
+        /// Shared, of an object that may not be written.
+        const NEVER_WRITE = 1 << 1;
+        /// Grows down when it is touched below its start.
+        const GROWS_DOWN = 1 << 2;
+        /// No 2 MiB pages.
+        const NO_HUGE = 1 << 3;
+        /// Not in a child (`MADV_DONTFORK`).
+        const DONT_FORK = 1 << 4;
+        /// Zeros in a child (`MADV_WIPEONFORK`).
+        const WIPE_ON_FORK = 1 << 5;
+        /// May never be filled: not measured against the memory there is (`MAP_NORESERVE`).
+        const NO_RESERVE = 1 << 6;
+    }
+}
 
 /// What the pages of a VMA hold at first.
 #[derive(Clone, Debug)]
 pub enum Backing {
     /// Zeros.
     Anonymous,
-    /// Bytes of an object, copied when a page is touched: private to the address space.
+    /// Bytes of an object.
     Object {
         /// The object.
         object: Arc<dyn MemoryObject>,
@@ -33,6 +55,8 @@ pub struct Vma {
     pub end: u64,
     /// What the program may do.
     pub access: Access,
+    /// What is special about it.
+    pub flags: VmaFlags,
     /// Where the contents come from.
     pub backing: Backing,
 }
@@ -48,25 +72,45 @@ impl Vma {
         self.range().contains(&address)
     }
 
-    /// Cuts the VMA at `at`, strictly inside it; returns the upper part.
-    pub(crate) fn split_off(&mut self, at: u64) -> Self {
-        debug_assert!(self.start < at && at < self.end);
-        let backing = match &self.backing {
+    /// Whether writes are for all who map the object.
+    pub fn is_shared(&self) -> bool {
+        self.flags.contains(VmaFlags::SHARED)
+    }
+
+    /// Whether the pages are zeros at first, and the program's own.
+    pub fn is_private_anonymous(&self) -> bool {
+        !self.is_shared() && matches!(self.backing, Backing::Anonymous)
+    }
+
+    /// The backing as it is from address `at` on, which may be the end.
+    pub(crate) fn backing_at(&self, at: u64) -> Backing {
+        match &self.backing {
             Backing::Anonymous => Backing::Anonymous,
             Backing::Object { object, offset, end } => Backing::Object {
                 object: object.clone(),
                 offset: offset + (at - self.start),
                 end: *end,
             },
-        };
-        let upper = Self { start: at, end: self.end, access: self.access, backing };
+        }
+    }
+
+    /// The same mapping, of what follows from address `at` of this one, at `to`.
+    pub(crate) fn elsewhere(&self, at: u64, to: Range<u64>) -> Self {
+        let backing = self.backing_at(at);
+        Self { start: to.start, end: to.end, access: self.access, flags: self.flags, backing }
+    }
+
+    /// Cuts the VMA at `at`, strictly inside it; returns the upper part.
+    pub(crate) fn split_off(&mut self, at: u64) -> Self {
+        debug_assert!(self.start < at && at < self.end);
+        let upper = self.elsewhere(at, at..self.end);
         self.end = at;
         upper
     }
 
     /// Whether `next` goes on where this VMA ends, in every respect.
     pub(crate) fn can_absorb(&self, next: &Self) -> bool {
-        if self.end != next.start || self.access != next.access {
+        if self.end != next.start || self.access != next.access || self.flags != next.flags {
             return false;
         }
         match (&self.backing, &next.backing) {

@@ -34,6 +34,9 @@ bitflags! {
         /// Software's own bit, in a leaf that is not present: the page keeps its frame
         /// but nobody may touch it (mprotect with `PROT_NONE`).
         const PROT_NONE = 1 << 9;
+        /// Software's own bit, in a leaf: the entry holds no reference to its frame, which
+        /// is there for ever.
+        const BORROWED = 1 << 10;
         /// Not executable.
         const NO_EXECUTE = 1 << 63;
     }

@@ -39,6 +39,16 @@ pub fn invalidate_page(page: VirtAddr) {
     unsafe { asm!("invlpg [{}]", in(reg) page.as_u64(), options(nostack, preserves_flags)) };
 }
 
+/// Drops all translations of the user half, and what the CPU keeps of its tables, from this
+/// CPU's TLB.
+pub fn flush_user() {
+    let were_enabled = interrupts::save_and_disable();
+    // SAFETY: CR3 gets the value that it has (no switch in between), which drops what is not
+    // global (Intel SDM volume 3, section 4.10.4.1).
+    unsafe { control::load_page_table(control::page_table_root()) };
+    interrupts::restore(were_enabled);
+}
+
 /// Drops all translations, global ones too, from this CPU's TLB.
 pub fn flush_all() {
     let were_enabled = interrupts::save_and_disable();

@@ -29,7 +29,7 @@ impl PageSize {
         }
     }
 
-    const fn level(self) -> u8 {
+    pub(super) const fn level(self) -> u8 {
         match self {
             Self::Small => 1,
             Self::Large => 2,
@@ -37,7 +37,7 @@ impl PageSize {
         }
     }
 
-    const fn of_level(level: u8) -> Self {
+    pub(super) const fn of_level(level: u8) -> Self {
         match level {
             1 => Self::Small,
             2 => Self::Large,
@@ -83,7 +83,7 @@ pub struct Mapping {
 type Table = [EntrySlot; 512];
 
 /// The flags of a leaf at `level`, with what follows from the level and the rights.
-fn leaf_flags(mut flags: EntryFlags, level: u8) -> EntryFlags {
+pub(super) fn leaf_flags(mut flags: EntryFlags, level: u8) -> EntryFlags {
     flags.set(EntryFlags::PRESENT, !flags.contains(EntryFlags::PROT_NONE));
     flags.set(EntryFlags::HUGE, level != 1);
     flags
@@ -111,14 +111,16 @@ impl PageTable {
         self.root
     }
 
-    fn table(&self, frame: PhysAddr) -> &Table {
+    #[inline(always)]
+    pub(super) fn table(&self, frame: PhysAddr) -> &Table {
         // SAFETY: `from_root`'s caller promised that every present intermediate entry
         // names a page table inside the physical map. The slots are atomics, so a
         // shared reference stands beside the CPU's own writes.
         unsafe { &*frame.to_physmap().as_ptr::<Table>() }
     }
 
-    fn slot(&self, table: PhysAddr, page: VirtAddr, level: u8) -> &EntrySlot {
+    #[inline(always)]
+    pub(super) fn slot(&self, table: PhysAddr, page: VirtAddr, level: u8) -> &EntrySlot {
         &self.table(table)[page.table_index(level)]
     }
 
@@ -154,7 +156,19 @@ impl PageTable {
         }
     }
 
-    fn next_table(
+    /// The flags of an entry that leads to a table on the way to `page`: the one rule.
+    pub(super) fn table_flags(page: VirtAddr) -> EntryFlags {
+        let mut flags = EntryFlags::PRESENT | EntryFlags::WRITABLE;
+        flags.set(EntryFlags::USER, page.is_user());
+        flags
+    }
+
+    pub(super) fn mapping_of(entry: Entry, level: u8) -> Mapping {
+        let size = PageSize::of_level(level);
+        Mapping { address: entry.address().align_down(size.bytes()), size, flags: entry.flags() }
+    }
+
+    pub(super) fn next_table(
         &self,
         table: PhysAddr,
         page: VirtAddr,
@@ -171,28 +185,8 @@ impl PageTable {
             };
         }
         let frame = frames.allocate_table().ok_or(MapError::OutOfFrames)?;
-        let mut flags = EntryFlags::PRESENT | EntryFlags::WRITABLE;
-        if page.is_user() {
-            flags |= EntryFlags::USER;
-        }
-        slot.store(Entry::new(frame, flags));
+        slot.store(Entry::new(frame, Self::table_flags(page)));
         Ok(frame)
-    }
-
-    /// Makes the tables down to the lowest level for `page`.
-    ///
-    /// # Errors
-    /// `OutOfFrames`, `InsideHugePage`.
-    pub fn prepare(
-        &mut self,
-        page: VirtAddr,
-        frames: &mut dyn FrameSource,
-    ) -> Result<(), MapError> {
-        let mut table = self.root;
-        for level in (2..=4).rev() {
-            table = self.next_table(table, page, level, frames)?;
-        }
-        Ok(())
     }
 
     /// Maps one page. `flags` are those of the leaf without `PRESENT` and `HUGE`,
@@ -226,7 +220,7 @@ impl PageTable {
         Ok(())
     }
 
-    fn leaf(&self, page: VirtAddr) -> Option<(&EntrySlot, u8)> {
+    pub(super) fn leaf(&self, page: VirtAddr) -> Option<(&EntrySlot, u8)> {
         if !page.is_canonical() {
             return None;
         }
@@ -249,13 +243,7 @@ impl PageTable {
     /// What `address` is mapped to; for a `PROT_NONE` page the flags lack `PRESENT`.
     pub fn lookup(&self, address: VirtAddr) -> Option<Mapping> {
         let (slot, level) = self.leaf(address)?;
-        let entry = slot.load();
-        let size = PageSize::of_level(level);
-        Some(Mapping {
-            address: entry.address().align_down(size.bytes()),
-            size,
-            flags: entry.flags(),
-        })
+        Some(Self::mapping_of(slot.load(), level))
     }
 
     /// Takes the mapping of `page` away and returns what it was; the caller decides
@@ -269,49 +257,8 @@ impl PageTable {
         if !page.is_aligned(size.bytes()) {
             return Err(MapError::InsideHugePage);
         }
-        let entry = slot.swap(Entry::EMPTY);
-        let mapping = Mapping {
-            address: entry.address().align_down(size.bytes()),
-            size,
-            flags: entry.flags(),
-        };
+        let mapping = Self::mapping_of(slot.swap(Entry::EMPTY), level);
         Ok((mapping, Flush::new(page)))
-    }
-
-    /// Changes the flags of a mapped page, given as for [`PageTable::map`].
-    ///
-    /// # Errors
-    /// `NotMapped`.
-    pub fn protect(&mut self, page: VirtAddr, flags: EntryFlags) -> Result<Flush, MapError> {
-        let (slot, level) = self.leaf(page).ok_or(MapError::NotMapped)?;
-        slot.store(Entry::new(slot.load().address(), leaf_flags(flags, level)));
-        Ok(Flush::new(page))
-    }
-
-    /// The first page in `[start, end)` that leads to a frame. Passes over tables that
-    /// are not there, so a large empty range costs little.
-    pub fn next_mapped(&self, start: VirtAddr, end: VirtAddr) -> Option<VirtAddr> {
-        let mut at = start.as_u64();
-        while at < end.as_u64() {
-            let page = VirtAddr::new(at);
-            let mut table = self.root;
-            let mut level = 4;
-            let missing = loop {
-                let entry = self.slot(table, page, level).load();
-                if !entry.is_used() {
-                    break level;
-                }
-                if entry.is_leaf(level) {
-                    return Some(page.align_down(PageSize::of_level(level).bytes()));
-                }
-                table = entry.address();
-                level -= 1;
-            };
-            // On to what the next slot of that table covers.
-            let covers = PAGE_SIZE << (9 * (u32::from(missing) - 1));
-            at = (at & !(covers - 1)).checked_add(covers)?;
-        }
-        None
     }
 
     /// Calls `visit` with every entry on the way to `address`, from the top (level 4),
@@ -326,17 +273,6 @@ impl PageTable {
             }
             table = entry.address();
         }
-    }
-
-    /// Takes all tables out of the user half, which is empty then. Freeing them is another
-    /// step, since it takes long and no lock is needed for it.
-    #[must_use = "the tables are lost unless they are freed"]
-    pub fn detach_user_half(&mut self) -> DetachedHalf {
-        let mut entries = [Entry::EMPTY; 256];
-        for (slot, entry) in self.table(self.root).iter().zip(&mut entries) {
-            *entry = slot.swap(Entry::EMPTY);
-        }
-        DetachedHalf { tables: Self { root: self.root }, entries }
     }
 
     /// Frees every table of the user half and the top table itself. `leaf` gets every
@@ -358,7 +294,7 @@ impl PageTable {
         frames.free_table(self.root);
     }
 
-    fn free_level(
+    pub(super) fn free_level(
         &self,
         table: PhysAddr,
         level: u8,
@@ -371,36 +307,12 @@ impl PageTable {
                 continue;
             }
             if entry.is_leaf(level) {
-                let size = PageSize::of_level(level);
-                let address = entry.address().align_down(size.bytes());
-                leaf(Mapping { address, size, flags: entry.flags() });
+                leaf(Self::mapping_of(entry, level));
             } else {
                 self.free_level(entry.address(), level - 1, frames, leaf);
             }
         }
         frames.free_table(table);
-    }
-}
-
-/// The tables that were a tree's user half; see [`PageTable::detach_user_half`].
-#[derive(Debug)]
-pub struct DetachedHalf {
-    /// The tree, for the way to tables alone.
-    tables: PageTable,
-    entries: [Entry; 256],
-}
-
-impl DetachedHalf {
-    /// Frees the tables. `leaf` gets every mapping in them, in ascending order, and frees
-    /// its frame or not.
-    ///
-    /// # Safety
-    /// Each CPU that had the tree loaded has since forgotten what it knew of its user half
-    /// (`control::load_page_table`).
-    pub unsafe fn free(self, frames: &mut dyn FrameSource, leaf: &mut dyn FnMut(Mapping)) {
-        for entry in self.entries.iter().filter(|entry| entry.is_present()) {
-            self.tables.free_level(entry.address(), 3, frames, leaf);
-        }
     }
 }
 

@@ -122,9 +122,29 @@ pub(super) static COMMANDS: &[Command] = &[
         summary: "run a program, or N of it at once",
         help: "A PATH without a slash is looked for in /bin. Each process has its own memory; \
                their input is what is typed, ^D ends it. ^C sends SIGINT, the third time \
-               SIGKILL. Succeeds if all exit with status 0.",
+               SIGKILL, to them and their descendants. Succeeds if all exit with status 0; \
+               what descendants they leave go on in the background, without input: see `ps` \
+               and `kill`.",
         arguments: Arguments::Each(files::complete),
         run: exec::exec,
+    },
+    Command {
+        name: "ps",
+        usage: "",
+        summary: "list the processes",
+        help: "With + behind the state: of the job in front, which ^C reaches. PARENT is 0 for \
+               those that the kernel started or took over; one that has ended is kept until its \
+               parent has asked how.",
+        arguments: Arguments::None,
+        run: exec::ps,
+    },
+    Command {
+        name: "kill",
+        usage: "[-SIGNAL] PID…|all",
+        summary: "send processes a signal, SIGTERM unless another is named",
+        help: "SIGNAL is a number or a name, with or without SIG.",
+        arguments: Arguments::First(exec::pids),
+        run: exec::kill,
     },
     Command {
         name: "sleep",

@@ -1,7 +1,7 @@
 //! The frame allocator: the zones with their lock, what is done when a CPU's cache cannot
 //! help, and the counts.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arch::boot::BOOT_MAPPED_BYTES;
 use arch::paging::{PAGE_SIZE, PhysAddr};
@@ -31,10 +31,14 @@ static HAS_CACHES: AtomicBool = AtomicBool::new(false);
 /// Few frames are left: no CPU keeps any for itself.
 static IS_LOW: AtomicBool = AtomicBool::new(false);
 
+/// [`Statistics::total`].
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+
 /// Lets CPUs keep free frames. To be called when this one runs on its own copy of the
 /// per-CPU variables.
 pub(crate) fn use_caches() {
     HAS_CACHES.store(true, Ordering::Relaxed);
+    TOTAL.store(statistics().total, Ordering::Relaxed);
 }
 
 /// Hands out all frames from now on: the kernel's own page tables show them.
@@ -174,6 +178,11 @@ pub fn zones(mut visit: impl FnMut(ZoneStatistics)) {
         }));
     }
     zones.into_iter().for_each(&mut visit);
+}
+
+/// Frames that are handed out and free together, without taking a lock.
+pub fn total() -> usize {
+    TOTAL.load(Ordering::Relaxed)
 }
 
 /// Asks for leave before the kernel allocates for itself what a user program wants kept, an
@@ -353,6 +362,7 @@ pub(crate) fn drain_caches() -> usize {
 pub unsafe fn free_unowned(start: PhysAddr, count: usize) {
     if let Some(allocator) = ALLOCATOR.lock().as_mut() {
         allocator.zones.add_total(start.frame(), count);
+        TOTAL.store(allocator.total(), Ordering::Relaxed);
         allocator.usage[FrameUse::Other as usize] += count as isize;
     }
     for index in 0..count as u64 {

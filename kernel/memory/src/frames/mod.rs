@@ -29,7 +29,7 @@ mod zones;
 
 pub use allocator::{
     Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, frames_for, free_unowned,
-    statistics, usage, zones,
+    statistics, total, usage, zones,
 };
 pub(crate) use allocator::{drain_caches, has_caches, use_all_memory, use_caches};
 pub use audit::{Audit, Disorder, audit, audit_patiently};

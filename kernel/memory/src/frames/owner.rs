@@ -84,6 +84,16 @@ impl Frame {
         unsafe { &mut *self.0.to_physmap().as_mut_ptr::<[u8; PAGE_BYTES]>() }
     }
 
+    /// Copies bytes from `offset` on to `to`, as many as there are. Others who hold the frame
+    /// may change them meanwhile.
+    pub fn read(&self, offset: usize, to: &mut [u8]) {
+        let len = to.len().min(PAGE_BYTES.saturating_sub(offset));
+        let from = self.0.to_physmap().offset(offset as u64).as_ptr::<u8>();
+        // SAFETY: the bytes end in the frame, which the reference keeps and the physical map
+        // shows; no reference to them is made, and any value will do.
+        unsafe { core::ptr::copy(from, to.as_mut_ptr(), len) };
+    }
+
     /// Its address, which holds the reference: [`Frame::from_address`] takes it up again.
     pub fn into_address(self) -> PhysAddr {
         ManuallyDrop::new(self).0

@@ -1,81 +1,116 @@
-//! [`UserTable`]: the page tables of a user address space. Mapped frames belong to the
-//! table; dropping it frees them.
+//! [`UserTable`]: the page tables of a user address space, one page at a time. Work on ranges
+//! is in [`super::ranges`].
+//!
+//! An entry in use, present or kept for nobody (`PROT_NONE`), holds one reference to its
+//! frame; a 2 MiB entry one to each of its 512. An entry marked `BORROWED` holds none: it shows
+//! the page of zeros, which is there for ever. An entry is writable only if the program may
+//! write and either the mapping is shared or the frame has no other reference: whoever writes
+//! to a page that others see gets a copy first ([`UserTable::make_writable`]).
 
-use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use arch::paging::{
-    EntryFlags, MapError, Mapping, PAGE_SIZE, PageSize, PageTable, PhysAddr, VirtAddr,
+    Entry, EntryFlags, FrameSource, MapError, Mapping, PAGE_SIZE, PageSize, PageTable, PhysAddr,
+    VirtAddr,
 };
-use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 
+use super::access::Access;
 use crate::OutOfMemory;
-use crate::frames::{Frame, FrameUse};
-use crate::kernel_space::{TABLES, TableFrames};
+use crate::frames::{self, Frame, FrameUse, LargeFrame};
+use crate::kernel_space::TABLES;
 use crate::shootdown::{self, LoadedOn};
 
-/// What a program may do with its memory (`PROT_*` of mmap(2)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Access {
-    /// Read. The CPU lets whoever may write or execute read as well.
-    pub read: bool,
-    /// Write.
-    pub write: bool,
-    /// Execute.
-    pub execute: bool,
-}
-
-impl Access {
-    /// Nothing at all (`PROT_NONE`).
-    pub const NONE: Self = Self { read: false, write: false, execute: false };
-
-    fn flags(self) -> EntryFlags {
-        let mut flags = EntryFlags::USER;
-        flags.set(EntryFlags::WRITABLE, self.write);
-        flags.set(EntryFlags::NO_EXECUTE, !self.execute);
-        flags.set(EntryFlags::PROT_NONE, self == Self::NONE);
-        flags
-    }
-
-    fn of(flags: EntryFlags) -> Self {
-        let read = flags.contains(EntryFlags::PRESENT);
-        Self {
-            read,
-            write: read && flags.contains(EntryFlags::WRITABLE),
-            execute: read && !flags.contains(EntryFlags::NO_EXECUTE),
-        }
-    }
-}
-
-/// As `ls -l` and `/proc/PID/maps` write it: `r-x`.
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = |may, letter| if may { letter } else { "-" };
-        f.write_str(letter(self.read, "r"))?;
-        f.write_str(letter(self.write, "w"))?;
-        f.write_str(letter(self.execute, "x"))
-    }
-}
+/// Pages of 4 KiB in a 2 MiB page.
+pub const LARGE_PAGES: usize = 512;
 
 /// The page tables of one user address space. The methods take a lock of the table's
 /// own, so several threads of a program may fault at once.
 #[derive(Debug)]
 pub struct UserTable {
-    root: PhysAddr,
-    loaded_on: LoadedOn,
-    tables: SpinLock<PageTable>,
-    mapped: AtomicUsize,
+    pub(super) root: PhysAddr,
+    pub(super) loaded_on: LoadedOn,
+    pub(super) tables: SpinLock<PageTable>,
+    pub(super) mapped: AtomicUsize,
+    pub(super) table_frames: AtomicUsize,
 }
 
-/// Pages that are unmapped for one shootdown.
-const BATCH: usize = 32;
-/// Bytes of address space that are searched for pages in one go, with preemption off: at
-/// most 64 tables.
-const SEARCH_BYTES: u64 = 128 << 20;
+/// Page tables made of frames that are counted.
+pub(super) struct TableFrames<'a>(&'a AtomicUsize);
 
-fn is_user_page(page: VirtAddr) -> bool {
+impl FrameSource for TableFrames<'_> {
+    fn allocate_table(&mut self) -> Option<PhysAddr> {
+        let frame = Frame::zeroed(FrameUse::UserTable).ok()?;
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Some(frame.into_address())
+    }
+
+    fn free_table(&mut self, frame: PhysAddr) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        // SAFETY: tables come from `allocate_table`, and the mapper frees each once.
+        drop(unsafe { Frame::from_address(frame) });
+    }
+}
+
+/// What became of a write to a page that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteTouch {
+    /// The page may be written now.
+    Writable,
+    /// Others see the page: a frame for a copy is needed.
+    NeedsCopy,
+    /// There is no page.
+    Missing,
+}
+
+pub(super) fn is_user_page(page: VirtAddr) -> bool {
     page.is_user() && page.as_u64() >= arch::paging::USER_START
+}
+
+/// The number of pages in a mapping.
+pub(super) fn pages_of(size: PageSize) -> usize {
+    (size.bytes() / PAGE_SIZE) as usize
+}
+
+/// Whether an entry's reference to its frame, or to each of its frames, is the only one.
+pub(super) fn is_exclusive(entry: Entry, size: PageSize) -> bool {
+    if entry.flags().contains(EntryFlags::BORROWED) {
+        return false;
+    }
+    let start = entry.address().align_down(size.bytes());
+    let alone = |page: usize| frames::reference_count(start.offset(page as u64 * PAGE_SIZE)) == 1;
+    (0..pages_of(size)).all(alone)
+}
+
+/// Drops the references that an entry held. Its mapping is gone from the tables and from all
+/// TLBs.
+///
+/// # Safety
+/// The mapping comes from an entry of a [`UserTable`], and its references are dropped once.
+pub(super) unsafe fn release(mapping: Mapping) {
+    if mapping.flags.contains(EntryFlags::BORROWED) {
+        return;
+    }
+    match mapping.size {
+        // SAFETY: the entry held one reference, and is gone: the caller's argument.
+        PageSize::Small => drop(unsafe { Frame::from_address(mapping.address) }),
+        // SAFETY: as above, one for each frame.
+        size => unsafe { frames::release_range(mapping.address, pages_of(size)) },
+    }
+}
+
+/// Copies the page at `from` into `to`, eight bytes at a time.
+fn copy_page(from: PhysAddr, to: &mut Frame) {
+    let to = to.address().to_physmap();
+    // SAFETY: `to` is a frame that nobody else knows yet, `from` one that the caller keeps a
+    // reference to; the physical map shows both. Bytes that a program changes meanwhile are
+    // copied in one state or the other.
+    unsafe {
+        core::arch::asm!("rep movsq", inout("rcx") PAGE_SIZE / 8 => _,
+            inout("rsi") from.to_physmap().as_ptr::<u64>() => _,
+            inout("rdi") to.as_mut_ptr::<u64>() => _,
+            options(nostack, preserves_flags));
+    }
 }
 
 impl UserTable {
@@ -90,172 +125,196 @@ impl UserTable {
         if let Some(kernel) = TABLES.lock().as_ref() {
             tables.share_kernel_half(kernel);
         }
-        let tables = SpinLock::new("user page table", tables);
-        Ok(Self { root, loaded_on: LoadedOn::new(), tables, mapped: AtomicUsize::new(0) })
+        Ok(Self {
+            root,
+            loaded_on: LoadedOn::new(),
+            tables: SpinLock::new("user page table", tables),
+            mapped: AtomicUsize::new(0),
+            table_frames: AtomicUsize::new(1),
+        })
     }
 
-    /// Maps `frame` at `page`. Another thread may have been faster: then the frame is
-    /// freed and its mapping stays.
+    pub(super) fn source(&self) -> TableFrames<'_> {
+        TableFrames(&self.table_frames)
+    }
+
+    /// Maps `frames` at the pages from `page` on, all of which one lowest table maps; those
+    /// beyond its end are dropped, and those for which another thread was faster.
     ///
     /// # Errors
-    /// [`OutOfMemory`] for a table; the frame is freed.
+    /// [`OutOfMemory`] for a table; the frames are dropped.
     ///
     /// # Panics
     /// If the address is not a user page: the caller's map of VMAs would be wrong.
-    pub fn map(&self, page: VirtAddr, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
+    pub fn map(
+        &self,
+        page: VirtAddr,
+        frames: impl IntoIterator<Item = Frame>,
+        access: Access,
+    ) -> Result<(), OutOfMemory> {
         assert!(is_user_page(page), "mapping {page} as a user page");
-        let (address, source) = (frame.address(), &mut TableFrames(FrameUse::UserTable));
+        let flags = access.flags();
         let mut tables = self.tables.lock();
-        match tables.map(page, address, PageSize::Small, access.flags(), source) {
-            Ok(()) => {
-                let _ = frame.into_address(); // the table owns it now
-                self.mapped.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(MapError::AlreadyMapped) => Ok(()),
-            Err(MapError::OutOfFrames) => Err(OutOfMemory),
-            Err(error) => panic!("mapping user page {page}: {error:?}"),
-        }
-    }
-
-    /// Takes the mapping of `page` away and returns its frame, `None` if there was none.
-    pub fn unmap(&self, page: VirtAddr) -> Option<Frame> {
-        let frame = self.take_mapping(page)?;
-        shootdown::user_range(self.root, &self.loaded_on, page, 1);
-        Some(frame)
-    }
-
-    /// As [`UserTable::unmap`], but TLBs may still know the page: no frame may be used or
-    /// freed before a shootdown.
-    fn take_mapping(&self, page: VirtAddr) -> Option<Frame> {
-        if !is_user_page(page) {
-            return None;
-        }
-        let (mapping, flush) = self.tables.lock().unmap(page).ok()?;
-        flush.ignore(); // see above
-        self.mapped.fetch_sub(1, Ordering::Relaxed);
-        // SAFETY: `map` gave the table the owner of this frame; the mapping is gone.
-        Some(unsafe { Frame::from_address(mapping.address) })
-    }
-
-    /// The first page in `[start, end)` that has a frame. The lock is free now and then:
-    /// there may be many tables without a page.
-    fn next_mapped(&self, start: VirtAddr, end: VirtAddr) -> Option<VirtAddr> {
-        let mut at = start;
-        while at < end {
-            let part_end = VirtAddr::new(at.as_u64().saturating_add(SEARCH_BYTES)).min(end);
-            let found = self.tables.lock().next_mapped(at, part_end);
-            if found.is_some() {
-                return found;
-            }
-            at = part_end;
-        }
-        None
-    }
-
-    /// Calls `each` with every page in `[start, end)` that has a frame. The lock is free
-    /// meanwhile, so that a large range does not keep preemption off.
-    fn for_each_mapped(&self, start: VirtAddr, end: VirtAddr, mut each: impl FnMut(VirtAddr)) {
-        let mut at = start;
-        while let Some(page) = self.next_mapped(at, end) {
-            each(page);
-            at = page.offset(PAGE_SIZE);
-        }
-    }
-
-    /// Takes all mappings in `[start, end)` away and frees their frames.
-    pub fn unmap_range(&self, start: VirtAddr, end: VirtAddr) {
-        let mut frames: ArrayVec<Frame, BATCH> = ArrayVec::new();
-        let mut at = start;
-        loop {
-            let first = self.next_mapped(at, end);
-            let mut last = None;
-            at = first.unwrap_or(end);
-            while !frames.is_full()
-                && let Some(page) = self.next_mapped(at, end)
-            {
-                frames.extend(self.take_mapping(page));
-                last = Some(page);
-                at = page.offset(PAGE_SIZE);
-            }
-            let (Some(first), Some(last)) = (first, last) else { return };
-            self.shoot_down(first, last);
-            frames.clear();
-        }
-    }
-
-    fn shoot_down(&self, first: VirtAddr, last: VirtAddr) {
-        let pages = (last.as_u64() - first.as_u64()) / PAGE_SIZE + 1;
-        shootdown::user_range(self.root, &self.loaded_on, first, pages);
-    }
-
-    /// Takes all mappings away and frees their frames and the tables. Takes long where there
-    /// are many, but can be preempted.
-    pub fn clear(&self) {
-        let detached = self.tables.lock().detach_user_half();
-        // More pages than any CPU forgets one by one: it forgets everything, also the tables
-        // that it had walked.
-        shootdown::user_range(self.root, &self.loaded_on, VirtAddr::new(0), u64::MAX);
-        let mut pages = 0;
-        let free = &mut |mapping: Mapping| {
-            pages += 1;
-            // SAFETY: every mapped frame was given to the table by its owner, and the
-            // mapping is gone from the table and from all TLBs.
-            drop(unsafe { Frame::from_address(mapping.address) });
+        let slots = match tables.slots(page, PageSize::Small, &mut self.source()) {
+            Ok(slots) => slots,
+            Err(MapError::InsideHugePage) => return Ok(()), // another thread, as said
+            Err(_) => return Err(OutOfMemory),
         };
-        // SAFETY: detached under the lock, so nobody reaches them by the root, and every CPU
-        // that had them loaded has forgotten them.
-        unsafe { detached.free(&mut TableFrames(FrameUse::UserTable), free) };
-        self.mapped.fetch_sub(pages, Ordering::Relaxed);
-    }
-
-    /// Changes what may be done with the mapped pages in `[start, end)`; they keep their
-    /// frames, also when that is nothing.
-    pub fn protect_range(&self, start: VirtAddr, end: VirtAddr, access: Access) {
-        let mut changed: Option<(VirtAddr, VirtAddr)> = None;
-        self.for_each_mapped(start, end, |page| {
-            if !is_user_page(page) {
-                return;
+        let mut mapped = 0;
+        for (slot, frame) in slots.iter().zip(frames) {
+            if !slot.load().is_used() {
+                slot.store(Entry::new(frame.into_address(), flags)); // which owns it now
+                mapped += 1;
             }
-            // Gone meanwhile: nothing to protect.
-            if let Ok(flush) = self.tables.lock().protect(page, access.flags()) {
-                flush.ignore(); // all at once, below
-                changed = Some((changed.map_or(page, |(first, _)| first), page));
-            }
-        });
-        if let Some((first, last)) = changed {
-            self.shoot_down(first, last);
         }
+        self.mapped.fetch_add(mapped, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Moves the mapped pages in `[from, from_end)` to `to` and on, where none may be
-    /// mapped.
+    /// As [`UserTable::map`] for one frame, the short way.
     ///
     /// # Errors
-    /// [`OutOfMemory`] for a table; then nothing has moved.
-    pub fn move_range(
-        &self,
-        from: VirtAddr,
-        from_end: VirtAddr,
-        to: VirtAddr,
-    ) -> Result<(), OutOfMemory> {
-        let target = |page: VirtAddr| VirtAddr::new(page.as_u64() - from.as_u64() + to.as_u64());
-        // First all tables, so that nothing can fail half-way.
-        let mut at = from;
-        while let Some(page) = self.next_mapped(at, from_end) {
-            self.tables.lock().prepare(target(page), &mut TableFrames(FrameUse::UserTable))?;
-            at = page.offset(PAGE_SIZE);
-        }
-        let mut result = Ok(());
-        self.for_each_mapped(from, from_end, |page| {
-            let access = self.access(page).unwrap_or_default();
-            if let Some(frame) = self.unmap(page)
-                && let Err(error) = self.map(target(page), frame, access)
+    /// As [`UserTable::map`].
+    #[inline(always)]
+    pub fn map_one(&self, page: VirtAddr, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
+        {
+            let tables = self.tables.lock();
+            if let Some(slot) = tables.small_slot(page)
+                && !slot.load().is_used()
             {
-                result = Err(error);
+                slot.store(Entry::new(frame.into_address(), access.flags()));
+                drop(tables);
+                self.mapped.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
             }
-        });
-        result
+        }
+        self.map(page, [frame], access)
+    }
+
+    /// Shows the page of zeros at `page`, for reading.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for a table.
+    pub fn map_zeros(&self, page: VirtAddr, access: Access) -> Result<(), OutOfMemory> {
+        assert!(is_user_page(page), "mapping {page} as a user page");
+        let mut tables = self.tables.lock();
+        match tables.slots(page, PageSize::Small, &mut self.source()) {
+            Ok([slot, ..]) if !slot.load().is_used() => {
+                let flags = access.read_only().flags() | EntryFlags::BORROWED;
+                slot.store(Entry::new(frames::zero_page(), flags));
+                Ok(())
+            }
+            Ok(_) | Err(MapError::InsideHugePage) => Ok(()), // another thread was faster
+            Err(_) => Err(OutOfMemory),
+        }
+    }
+
+    /// Whether nothing is there for the 2 MiB that hold `page`, so that a large page fits.
+    pub fn is_block_empty(&self, page: VirtAddr) -> bool {
+        self.tables.lock().is_block_empty(page)
+    }
+
+    /// Maps 2 MiB at `page`, a multiple of them. Drops `frame` if something is there by now.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for a table.
+    pub fn map_large(
+        &self,
+        page: VirtAddr,
+        frame: LargeFrame,
+        access: Access,
+    ) -> Result<(), OutOfMemory> {
+        assert!(is_user_page(page), "mapping {page} as a user page");
+        let (address, source) = (frame.address(), &mut self.source());
+        let mut tables = self.tables.lock();
+        match tables.map(page, address, PageSize::Large, access.flags(), source) {
+            Ok(()) => {
+                let _ = frame.into_address(); // the entry owns it now
+                self.mapped.fetch_add(LARGE_PAGES, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(MapError::AlreadyMapped | MapError::InsideHugePage) => Ok(()),
+            Err(MapError::OutOfFrames) => Err(OutOfMemory),
+            Err(error) => panic!("mapping 2 MiB at {page}: {error:?}"),
+        }
+    }
+
+    /// Makes a page that is there writable, in a mapping that is private to the address
+    /// space: as it is if nobody else sees it, else as a copy in `copy`.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]: a large page cannot be broken up.
+    pub fn make_writable(
+        &self,
+        page: VirtAddr,
+        access: Access,
+        copy: Option<Frame>,
+    ) -> Result<WriteTouch, OutOfMemory> {
+        let old = {
+            let mut tables = self.tables.lock();
+            let Some((slot, size)) = tables.leaf_slot(page) else {
+                return Ok(WriteTouch::Missing);
+            };
+            let entry = slot.load();
+            if entry.flags().contains(EntryFlags::PRESENT | EntryFlags::WRITABLE) {
+                return Ok(WriteTouch::Writable);
+            }
+            if is_exclusive(entry, size) {
+                let huge = entry.flags() & EntryFlags::HUGE;
+                let address = entry.address().align_down(size.bytes());
+                slot.store(Entry::new(address, access.flags() | huge));
+                // More is allowed than before: a CPU that does not know it yet comes here.
+                return Ok(WriteTouch::Writable);
+            }
+            let Some(mut copy) = copy else { return Ok(WriteTouch::NeedsCopy) };
+            if size != PageSize::Small {
+                self.split_locked(&mut tables, page)?;
+            }
+            let Some((slot, PageSize::Small)) = tables.leaf_slot(page) else {
+                return Ok(WriteTouch::Missing);
+            };
+            copy_page(slot.load().address(), &mut copy);
+            slot.swap(Entry::new(copy.into_address(), access.flags()))
+        };
+        let flags = old.flags();
+        if flags.contains(EntryFlags::BORROWED) {
+            self.mapped.fetch_add(1, Ordering::Relaxed);
+        }
+        shootdown::user_range(self.root, &self.loaded_on, page, 1);
+        // SAFETY: the entry was replaced, by us alone, and every CPU has forgotten it.
+        unsafe { release(Mapping { address: old.address(), size: PageSize::Small, flags }) };
+        Ok(WriteTouch::Writable)
+    }
+
+    /// Breaks up the large page that holds `page`; no CPU knows it any more on return.
+    pub(super) fn split_locked(
+        &self,
+        tables: &mut PageTable,
+        page: VirtAddr,
+    ) -> Result<(), OutOfMemory> {
+        if tables.split(page, &mut self.source()).map_err(|_| OutOfMemory)? {
+            shootdown::user_range(self.root, &self.loaded_on, page, 1);
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` at `address`, all in one page, of a program that does not run yet,
+    /// whatever it may do there. False if the page is not there.
+    #[must_use]
+    pub fn write_initial(&self, address: VirtAddr, bytes: &[u8]) -> bool {
+        let within = address.as_u64() % PAGE_SIZE;
+        assert!(within + bytes.len() as u64 <= PAGE_SIZE, "a write across pages");
+        let tables = self.tables.lock();
+        let Some((slot, PageSize::Small)) = tables.leaf_slot(address) else { return false };
+        let entry = slot.load();
+        if entry.flags().contains(EntryFlags::BORROWED) {
+            return false;
+        }
+        let to = entry.address().offset(within).to_physmap();
+        // SAFETY: the entry keeps the frame, under the lock; the physical map shows it, and
+        // the bytes end in it. No program has it yet.
+        unsafe { to.as_mut_ptr::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        true
     }
 
     /// What may be done with `page`, `None` if it has no frame.
@@ -266,9 +325,20 @@ impl UserTable {
         Some(Access::of(self.tables.lock().lookup(page)?.flags))
     }
 
-    /// Number of mapped pages.
+    /// The frame behind `page`, if there is one.
+    pub fn frame_of(&self, page: VirtAddr) -> Option<PhysAddr> {
+        let mapping = self.tables.lock().lookup(page)?;
+        Some(mapping.address.offset(page.as_u64() % mapping.size.bytes()).align_down(PAGE_SIZE))
+    }
+
+    /// Number of 4 KiB pages that have a frame of their own or share one.
     pub fn mapped_pages(&self) -> usize {
         self.mapped.load(Ordering::Relaxed)
+    }
+
+    /// Number of frames that the tables take.
+    pub fn table_frames(&self) -> usize {
+        self.table_frames.load(Ordering::Relaxed)
     }
 
     /// Makes this CPU use these tables. The caller must be a thread that runs on them
@@ -285,41 +355,11 @@ impl Drop for UserTable {
     fn drop(&mut self) {
         shootdown::forget(self.root, &self.loaded_on);
         let free = &mut |mapping: Mapping| {
-            // SAFETY: every mapped frame was given to the table by its owner.
-            drop(unsafe { Frame::from_address(mapping.address) });
+            // SAFETY: an entry of these tables, which no CPU has loaded any more.
+            unsafe { release(mapping) };
         };
         // SAFETY: the tables that `new` made, whose owner ends here; no CPU has them
         // loaded any more, so none walks them or knows their pages.
-        unsafe {
-            PageTable::from_root(self.root)
-                .free_user_half(&mut TableFrames(FrameUse::UserTable), free);
-        }
+        unsafe { PageTable::from_root(self.root).free_user_half(&mut self.source(), free) };
     }
-}
-
-#[base::kernel_test]
-fn clearing_frees_pages_and_tables() {
-    let table = UserTable::new().expect("memory at boot");
-    let free = || crate::frames::statistics().free;
-    let before = free();
-    let access = Access { read: true, write: true, execute: false };
-    for index in 0..40u64 {
-        // Each in a table of its own, some in a directory of their own.
-        let page = VirtAddr::new(arch::paging::USER_START + (index << 21) + ((index % 3) << 39));
-        let frame = Frame::zeroed(FrameUse::Anonymous).expect("memory at boot");
-        table.map(page, frame, access).expect("memory at boot");
-    }
-    assert!(table.mapped_pages() == 40 && free() <= before - 80);
-    table.clear();
-    assert_eq!((table.mapped_pages(), free()), (0, before));
-    let end = VirtAddr::new(arch::paging::USER_END);
-    assert_eq!(table.next_mapped(VirtAddr::new(0), end), None);
-    // It can be used again.
-    let page = VirtAddr::new(arch::paging::USER_START);
-    let frame = Frame::zeroed(FrameUse::Anonymous).expect("memory at boot");
-    table.map(page, frame, access).expect("memory at boot");
-    assert_eq!(table.access(page), Some(access));
-    drop(table);
-    // The top table, too.
-    assert_eq!(free(), before + 1);
 }

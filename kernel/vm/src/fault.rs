@@ -1,0 +1,266 @@
+//! Page faults: [`AddressSpace::fault`] brings the page of a touch that is allowed.
+//!
+//! What is brought, for a page that is not there:
+//! - anonymous and read: the page of zeros, until it is written;
+//! - anonymous and written, in a VMA with room for it: 2 MiB at once;
+//! - else a page of zeros, or a copy of the object's bytes; and with it, where the program
+//!   goes through its memory in order, the pages that come next (fault-around, [`Streams`]);
+//! - of an object with pages of its own: that page, read-only in a private mapping.
+//!
+//! A write to a page that is there and that others see too, after a fork, copies it.
+//!
+//! Faults take the address space's lock for reading, so that threads fault side by side; what
+//! two bring at once is mapped once, by the page table's lock.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use arch::paging::{PageSize, VirtAddr};
+use arrayvec::ArrayVec;
+use memory::frames::{Frame, FrameUse, LargeFrame};
+use memory::user::{Access, WriteTouch};
+
+use crate::PAGE;
+use crate::layout::{GUARD_BYTES, STACK_BYTES, USER_START};
+use crate::object::{MemoryObject, ObjectError};
+use crate::space::AddressSpace;
+use crate::vma::{Backing, Vma, VmaFlags};
+
+/// A touch of user memory that the page tables did not allow.
+pub use base::trap::PageFault as Fault;
+
+/// Why a touch is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No VMA holds the address: SIGSEGV, `SEGV_MAPERR`.
+    NotMapped,
+    /// The VMA does not allow it: SIGSEGV, `SEGV_ACCERR`.
+    NotAllowed,
+    /// The page lies wholly behind the end of the mapped object, or the object cannot be
+    /// read: SIGBUS.
+    NoBytes,
+    /// No memory for the page.
+    OutOfMemory,
+}
+
+impl From<ObjectError> for FaultKind {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Io => Self::NoBytes,
+            ObjectError::OutOfMemory => Self::OutOfMemory,
+        }
+    }
+}
+
+impl From<memory::OutOfMemory> for FaultKind {
+    fn from(_: memory::OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+/// Most pages that one fault brings.
+const WINDOW: usize = 16;
+/// Bytes of a 2 MiB page.
+const LARGE: u64 = PageSize::Large.bytes();
+
+/// Where a program goes on through its memory in order: a few places at a time, one for each
+/// 2 MiB of addresses that differ in their low bits. A hint: two threads may spoil it.
+#[derive(Debug)]
+pub(crate) struct Streams([AtomicU64; 8]);
+
+impl Streams {
+    pub(crate) const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 8])
+    }
+
+    /// How many pages to bring for a touch of `page`, at most `most`: twice as many as the
+    /// last time if it is the page that comes next, else one.
+    fn window(&self, page: u64, most: usize) -> usize {
+        let (number, index) = (page / PAGE, (page / LARGE) as usize % self.0.len());
+        let Some(stream) = self.0.get(index) else { return 1 };
+        // The next page's number, and in the low byte how many came last.
+        let last = stream.load(Ordering::Relaxed);
+        let window = if last >> 8 == number { (last as usize & 0xff) * 2 } else { 1 };
+        let window = window.min(WINDOW).min(most);
+        stream.store((number + window as u64) << 8 | window as u64, Ordering::Relaxed);
+        window
+    }
+}
+
+/// Whether `access` allows the fault.
+fn allows(access: Access, fault: &Fault) -> bool {
+    if fault.is_fetch() {
+        access.execute
+    } else if fault.is_write() {
+        access.write
+    } else {
+        // The CPU cannot forbid reading what may be written or executed.
+        access != Access::NONE
+    }
+}
+
+impl AddressSpace {
+    /// Brings the page of a touch that is allowed. Returns when the touch can be repeated.
+    ///
+    /// # Errors
+    /// As [`FaultKind`] says.
+    pub fn fault(&self, fault: Fault) -> Result<(), FaultKind> {
+        for _ in 0..2 {
+            let state = self.state.read();
+            if let Some(vma) = state.map.find(fault.address) {
+                return self.touch(vma, &fault);
+            }
+            drop(state);
+            self.grow_down_to(fault.address)?;
+        }
+        Err(FaultKind::NotMapped)
+    }
+
+    fn touch(&self, vma: &Vma, fault: &Fault) -> Result<(), FaultKind> {
+        if !allows(vma.access, fault) {
+            return Err(FaultKind::NotAllowed);
+        }
+        let page = fault.address & !(PAGE - 1);
+        if fault.is_write()
+            && fault.is_present()
+            && !vma.is_shared()
+            && self.make_writable(vma, page)?
+        {
+            return Ok(());
+        }
+        match &vma.backing {
+            Backing::Anonymous => self.bring_zeros(vma, page, fault.is_write()),
+            Backing::Object { object, offset, end } => {
+                let from = offset + (page - vma.start);
+                let end = (*end).min(object.len());
+                if from >= end {
+                    return Err(FaultKind::NoBytes);
+                }
+                self.bring_bytes(vma, page, fault.is_write(), object.as_ref(), from..end)
+            }
+        }
+    }
+
+    /// Makes a page of a private mapping writable. False if it is not there.
+    fn make_writable(&self, vma: &Vma, page: u64) -> Result<bool, FaultKind> {
+        let at = VirtAddr::new(page);
+        let touch = match self.table.make_writable(at, vma.access, None)? {
+            WriteTouch::NeedsCopy => {
+                let copy = Frame::allocate(FrameUse::Anonymous)?;
+                self.table.make_writable(at, vma.access, Some(copy))?
+            }
+            touch => touch,
+        };
+        Ok(touch == WriteTouch::Writable)
+    }
+
+    /// Pages from `page` to the end of its lowest table, or of `vma`.
+    fn room(vma: &Vma, page: u64) -> usize {
+        let table_end = (page & !(LARGE - 1)) + LARGE;
+        ((vma.end.min(table_end) - page) / PAGE) as usize
+    }
+
+    fn bring_zeros(&self, vma: &Vma, page: u64, write: bool) -> Result<(), FaultKind> {
+        let at = VirtAddr::new(page);
+        if !write {
+            return Ok(self.table.map_zeros(at, vma.access)?);
+        }
+        if self.bring_large(vma, page)? {
+            return Ok(());
+        }
+        let window = self.streams.window(page, Self::room(vma, page));
+        if window == 1 {
+            let frame = Frame::zeroed(FrameUse::Anonymous)?;
+            return Ok(self.table.map_one(at, frame, vma.access)?);
+        }
+        let mut frames: ArrayVec<Frame, WINDOW> = ArrayVec::new();
+        frames.push(Frame::zeroed(FrameUse::Anonymous)?);
+        // The rest as far as there is memory.
+        frames.extend((1..window).map_while(|_| Frame::zeroed(FrameUse::Anonymous).ok()));
+        Ok(self.table.map(at, frames, vma.access)?)
+    }
+
+    /// Brings the 2 MiB that hold `page`, if `vma` takes them all, nothing of them is there
+    /// yet, and there is memory in one piece.
+    fn bring_large(&self, vma: &Vma, page: u64) -> Result<bool, FaultKind> {
+        let block = page & !(LARGE - 1);
+        if block < vma.start
+            || vma.end - block < LARGE
+            || vma.flags.intersects(VmaFlags::NO_HUGE | VmaFlags::GROWS_DOWN)
+            || !self.table.is_block_empty(VirtAddr::new(block))
+        {
+            return Ok(false);
+        }
+        let Ok(frame) = LargeFrame::zeroed(FrameUse::Anonymous) else { return Ok(false) };
+        self.table.map_large(VirtAddr::new(block), frame, vma.access)?;
+        Ok(true)
+    }
+
+    /// Brings a page of `object`, whose bytes are `bytes`, from that of the page on.
+    fn bring_bytes(
+        &self,
+        vma: &Vma,
+        page: u64,
+        write: bool,
+        object: &dyn MemoryObject,
+        bytes: core::ops::Range<u64>,
+    ) -> Result<(), FaultKind> {
+        let at = VirtAddr::new(page);
+        let is_whole = bytes.start.is_multiple_of(PAGE);
+        if is_whole && (vma.is_shared() || !write) {
+            // What lies behind the end in the last page is zero, so that it has to be a copy
+            // if the object has more bytes there.
+            let is_cut = bytes.end - bytes.start < PAGE && bytes.end < object.len();
+            if !is_cut && let Some(frame) = object.page(bytes.start / PAGE)? {
+                let access = if vma.is_shared() { vma.access } else { vma.access.read_only() };
+                return Ok(self.table.map(at, [frame], access)?);
+            }
+        }
+        let rest = (bytes.end - bytes.start).div_ceil(PAGE) as usize;
+        let window = self.streams.window(page, Self::room(vma, page).min(rest));
+        let mut frames: ArrayVec<Frame, WINDOW> = ArrayVec::new();
+        let starts = (bytes.start..bytes.end).step_by(PAGE as usize).take(window);
+        for from in starts {
+            let brought = copy_of(object, from..bytes.end);
+            match brought {
+                Ok(frame) => frames.push(frame),
+                Err(kind) if frames.is_empty() => return Err(kind),
+                Err(_) => break, // it may never be touched
+            }
+        }
+        Ok(self.table.map(at, frames, vma.access)?)
+    }
+
+    /// Lets a stack grow so that it holds `address`, if one may.
+    fn grow_down_to(&self, address: u64) -> Result<(), FaultKind> {
+        let mut state = self.state.write();
+        let start = address & !(PAGE - 1);
+        let Some(vma) = state.map.next_from(address) else { return Err(FaultKind::NotMapped) };
+        if vma.contains(address) {
+            return Ok(()); // another thread was faster
+        }
+        let may_grow = vma.flags.contains(VmaFlags::GROWS_DOWN)
+            && start >= USER_START
+            && vma.end - start <= STACK_BYTES;
+        // The gap is kept to what may be touched, but for another stack that grows.
+        let is_clear = state.map.prev_before(address).is_none_or(|below| {
+            below.flags.contains(VmaFlags::GROWS_DOWN)
+                || below.access == Access::NONE
+                || start - below.end >= GUARD_BYTES
+        });
+        if !may_grow || !is_clear {
+            return Err(FaultKind::NotMapped);
+        }
+        let (old_start, end) = (vma.start, vma.end);
+        let grown = state.map.resize(old_start, start..end);
+        if grown { Ok(()) } else { Err(FaultKind::NotMapped) }
+    }
+}
+
+/// A frame with the bytes of `object` from the start of `bytes` on, zero behind their end.
+fn copy_of(object: &dyn MemoryObject, bytes: core::ops::Range<u64>) -> Result<Frame, FaultKind> {
+    let mut frame = Frame::zeroed(FrameUse::Anonymous)?;
+    let len = (bytes.end - bytes.start).min(PAGE) as usize;
+    let (to, _) = frame.bytes_mut().split_at_mut(len);
+    object.read_at(bytes.start, to)?;
+    Ok(frame)
+}
