@@ -7,7 +7,9 @@
 //! that was ever used; its pages come when they are needed and stay. A slot is on the list
 //! only when no CPU remembers what was mapped there.
 
-use arch::paging::{EntryFlags, PAGE_SIZE, PageSize, TOP_LEVEL_SLOT, VMALLOC_BASE, VirtAddr};
+use arch::paging::{
+    Entry, EntryFlags, EntrySlot, PAGE_SIZE, PageSize, TOP_LEVEL_SLOT, VMALLOC_BASE, VirtAddr,
+};
 use arrayvec::ArrayVec;
 use base::sync::IrqSpinLock;
 
@@ -31,8 +33,10 @@ const LINKS_PART: u64 = PART / PAGE_SIZE;
 /// Pages that are mapped with the lock taken once.
 const BATCH: usize = 32;
 
-const FLAGS: EntryFlags =
-    EntryFlags::WRITABLE.union(EntryFlags::NO_EXECUTE).union(EntryFlags::GLOBAL);
+const FLAGS: EntryFlags = EntryFlags::PRESENT
+    .union(EntryFlags::WRITABLE)
+    .union(EntryFlags::NO_EXECUTE)
+    .union(EntryFlags::GLOBAL);
 
 /// The slots of one size.
 #[derive(Clone, Copy)]
@@ -114,34 +118,36 @@ fn map(start: VirtAddr, pages: usize) -> Result<(), OutOfMemory> {
                 }
             }
         }
-        let mut tables = TABLES.lock();
-        let tables_now = tables.as_mut().ok_or(OutOfMemory)?;
-        for frame in frames {
+        let mut guard = TABLES.lock();
+        let tables = guard.as_mut().ok_or(OutOfMemory)?;
+        let mut frames = frames.into_iter().peekable();
+        while frames.peek().is_some() {
             let page = start.offset(done as u64 * PAGE_SIZE);
             let source = &mut TableFrames(FrameUse::KernelTable);
-            let mapped = tables_now.map(page, frame.address(), PageSize::Small, FLAGS, source);
-            if let Err(error) = mapped {
-                drop(tables);
+            let Ok(slots) = tables.slots(page, PageSize::Small, source) else {
+                drop(guard);
                 unmap(start, done);
-                return Err(error.into());
+                return Err(OutOfMemory);
+            };
+            for (slot, frame) in slots.iter().zip(frames.by_ref()) {
+                // The mapping holds the reference from now on.
+                slot.store(Entry::new(frame.into_address(), FLAGS));
+                done += 1;
             }
-            let _ = frame.into_address(); // the mapping holds the reference now
-            done += 1;
         }
     }
     Ok(())
 }
 
-/// Calls `each` for `pages` pages from `start` on with the tables locked, by batches.
-fn for_each_page(
-    start: VirtAddr,
-    pages: usize,
-    mut each: impl FnMut(&mut arch::paging::PageTable, VirtAddr),
-) {
+/// Calls `each` with the entries of `pages` pages from `start` on, all mapped, with the tables
+/// locked, by batches.
+fn for_each_entry(start: VirtAddr, pages: usize, mut each: impl FnMut(&EntrySlot)) {
     for first in (0..pages).step_by(BATCH) {
-        if let Some(tables) = TABLES.lock().as_mut() {
-            for index in first..pages.min(first + BATCH) {
-                each(tables, start.offset(index as u64 * PAGE_SIZE));
+        let guard = TABLES.lock();
+        for index in first..pages.min(first + BATCH) {
+            let page = start.offset(index as u64 * PAGE_SIZE);
+            if let Some(slot) = guard.as_ref().and_then(|tables| tables.small_slot(page)) {
+                each(slot);
             }
         }
     }
@@ -153,19 +159,14 @@ fn unmap(start: VirtAddr, pages: usize) {
         return;
     }
     // The entries keep the frames, for nobody to touch, until the one shootdown is done.
-    for_each_page(start, pages, |tables, page| {
-        if let Ok(flush) = tables.protect(page, EntryFlags::PROT_NONE) {
-            flush.ignore(); // all at once, below
-        }
-    });
+    let kept = EntryFlags::PROT_NONE;
+    for_each_entry(start, pages, |slot| slot.store(Entry::new(slot.load().address(), kept)));
     shootdown::kernel_range(start, pages as u64);
-    for_each_page(start, pages, |tables, page| {
-        if let Ok((mapping, flush)) = tables.unmap(page) {
-            flush.ignore(); // it was not present any more
-            // SAFETY: `map` gave the mapping the reference, and it is gone from the tables and
-            // from all TLBs.
-            drop(unsafe { Frame::from_address(mapping.address) });
-        }
+    for_each_entry(start, pages, |slot| {
+        let frame = slot.swap(Entry::EMPTY).address();
+        // SAFETY: `map` gave the mapping the reference, and it is gone from the tables and
+        // from all TLBs.
+        drop(unsafe { Frame::from_address(frame) });
     });
 }
 
