@@ -117,6 +117,20 @@ impl KernelStack {
     }
 }
 
+/// Unmaps stacks that are kept ready, for [`crate::reclaim`]. Neither sleeps nor waits for a lock
+/// that the caller may hold. Returns how many frames came free.
+pub fn shrink(frames: usize) -> usize {
+    let mut freed = 0;
+    while freed < frames && !TABLES.is_locked() {
+        let Some(slot) = SLOTS.try_lock().and_then(|mut slots| slots.cached.pop()) else { break };
+        unmap(slot);
+        freed += STACK_PAGES;
+        // Room for it was reserved by `allocate`. Somebody who holds this lock waits for none.
+        SLOTS.lock().free.push(slot);
+    }
+    freed
+}
+
 /// Writes `byte` to the whole of a stack that nothing runs on: for tests.
 pub fn fill(stack: &mut KernelStack, byte: u8) {
     // SAFETY: the stack is mapped and the caller's; nothing runs on it: whoever
