@@ -11,9 +11,9 @@
 use arch::cpu::local::MAX_CPUS;
 use arch::paging::PhysAddr;
 use base::percpu::PerCpu;
+use base::sync::IrqOff;
 use base::sync::IrqSpinLock;
 use base::sync::spin::Guard;
-use base::sync::IrqOff;
 
 use super::metadata::{self, State};
 use super::usage::{COUNT, FrameUse};

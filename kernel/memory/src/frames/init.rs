@@ -117,8 +117,7 @@ pub(crate) unsafe fn init(
     // Firmware lists overlap at times: what one entry calls anything but usable, is.
     holes.sort_unstable();
 
-    let usable =
-        |region: &&Region| region.kind == RegionKind::Usable && region.end <= MAX_RAM;
+    let usable = |region: &&Region| region.kind == RegionKind::Usable && region.end <= MAX_RAM;
     let ram = || {
         regions.iter().filter(usable).map(|region| {
             let start = region.start.div_ceil(PAGE_SIZE);

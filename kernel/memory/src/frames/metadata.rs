@@ -26,9 +26,9 @@ use static_assertions::const_assert;
 
 use super::usage::FrameUse;
 use super::zones::{Bounds, Zones};
+use crate::OutOfMemory;
 #[cfg(debug_assertions)]
 use {super::poison, arch::paging::IMAGE_BASE};
-use crate::OutOfMemory;
 
 /// What is known of one frame.
 #[repr(C)]

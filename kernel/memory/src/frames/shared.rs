@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
 
-use super::release::release_frames;
 use super::metadata::{self, Freed};
 use super::owner::{Frame, clear};
+use super::release::release_frames;
 use super::zones::Zones;
 use crate::OutOfMemory;
 

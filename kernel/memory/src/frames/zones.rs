@@ -21,9 +21,7 @@ pub(super) type Bounds = (usize, usize);
 /// The zones for RAM at `ram`, ascending ranges of frame numbers.
 pub(super) fn bounds(ram: impl Iterator<Item = Bounds>) -> ArrayVec<Bounds, MAX_ZONES> {
     let mut zones: ArrayVec<Bounds, MAX_ZONES> = ArrayVec::new();
-    let parts = ram.flat_map(|(start, end)| {
-        [(start, end.min(DMA_END)), (start.max(DMA_END), end)]
-    });
+    let parts = ram.flat_map(|(start, end)| [(start, end.min(DMA_END)), (start.max(DMA_END), end)]);
     for (start, end) in parts.filter(|(start, end)| start < end) {
         let first = start & !(ZONE_ALIGN - 1);
         let is_full = zones.is_full();
