@@ -67,7 +67,7 @@ pub(crate) fn user_range(start: u64, len: u64) -> Result<Range<u64>> {
 /// Refuses what could never be filled: more writable memory in one piece than the
 /// machine has (Linux's heuristic overcommit).
 pub(crate) fn check_commit(len: u64, access: Access) -> Result<()> {
-    if access.write && len / PAGE > frames::statistics().total as u64 {
+    if access.write && len / PAGE > frames::total() as u64 {
         return Err(Errno::ENOMEM);
     }
     Ok(())

@@ -104,7 +104,7 @@ impl<'a> FrameBitmap<'a> {
             }
         }
         for (word, bits) in spans(start, end) {
-            self.set(word, bits);
+            self.set(word, bits, bits.count_ones());
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ impl<'a> FrameBitmap<'a> {
         if self.words[word] & bit != 0 {
             return Err(FrameError::AlreadyFree { frame });
         }
-        self.set(word, bit);
+        self.set(word, bit, 1);
         Ok(())
     }
 
@@ -159,13 +159,15 @@ impl<'a> FrameBitmap<'a> {
             let to = within.end.saturating_sub(word * WORD_BITS).min(WORD_BITS);
             let mut rest = self.words[word] & bits_between(from, to);
             let mut bits = 0;
+            let mut taken = 0;
             while rest != 0 && left > 0 {
                 each(word * WORD_BITS + rest.trailing_zeros() as usize);
                 bits |= rest & rest.wrapping_neg();
                 rest &= rest - 1;
                 left -= 1;
+                taken += 1;
             }
-            self.clear(word, bits);
+            self.clear(word, bits, taken);
             self.hint = word * WORD_BITS + WORD_BITS - bits.leading_zeros() as usize;
         }
         count - left
@@ -333,14 +335,14 @@ impl<'a> FrameBitmap<'a> {
 
     fn mark_used(&mut self, start: usize, end: usize) {
         for (word, bits) in spans(start, end) {
-            self.clear(word, bits);
+            self.clear(word, bits, (self.words[word] & bits).count_ones());
         }
     }
 
-    /// Marks frames of a word that are used as free.
-    fn set(&mut self, word: usize, bits: u64) {
+    /// Marks `count` frames of a word that are used as free.
+    fn set(&mut self, word: usize, bits: u64, count: u32) {
         self.words[word] |= bits;
-        self.free += bits.count_ones() as usize;
+        self.free += count as usize;
         self.summary[word / WORD_BITS] |= 1 << (word % WORD_BITS);
         if self.words[word] == u64::MAX {
             let block = word / BLOCK_WORDS;
@@ -357,14 +359,14 @@ impl<'a> FrameBitmap<'a> {
         0xff << (block * BLOCK_WORDS % WORD_BITS)
     }
 
-    /// Marks frames of a word as used.
-    fn clear(&mut self, word: usize, bits: u64) {
+    /// Marks frames of a word as used, `count` of which are free.
+    fn clear(&mut self, word: usize, bits: u64, count: u32) {
         let block = word / BLOCK_WORDS;
         if self.is_whole(block) && bits != 0 {
             self.whole[block / WORD_BITS] &= !(1 << (block % WORD_BITS));
             self.summary[word / WORD_BITS] |= Self::of_block(block);
         }
-        self.free -= (self.words[word] & bits).count_ones() as usize;
+        self.free -= count as usize;
         self.words[word] &= !bits;
         if self.words[word] == 0 {
             self.summary[word / WORD_BITS] &= !(1 << (word % WORD_BITS));

@@ -83,10 +83,11 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "mem",
-        usage: "",
+        usage: "[check|cost]",
         summary: "print how much memory is used, and for what",
-        help: "",
-        arguments: Arguments::None,
+        help: "With `check`: look at every frame, and say whether all are accounted for. With \
+               `cost`: how long it takes to allocate and free.",
+        arguments: Arguments::First(memory::words),
         run: memory::mem,
     },
     Command {

@@ -1,14 +1,14 @@
 //! The frame allocator: the zones with their lock, what is done when a CPU's cache cannot
 //! help, and the counts.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arch::boot::BOOT_MAPPED_BYTES;
 use arch::paging::{PAGE_SIZE, PhysAddr};
 use base::sync::IrqSpinLock;
 
-use super::cache::{self, BATCH, Cache, CacheGuard};
-use super::metadata::{self, State};
+use super::cache::{self, BATCH, Cache};
+use super::metadata::{self, Metadata, State};
 use super::usage::{COUNT, FrameUse};
 use super::zones::Zones;
 use crate::{OutOfMemory, reclaim};
@@ -31,10 +31,14 @@ static HAS_CACHES: AtomicBool = AtomicBool::new(false);
 /// Few frames are left: no CPU keeps any for itself.
 static IS_LOW: AtomicBool = AtomicBool::new(false);
 
+/// [`Statistics::total`].
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+
 /// Lets CPUs keep free frames. To be called when this one runs on its own copy of the
 /// per-CPU variables.
 pub(crate) fn use_caches() {
     HAS_CACHES.store(true, Ordering::Relaxed);
+    TOTAL.store(statistics().total, Ordering::Relaxed);
 }
 
 /// Hands out all frames from now on: the kernel's own page tables show them.
@@ -166,6 +170,11 @@ pub fn zones(mut visit: impl FnMut(ZoneStatistics)) {
     zones.into_iter().for_each(&mut visit);
 }
 
+/// Frames that are handed out and free together, without taking a lock.
+pub fn total() -> usize {
+    TOTAL.load(Ordering::Relaxed)
+}
+
 /// Asks for leave before the kernel allocates for itself what a user program wants kept, an
 /// open file or a mapping: programs may not use up the reserve in this way either. What is
 /// then allocated without a way to fail comes from the reserve at worst.
@@ -183,15 +192,14 @@ pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
 /// Takes one frame.
 #[inline]
 pub(super) fn take_one(frame_use: FrameUse) -> Result<PhysAddr, OutOfMemory> {
-    let mut cache = cache::here();
-    let taken = cache.pop(frame_use);
-    drop(cache);
-    let address = match taken {
-        Some(address) => address,
-        None => take_one_slowly(frame_use)?,
-    };
-    metadata::hand_out(address, frame_use);
-    Ok(address)
+    if let Some(mut cache) = cache::try_here()
+        && let Some(address) = cache.pop(frame_use)
+    {
+        drop(cache);
+        metadata::hand_out(address, frame_use);
+        return Ok(address);
+    }
+    take_one_slowly(frame_use)
 }
 
 /// Calls `take` until it succeeds, and sees to more free frames in between.
@@ -218,13 +226,15 @@ fn take_one_slowly(frame_use: FrameUse) -> Result<PhysAddr, OutOfMemory> {
         let mut cache = cache::here();
         let mut guard = ALLOCATOR.lock();
         let allocator = guard.as_mut()?;
-        let taken = allocator.take_one(&mut cache, frame_use);
+        // None, but for a cache that was locked before, or another CPU's.
+        let taken = cache.pop(frame_use).or_else(|| allocator.take_one(&mut cache, frame_use));
         becomes_low |= allocator.becomes_low();
         taken
     });
     if becomes_low {
         drain_caches();
     }
+    metadata::hand_out(taken?, frame_use);
     taken
 }
 
@@ -263,16 +273,23 @@ pub(super) fn take_run(
 
 /// Frees a frame that nobody holds a reference to.
 #[inline(always)]
-pub(super) fn give_back_one(address: PhysAddr) {
-    let mut cache = cache::here();
-    if !cache.push(address) {
-        give_back_slowly(cache, address);
+pub(super) fn give_back_one(address: PhysAddr, metadata: &Metadata) {
+    if let Some(mut cache) = cache::try_here()
+        && cache.push(address, metadata)
+    {
+        return;
     }
+    give_back_slowly(address);
 }
 
 #[cold]
 #[inline(never)]
-fn give_back_slowly(mut cache: CacheGuard, address: PhysAddr) {
+fn give_back_slowly(address: PhysAddr) {
+    let mut cache = cache::here();
+    let metadata = metadata::of(address);
+    if cache.push(address, metadata) {
+        return;
+    }
     let mut guard = ALLOCATOR.lock();
     let Some(allocator) = guard.as_mut() else {
         panic!("a frame is freed before there is an allocator");
@@ -283,9 +300,8 @@ fn give_back_slowly(mut cache: CacheGuard, address: PhysAddr) {
     } else if HAS_CACHES.load(Ordering::Relaxed) && !IS_LOW.load(Ordering::Relaxed) {
         cache.use_from_now_on();
     }
-    if !cache.push(address) {
-        let metadata = metadata::of(address);
-        allocator.usage[metadata.frame_use() as usize] -= 1;
+    if !cache.push(address, metadata) {
+        allocator.usage[metadata.use_index()] -= 1;
         allocator.put_back(address.frame());
     }
 }
@@ -294,7 +310,7 @@ fn give_back_slowly(mut cache: CacheGuard, address: PhysAddr) {
 pub(super) fn give_back(start: PhysAddr, count: usize) {
     match count {
         0 => return,
-        1 => return give_back_one(start),
+        1 => return give_back_one(start, metadata::of(start)),
         _ => {}
     }
     let mut guard = ALLOCATOR.lock();
@@ -303,7 +319,7 @@ pub(super) fn give_back(start: PhysAddr, count: usize) {
     };
     for index in 0..count as u64 {
         let metadata = metadata::of(start.offset(index * PAGE_SIZE));
-        allocator.usage[metadata.frame_use() as usize] -= 1;
+        allocator.usage[metadata.use_index()] -= 1;
         metadata.set_state(State::Free);
     }
     expect_order(allocator.zones.release(start.frame(), count));
@@ -336,6 +352,7 @@ pub(crate) fn drain_caches() -> usize {
 pub unsafe fn free_unowned(start: PhysAddr, count: usize) {
     if let Some(allocator) = ALLOCATOR.lock().as_mut() {
         allocator.zones.add_total(start.frame(), count);
+        TOTAL.store(allocator.total(), Ordering::Relaxed);
         allocator.usage[FrameUse::Other as usize] += count as isize;
     }
     for index in 0..count as u64 {

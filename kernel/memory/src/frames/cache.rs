@@ -15,7 +15,7 @@ use base::sync::IrqOff;
 use base::sync::IrqSpinLock;
 use base::sync::spin::Guard;
 
-use super::metadata::{self, State};
+use super::metadata::{Metadata, State};
 use super::usage::{COUNT, FrameUse};
 
 /// Most frames in a cache.
@@ -48,6 +48,12 @@ pub(super) fn here() -> CacheGuard {
     IrqSpinLock::lock_here(&CACHE)
 }
 
+/// The cache of this CPU, unless another one is looking at it just now: for the fast paths.
+#[inline(always)]
+pub(super) fn try_here() -> Option<CacheGuard> {
+    IrqSpinLock::try_lock_here(&CACHE)
+}
+
 /// All caches that there are.
 pub(super) fn all() -> impl Iterator<Item = (u32, &'static IrqSpinLock<Cache>)> {
     (0..MAX_CPUS as u32).filter_map(|cpu| Some((cpu, PerCpu::of(&CACHE, cpu)?)))
@@ -64,12 +70,11 @@ impl Cache {
 
     /// Puts a frame in that was used until now; false if there is no room.
     #[inline(always)]
-    pub(super) fn push(&mut self, address: PhysAddr) -> bool {
+    pub(super) fn push(&mut self, address: PhysAddr, metadata: &Metadata) -> bool {
         if self.count >= self.limit {
             return false;
         }
-        let metadata = metadata::of(address);
-        self.usage[metadata.frame_use() as usize] -= 1;
+        self.usage[metadata.use_index()] -= 1;
         metadata.set_state(State::Cached);
         self.add(address.frame());
         true

@@ -61,6 +61,26 @@ pub fn top_of_ram() -> u64 {
     regions.iter().filter(|r| r.kind == RegionKind::Usable).map(|r| r.end).max().unwrap_or(0)
 }
 
+fn is_usable(region: &Region) -> bool {
+    region.kind == RegionKind::Usable && region.end <= MAX_RAM
+}
+
+/// The frames of the usable among `regions`, sorted by address: ascending, none twice.
+fn ram(regions: &[Region]) -> impl Iterator<Item = Bounds> {
+    let mut done = 0;
+    regions.iter().filter(|region| is_usable(region)).map(move |region| {
+        let start = (region.start.div_ceil(PAGE_SIZE) as usize).max(done);
+        done = ((region.end / PAGE_SIZE) as usize).max(start);
+        (start, done)
+    })
+}
+
+/// Calls `visit` with the frame numbers of all RAM, the end exclusive.
+pub(super) fn for_each_ram(mut visit: impl FnMut(usize, usize)) {
+    let regions = REGIONS.lock().clone();
+    ram(&regions).for_each(|(start, end)| visit(start, end));
+}
+
 /// The parts of `region` (whole frames) that no range in `holes`, sorted, touches.
 fn without_holes(region: &Region, holes: &[(u64, u64)], mut part: impl FnMut(u64, u64)) {
     let mut start = region.start.next_multiple_of(PAGE_SIZE);
@@ -117,13 +137,8 @@ pub(crate) unsafe fn init(
     // Firmware lists overlap at times: what one entry calls anything but usable, is.
     holes.sort_unstable();
 
-    let usable = |region: &&Region| region.kind == RegionKind::Usable && region.end <= MAX_RAM;
-    let ram = || {
-        regions.iter().filter(usable).map(|region| {
-            let start = region.start.div_ceil(PAGE_SIZE);
-            (start as usize, (region.end / PAGE_SIZE).max(start) as usize)
-        })
-    };
+    let usable = |region: &&Region| is_usable(region);
+    let ram = || ram(&regions);
     let bounds = zones::bounds(ram());
     let words = |&(first, end): &Bounds| words_for(end - first) + summary_for(end - first);
     let bytes = bounds.iter().map(words).sum::<usize>() as u64 * 8;

@@ -24,7 +24,7 @@ use arch::paging::{
 use base::symbols::Caller;
 use static_assertions::const_assert;
 
-use super::usage::FrameUse;
+use super::usage::{COUNT, FrameUse};
 use super::zones::{Bounds, Zones};
 use crate::OutOfMemory;
 #[cfg(debug_assertions)]
@@ -77,10 +77,14 @@ impl Metadata {
         }
     }
 
-    /// What a used frame is for.
+    pub(super) fn references(&self) -> u32 {
+        self.references.load(Ordering::Relaxed)
+    }
+
+    /// The place of a used frame's use in a table.
     #[inline(always)]
-    pub(super) fn frame_use(&self) -> FrameUse {
-        FrameUse::of_number((self.word.load(Ordering::Relaxed) >> 8) as u8)
+    pub(super) fn use_index(&self) -> usize {
+        (self.word.load(Ordering::Relaxed) >> 8) as usize % COUNT
     }
 
     /// For whoever may change the entry.

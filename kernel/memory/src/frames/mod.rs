@@ -12,6 +12,7 @@
 //! all there was.
 
 mod allocator;
+mod audit;
 mod cache;
 mod init;
 mod large;
@@ -28,9 +29,10 @@ mod zones;
 
 pub use allocator::{
     Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, free_unowned, statistics,
-    usage, zones,
+    total, usage, zones,
 };
 pub(crate) use allocator::{drain_caches, use_all_memory, use_caches};
+pub use audit::{Audit, Disorder, audit, audit_patiently};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};

@@ -9,7 +9,7 @@ use arch::unwind;
 use base::symbols::Caller;
 
 use super::allocator::{give_back, give_back_one};
-use super::metadata::{self, State};
+use super::metadata::{self, Metadata, State};
 
 /// Drops a reference to the frame at `address`, and frees it if it was the last.
 ///
@@ -17,8 +17,9 @@ use super::metadata::{self, State};
 /// If the frame has no reference, naming (in debug builds) who freed it.
 #[inline(never)]
 pub(super) fn release_one(address: PhysAddr) {
-    if drop_reference(address, 0, || unwind::caller().0) {
-        give_back_one(address);
+    let metadata = metadata::of(address);
+    if drop_reference(address, metadata, 0, || unwind::caller().0) {
+        give_back_one(address, metadata);
     }
 }
 
@@ -29,7 +30,7 @@ pub(super) fn release_frames(start: PhysAddr, count: usize) {
     let at = |index: usize| start.offset(index as u64 * PAGE_SIZE);
     let mut first = 0;
     for index in 0..count {
-        if !drop_reference(at(index), index, || caller) {
+        if !drop_reference(at(index), metadata::of(at(index)), index, || caller) {
             give_back(at(first), index - first);
             first = index + 1;
         }
@@ -39,8 +40,12 @@ pub(super) fn release_frames(start: PhysAddr, count: usize) {
 
 /// Drops a reference. True if it was the last: the frame is the caller's to give back.
 #[inline(always)]
-fn drop_reference(address: PhysAddr, index: usize, caller: impl Fn() -> u64) -> bool {
-    let metadata = metadata::of(address);
+fn drop_reference(
+    address: PhysAddr,
+    metadata: &Metadata,
+    index: usize,
+    caller: impl Fn() -> u64,
+) -> bool {
     match metadata.references.fetch_sub(1, Ordering::AcqRel) {
         1 => {
             metadata.note_freed(address, index, if cfg!(debug_assertions) { caller() } else { 0 });

@@ -125,6 +125,12 @@ impl Zones {
         self.0.iter_mut().find(|zone| zone.first <= frame && frame < zone.end()).ok_or(error)
     }
 
+    /// Whether a frame is free in its bitmap.
+    pub(super) fn is_free(&self, frame: usize) -> bool {
+        let has = |zone: &&Zone| zone.first <= frame && frame < zone.end();
+        self.0.iter().find(has).is_some_and(|zone| zone.bitmap.is_free(frame - zone.first))
+    }
+
     /// Frees one frame.
     pub(super) fn release_one(&mut self, frame: usize) -> Result<(), FrameError> {
         let zone = self.zone_of(frame)?;
