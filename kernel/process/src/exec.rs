@@ -108,7 +108,7 @@ fn map_fixed(
     // The whole program was measured against what is free.
     let placement = Placement::FixedNoReplace(start);
     let len = end - start;
-    let request = MapRequest { placement, len, access, flags, backing, no_reserve: true };
+    let request = MapRequest { placement, len, access, flags, backing };
     space.map(request).map(|_| ()).map_err(|_| ExecError::OutOfMemory)
 }
 

@@ -42,8 +42,6 @@ pub struct MapRequest {
     pub flags: VmaFlags,
     /// What the pages hold.
     pub backing: Backing,
-    /// Address space that may never be filled: not measured against the memory there is.
-    pub no_reserve: bool,
 }
 
 pub(crate) fn is_aligned(address: u64) -> bool {
@@ -113,7 +111,8 @@ impl AddressSpace {
         let (start, replaces) = match placement {
             Placement::Hint(hint) => {
                 let wish = user_range(hint & !(PAGE - 1), len).ok();
-                if let Some(range) = wish.filter(|range| state.map.is_free(range.clone())) {
+                let is_free = |range: &Range<u64>| state.map.is_free_of_guards(range.clone());
+                if let Some(range) = wish.filter(is_free) {
                     return Ok(range);
                 }
                 let gap = state.map.find_gap(len, USER_START..top).ok_or(Errno::ENOMEM)?;
@@ -149,7 +148,7 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let len = round_up(request.len).ok_or(Errno::ENOMEM)?;
-        if !request.no_reserve {
+        if !request.flags.contains(VmaFlags::NO_RESERVE) {
             check_commit(len, request.access)?;
         }
         let mut state = self.state.write();
@@ -175,8 +174,9 @@ impl AddressSpace {
     /// Changes what the program may do in a range.
     ///
     /// # Errors
-    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range; `EACCES`: an object that may
-    /// not be written; what comes before it has been changed.
+    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range, or more to be written than the
+    /// machine has; `EACCES`: an object that may not be written; what comes before it has been
+    /// changed.
     pub fn protect(&self, address: u64, len: u64, access: Access) -> Result<()> {
         if !is_aligned(address) {
             return Err(Errno::EINVAL);
@@ -188,12 +188,27 @@ impl AddressSpace {
         let mut state = self.state.write();
         let mapped_end = state.map.covered_end(address..end).min(end);
         let mut result = if mapped_end < end { Err(Errno::ENOMEM) } else { Ok(()) };
-        let refused = |vma: &&Vma| access.write && vma.flags.contains(VmaFlags::NEVER_WRITE);
-        let refuser = state.map.overlapping(address..mapped_end).find(refused);
-        let end = refuser.map_or(mapped_end, |vma| {
-            result = Err(Errno::EACCES);
-            vma.start.max(address)
-        });
+        let refusal = |vma: &Vma| {
+            if !access.write {
+                Ok(())
+            } else if vma.flags.contains(VmaFlags::NEVER_WRITE) {
+                Err(Errno::EACCES)
+            } else if vma.access.write
+                || vma.is_shared()
+                || vma.flags.contains(VmaFlags::NO_RESERVE)
+            {
+                Ok(())
+            } else {
+                check_commit(vma.end.min(mapped_end) - vma.start.max(address), access)
+            }
+        };
+        let mut end = mapped_end;
+        for vma in state.map.overlapping(address..mapped_end) {
+            if let Err(error) = refusal(vma) {
+                (result, end) = (Err(error), vma.start.max(address));
+                break;
+            }
+        }
         if end <= address {
             return result;
         }
