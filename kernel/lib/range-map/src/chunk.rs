@@ -36,4 +36,32 @@ impl<A: Area> Chunk<A> {
         let gaps = self.areas.array_windows().map(|[a, b]| floor(b).saturating_sub(a.end()));
         gaps.max().unwrap_or(0)
     }
+
+    /// The gap below the area `index`; 0 at the ends of the chunk.
+    pub(crate) fn gap_below(&self, index: usize) -> u64 {
+        match (index.checked_sub(1).and_then(|below| self.areas.get(below)), self.areas.get(index))
+        {
+            (Some(lower), Some(upper)) => floor(upper).saturating_sub(lower.end()),
+            _ => 0,
+        }
+    }
+
+    /// Puts the end right.
+    pub(crate) fn renew_end(&mut self) {
+        self.end = self.areas.last().map_or(0, Area::end);
+    }
+
+    /// Puts right what is known after the gap below the area `index` became wider.
+    pub(crate) fn widened(&mut self, index: usize) {
+        self.renew_end();
+        self.largest_gap = self.largest_gap.max(self.gap_below(index));
+    }
+
+    /// Puts right what is known after a gap that was `old` became smaller, or was filled.
+    pub(crate) fn narrowed(&mut self, old: u64) {
+        self.renew_end();
+        if old > 0 && old == self.largest_gap {
+            self.largest_gap = self.measure_gap();
+        }
+    }
 }
