@@ -81,6 +81,12 @@ impl VmaMap {
         self.vmas.is_free(range)
     }
 
+    /// The free addresses around `address`, up to the next VMAs on both sides; `None` if a
+    /// VMA holds it.
+    pub fn hole(&self, address: u64) -> Option<Range<u64>> {
+        self.vmas.hole(address)
+    }
+
     /// Whether `range` is free, and not in the guard of the VMA above it either.
     pub fn is_free_of_guards(&self, range: Range<u64>) -> bool {
         self.vmas.is_free_of_guards(range)

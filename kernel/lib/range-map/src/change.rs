@@ -108,7 +108,9 @@ impl<A: Area> RangeMap<A> {
             return Ok(());
         }
         let mut place = self.place(range.start);
-        let Some(area) = self.get(place) else { return Ok(()) };
+        let Some(area) = self.get(place).filter(|area| area.start() < range.end) else {
+            return Ok(());
+        };
         if area.start() < range.start {
             if range.end < area.end() {
                 self.reserve_at(place.chunk, 1)?;
@@ -122,29 +124,20 @@ impl<A: Area> RangeMap<A> {
             self.chunks[place.chunk].widened(place.index + 1);
             place = self.place(range.start);
         }
-        self.take_whole(place, &range, &mut taken);
-        let place = self.place(range.start);
-        if let Some(area) = self.get_mut(place)
-            && area.start() < range.end
-        {
-            let upper = area.split_off(range.end);
-            taken(mem::replace(area, upper));
-            self.chunks[place.chunk].widened(place.index);
-        }
+        self.take_from(place, &range, &mut taken);
         Ok(())
     }
 
-    /// Takes the areas from `from` on that end in `range`.
-    fn take_whole(&mut self, from: Place, range: &Range<u64>, taken: &mut impl FnMut(A)) {
+    /// Takes what begins in `range`, from the area at `from` on.
+    fn take_from(&mut self, from: Place, range: &Range<u64>, taken: &mut impl FnMut(A)) {
         let Place { chunk: first, mut index } = from;
         let mut last = first;
         while let Some(chunk) = self.chunks.get_mut(last) {
             let rest = &chunk.areas[index..];
-            let count = rest.partition_point(|area| area.end() <= range.end);
-            let is_end = count < rest.len();
+            let count = rest.iter().take_while(|area| area.end() <= range.end).count();
             if count > 0 {
-                chunk.areas.drain(index..index + count).for_each(&mut *taken);
                 self.len -= count;
+                chunk.areas.drain(index..index + count).for_each(&mut *taken);
                 // Inside, gaps became one, which is wider but for a guard. At an end of the
                 // chunk they are no more its own.
                 if index > 0 && chunk.areas.get(index).is_some_and(|next| next.guard_below() == 0) {
@@ -153,14 +146,23 @@ impl<A: Area> RangeMap<A> {
                     self.refresh(last);
                 }
             }
-            if is_end {
+            let chunk = &mut self.chunks[last];
+            if let Some(area) = chunk.areas.get_mut(index) {
+                if area.start() < range.end {
+                    let upper = area.split_off(range.end);
+                    taken(mem::replace(area, upper));
+                    chunk.widened(index);
+                }
                 break;
             }
             last += 1;
             index = 0;
         }
+        if self.chunks.len() == 1 {
+            return;
+        }
         // Chunks between the first and the last are empty now; those two may be.
-        let last = last.min(self.chunks.len().saturating_sub(1));
+        let last = last.min(self.chunks.len() - 1);
         let between = (first + 1).min(last)..last;
         if !between.is_empty() {
             self.chunks.drain(between);

@@ -24,7 +24,7 @@ pub(crate) fn floor<A: Area>(area: &A) -> u64 {
 impl<A: Area> Chunk<A> {
     /// A chunk for these areas; its data are not right yet.
     pub(crate) fn new(areas: Vec<A>) -> Self {
-        Self { areas, end: 0, largest_gap: 0 }
+        Self { areas, end: 0, largest_gap: u64::MAX }
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -142,6 +142,16 @@ impl<A: Area> RangeMap<A> {
         self.next_from(range.start).is_none_or(|area| area.start() >= range.end)
     }
 
+    /// The free addresses around `address`, up to the next areas on both sides: from 0 and
+    /// to `u64::MAX` where there is none. `None` if an area holds it.
+    #[must_use]
+    pub fn hole(&self, address: u64) -> Option<Range<u64>> {
+        let place = self.place(address);
+        let end = self.get(place).map_or(u64::MAX, Area::start);
+        let below = self.before(place).and_then(|place| self.get(place));
+        (address < end).then(|| below.map_or(0, Area::end)..end)
+    }
+
     /// Whether `range` is free, and not in the guard of the area above it either.
     #[must_use]
     pub fn is_free_of_guards(&self, range: Range<u64>) -> bool {
