@@ -8,8 +8,10 @@
 #include <elf.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "check.h"
+#include "sys.h"
 
 extern char _start[];
 
@@ -124,6 +126,10 @@ int main(int argc, char **argv, char **envp)
     const Elf64_auxv_t *vector = (const Elf64_auxv_t *)(end + 1);
     for (const Elf64_auxv_t *entry = vector; entry->a_type != AT_NULL; entry++)
         print_entry(entry);
+
+    // Each run has other ones, unless that was switched off.
+    printf("places: %p %lx %p %p\n", (void *)argv, SYS(SYS_brk, 0), (void *)_start,
+           mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
     // The initial stack pointer pointed at argc, right below argv[0].
     const unsigned long *stack = (const unsigned long *)argv - 1;

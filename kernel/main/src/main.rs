@@ -162,7 +162,9 @@ fn start(data: BootData, settings: Settings) {
 
     // User programs: their system calls, faults and signals.
     syscall::init();
-    process::init();
+    if let Err(error) = process::init() {
+        log::error!("no task for ^C: {error}");
+    }
 
     shell::run(data, settings.commands())
 }

@@ -41,7 +41,15 @@ impl Settings {
                     Ok(seconds @ 0..=3600) => watchdog::set_limit_ns(seconds * 1_000_000_000),
                     _ => log::warn!("watchdog={value}: not a number of seconds up to 3600"),
                 },
-                _ => log::warn!("{key}={value}: no such setting; there are: loglevel, watchdog"),
+                "aslr" => match value {
+                    "on" | "off" => process::exec::set_random_layout(value == "on"),
+                    _ => log::warn!("aslr={value}: neither on nor off"),
+                },
+                _ => {
+                    log::warn!(
+                        "{key}={value}: no such setting; there are: loglevel, watchdog, aslr"
+                    )
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ pub mod firmware;
 pub mod frames;
 pub mod heap;
 pub mod kernel_space;
+pub mod reclaim;
 pub mod shootdown;
 pub mod user;
 
@@ -71,5 +72,6 @@ pub fn install_boot_cpu_area() -> Result<(), OutOfMemory> {
     // SAFETY: prepared just now; per-CPU references do not outlive a guard, and the
     // caller keeps interrupts off.
     unsafe { local::adopt_area(0) };
+    frames::use_caches();
     Ok(())
 }

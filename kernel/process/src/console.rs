@@ -19,6 +19,8 @@ use fs::{File, Readiness, Status};
 use memory::user::UserSlice;
 use task::{Mutex, MutexGuard, WaitOptions, WaitQueue, named_mutex};
 
+use crate::{foreground, with_thread};
+
 /// Longest line, as on Linux: with its end, 4096 bytes.
 const MAX_LINE: usize = 4095;
 /// Bytes written together, with nothing of another process in between.
@@ -140,9 +142,15 @@ impl File for Console {
             if line.complete {
                 break;
             }
-            let options = WaitOptions { deadline: None, interruptible: true };
-            let byte = console_input::read_byte(options).map_err(|_| Errno::EINTR)?;
-            line.take(byte);
+            // In the background it would take what is typed for others (as Linux does it for
+            // an orphaned process group).
+            let job = with_thread(|thread| thread.process.job());
+            let next = || match job == Some(foreground::job()) {
+                true => console_input::try_read_byte().map(Ok),
+                false => Some(Err(Errno::EIO)),
+            };
+            let byte = console_input::readers().wait_with(WaitOptions::INTERRUPTIBLE, next);
+            line.take(byte.map_err(|_| Errno::EINTR)??);
         }
         let rest = line.bytes.get(line.read..).unwrap_or_default();
         let count = to.write(rest)?;

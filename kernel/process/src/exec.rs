@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Errno;
 use abi::auxv::{
@@ -24,8 +25,11 @@ use vm::{
 
 use crate::console::{self, Console};
 use crate::fds::Descriptors;
-use crate::process::Process;
+use crate::foreground;
+use crate::process::{Parts, Process};
+use crate::signal::Signals;
 use crate::thread::Thread;
+use crate::tree::{Refusal, Reserved};
 
 /// Most bytes of arguments and environment, as on Linux: a quarter of the stack.
 const ARGUMENTS_BYTES: usize = STACK_BYTES as usize / 4;
@@ -49,6 +53,8 @@ pub enum ExecError {
     Arguments(Errno),
     /// No memory.
     OutOfMemory,
+    /// There are as many processes as there may be.
+    TooManyProcesses,
 }
 
 impl fmt::Display for ExecError {
@@ -60,6 +66,7 @@ impl fmt::Display for ExecError {
             Self::Elf(error) => error.fmt(f),
             Self::Arguments(errno) => write!(f, "arguments: {}", errno.description()),
             Self::OutOfMemory => f.write_str("out of memory"),
+            Self::TooManyProcesses => f.write_str("too many processes"),
         }
     }
 }
@@ -67,6 +74,16 @@ impl fmt::Display for ExecError {
 impl From<OutOfMemory> for ExecError {
     fn from(_: OutOfMemory) -> Self {
         Self::OutOfMemory
+    }
+}
+
+impl From<Refusal> for ExecError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooMany => Self::TooManyProcesses,
+            // Signals concern those that have a parent.
+            Refusal::OutOfMemory | Refusal::Signal => Self::OutOfMemory,
+        }
     }
 }
 
@@ -91,7 +108,7 @@ fn map_fixed(
     // The whole program was measured against what is free.
     let placement = Placement::FixedNoReplace(start);
     let len = end - start;
-    let request = MapRequest { placement, len, access, flags, backing, no_reserve: true };
+    let request = MapRequest { placement, len, access, flags, backing };
     space.map(request).map(|_| ()).map_err(|_| ExecError::OutOfMemory)
 }
 
@@ -151,6 +168,25 @@ fn auxiliary_vector(image: &Image, bias: u64) -> Vec<(u64, u64)> {
     vector
 }
 
+/// Whether programs get random layouts.
+static RANDOM_LAYOUT: AtomicBool = AtomicBool::new(true);
+
+/// Makes all programs that are started from now on have the same layout, or random ones.
+pub fn set_random_layout(on: bool) {
+    RANDOM_LAYOUT.store(on, Ordering::Relaxed);
+}
+
+fn choose_layout() -> Layout {
+    if !RANDOM_LAYOUT.load(Ordering::Relaxed) {
+        return Layout::FIXED;
+    }
+    let mut bytes = [0; 32];
+    drivers::random::fill(&mut bytes);
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+    Layout::random([(); 4].map(|()| words.next().unwrap_or(0)))
+}
+
 /// Where a position-independent program goes, as what is added to its addresses. The sums
 /// wrap: a program may be linked to higher addresses than it runs at.
 fn choose_bias(image: &Image, layout: &Layout) -> u64 {
@@ -166,7 +202,7 @@ fn choose_bias(image: &Image, layout: &Layout) -> u64 {
 
 fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Loaded, ExecError> {
     let free = frames::statistics();
-    let layout = Layout::FIXED;
+    let layout = choose_layout();
     let limits = Limits {
         lowest: USER_START,
         highest: layout.stack_bottom(),
@@ -221,8 +257,17 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         return Err(ExecError::NotExecutable);
     }
     let loaded = load(inode, path, args, env)?;
+    let number = Reserved::take()?;
     let terminal = OpenFile::new(Console::file(), O_RDWR);
-    let process = Process::new(path.to_vec(), Descriptors::with_standard(&terminal));
+    let parts = Parts {
+        parent: 0,
+        job: foreground::job(),
+        exit_signal: None,
+        executable: path.into(),
+        descriptors: Descriptors::with_standard(&terminal),
+        signals: Signals::new(),
+    };
+    let process = Process::new(&number, parts);
     let thread = Thread::new(process.clone(), loaded.space);
     let frame = TrapFrame {
         rip: loaded.entry,
@@ -235,7 +280,10 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
     let name = alloc::string::String::from_utf8_lossy(name);
     // It may send itself a signal before this call returns, so it knows its task first.
-    task::spawn_user(&name, thread, frame, |task| process.set_task(task))?;
+    task::spawn_user(&name, thread, frame, None, |task| {
+        process.set_task(task);
+        number.fill(&process, None).map_err(ExecError::from)
+    })?;
     Ok(process)
 }
 

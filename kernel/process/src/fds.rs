@@ -23,6 +23,18 @@ impl Descriptors {
         Self { files: named_mutex("file descriptors", Vec::from(standard)) }
     }
 
+    /// Another table with the same open files.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn duplicate(&self) -> Result<Self> {
+        let files = self.files.lock();
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(files.len()).map_err(|_| Errno::ENOMEM)?;
+        copy.extend(files.iter().cloned());
+        Ok(Self { files: named_mutex("file descriptors", copy) })
+    }
+
     /// The open file with that number, as a system call got it.
     ///
     /// # Errors

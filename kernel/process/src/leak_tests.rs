@@ -1,12 +1,14 @@
 //! Kernel tests: programs that have ended leave nothing behind.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use memory::kernel_space::{KernelStack, stack};
+use memory::kernel_space::stack;
 use memory::{frames, heap};
-use task::{sleep, tasks};
+use task::{WaitQueue, sleep, tasks};
 
-use crate::{Outcome, Process, exec, processes};
+use crate::tree::Reserved;
+use crate::{Outcome, Process, exec, max_processes, processes};
 
 const PROGRAMS: usize = 200;
 /// Frames that one copy takes at most, with its stack and tables.
@@ -33,7 +35,7 @@ impl Counts {
             + heap::statistics().map(|class| class.frames).sum::<usize>();
         Self {
             tasks: tasks().len(),
-            processes: processes().len(),
+            processes: processes().count(),
             address_spaces: vm::address_spaces(),
             stacks: stacks.used,
             frames: frames.total - frames.free - kept,
@@ -47,7 +49,8 @@ impl Counts {
 fn run(count: usize) {
     let args: [&[u8]; 2] = [b"/bin/primes", b"1000"];
     let free = frames::statistics();
-    let at_once = (free.free.saturating_sub(free.reserve) / FRAMES_EACH).clamp(1, count);
+    let at_once = (free.free.saturating_sub(free.reserve) / FRAMES_EACH).min(max_processes());
+    let at_once = at_once.clamp(1, count);
     let mut left = count;
     while left > 0 {
         let started: Vec<_> = (0..left.min(at_once))
@@ -79,12 +82,24 @@ fn settled(idle: &Counts) -> Counts {
     last
 }
 
+/// Makes what is made once and kept: page tables for the stacks of as many as may run at
+/// once, and room in the tables of tasks and processes.
+fn make_room() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    static END: WaitQueue = WaitQueue::new("end of the test");
+    let wait = || END.wait(|| DONE.load(Ordering::Acquire).then_some(()));
+    let tasks: Vec<_> = (0..PROGRAMS).map_while(|_| task::spawn("room", wait).ok()).collect();
+    let numbers: Vec<_> = (0..PROGRAMS).map_while(|_| Reserved::take().ok()).collect();
+    drop(numbers);
+    DONE.store(true, Ordering::Release);
+    END.wake_all();
+    tasks.iter().for_each(|task| task.join());
+}
+
 #[base::kernel_test]
 fn two_hundred_programs_leave_nothing() {
     let idle = Counts::now();
-    // What is made once and kept: tables for the stacks of as many as may run at once.
-    let stacks: Vec<_> = (0..PROGRAMS).map_while(|_| KernelStack::allocate().ok()).collect();
-    drop(stacks);
+    make_room();
     run(PROGRAMS);
     let before = settled(&idle);
     run(PROGRAMS);

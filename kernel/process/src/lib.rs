@@ -13,26 +13,35 @@
 
 extern crate alloc;
 
+use memory::OutOfMemory;
+
 pub mod console;
 pub mod exec;
 pub mod fds;
 mod foreground;
+pub mod fork;
 #[cfg(not(test))]
 mod leak_tests;
+mod oom;
 mod outcome;
 mod process;
 pub mod rseq;
 pub mod signal;
 mod thread;
 mod trap;
+mod tree;
 
 pub use foreground::Foreground;
 pub use outcome::{Cause, Outcome};
-pub use process::{Process, processes};
+pub use process::Process;
 pub use thread::{Thread, exit, with_thread};
+pub use tree::{Children, find, max_processes, processes};
 
 /// Takes over faults of user code, and ^C. Call once.
-pub fn init() {
+///
+/// # Errors
+/// [`OutOfMemory`]: ^C does not reach programs.
+pub fn init() -> Result<(), OutOfMemory> {
     trap::init();
-    foreground::init();
+    foreground::init()
 }

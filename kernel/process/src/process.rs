@@ -1,53 +1,82 @@
 //! [`Process`]: a program that runs, as others see it.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use abi::Signal;
+use abi::{Result, Signal};
 use base::sync::IrqSpinLock;
 use spin::Once;
-use task::{Task, WaitQueue};
+use task::{Task, WaitOptions, WaitQueue};
+use vm::AddressSpace;
 
 use crate::fds::Descriptors;
+use crate::foreground;
 use crate::outcome::Outcome;
 use crate::signal::Signals;
+use crate::thread::Thread;
+use crate::tree::{self, Children, Family, Reserved};
 
 /// A process. What runs is its thread's task; the process itself may be kept by whoever
 /// wants to know how it ended.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
+    /// Its parent's number, 0 for the kernel. Changed under the table's lock.
+    pub(crate) parent: AtomicU32,
+    /// Its job: a [`crate::Foreground`]'s number; 0 if it was started without one.
+    job: u64,
+    /// What its parent is sent at its end.
+    pub(crate) exit_signal: Option<Signal>,
     /// The path that it was started from.
-    executable: Vec<u8>,
+    executable: Arc<[u8]>,
     /// Its open files.
     pub descriptors: Descriptors,
     /// What it does about signals, and those that wait for it.
     pub signals: Signals,
     outcome: IrqSpinLock<Option<Outcome>>,
-    ended: WaitQueue,
+    pub(crate) ended: WaitQueue,
     task: Once<Weak<Task>>,
+    pub(crate) family: IrqSpinLock<Family>,
+    /// Where it waits for children.
+    pub(crate) child_ended: WaitQueue,
+    /// Nanoseconds on a CPU, when it has ended: its own, and of children waited for.
+    pub(crate) own_ns: AtomicU64,
+    pub(crate) children_ns: AtomicU64,
+    /// Memory was short, and it is to end for that.
+    gives_memory: AtomicBool,
 }
 
-static NEXT_PID: AtomicU32 = AtomicU32::new(1);
-static ALL: IrqSpinLock<BTreeMap<u32, Weak<Process>>> =
-    IrqSpinLock::new("processes", BTreeMap::new());
+/// What a process is made of.
+pub(crate) struct Parts {
+    pub(crate) parent: u32,
+    pub(crate) job: u64,
+    pub(crate) exit_signal: Option<Signal>,
+    pub(crate) executable: Arc<[u8]>,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) signals: Signals,
+}
 
 impl Process {
-    /// A process with a number of its own, that does not run yet.
-    pub(crate) fn new(executable: Vec<u8>, descriptors: Descriptors) -> Arc<Self> {
-        let process = Arc::new(Self {
-            pid: NEXT_PID.fetch_add(1, Ordering::Relaxed),
+    /// A process that is in no table yet.
+    pub(crate) fn new(number: &Reserved, parts: Parts) -> Arc<Self> {
+        let Parts { parent, job, exit_signal, executable, descriptors, signals } = parts;
+        Arc::new(Self {
+            pid: number.pid(),
+            parent: AtomicU32::new(parent),
+            job,
+            exit_signal,
             executable,
             descriptors,
-            signals: Signals::new(),
+            signals,
             outcome: IrqSpinLock::new("process outcome", None),
             ended: WaitQueue::new("process exit"),
             task: Once::new(),
-        });
-        ALL.lock().insert(process.pid, Arc::downgrade(&process));
-        process
+            family: IrqSpinLock::new("process family", Family::default()),
+            child_ended: WaitQueue::new("child exit"),
+            own_ns: AtomicU64::new(0),
+            children_ns: AtomicU64::new(0),
+            gives_memory: AtomicBool::new(false),
+        })
     }
 
     /// Its number.
@@ -55,9 +84,28 @@ impl Process {
         self.pid
     }
 
+    /// Its parent's number; 0 if the kernel started it, or its parent has ended.
+    pub fn parent(&self) -> u32 {
+        self.parent.load(Ordering::Relaxed)
+    }
+
+    /// The number of its job, which its children share.
+    pub fn job(&self) -> u64 {
+        self.job
+    }
+
     /// The path that it was started from.
     pub fn executable(&self) -> &[u8] {
         &self.executable
+    }
+
+    pub(crate) fn shared_executable(&self) -> Arc<[u8]> {
+        self.executable.clone()
+    }
+
+    /// Whether only `__WCLONE` and `__WALL` wait for it.
+    pub(crate) fn is_clone_child(&self) -> bool {
+        self.exit_signal != Some(Signal::SIGCHLD)
     }
 
     /// Says which task runs it, before it does.
@@ -70,6 +118,21 @@ impl Process {
         self.task.get().and_then(Weak::upgrade)
     }
 
+    /// Whether it is of the job in front.
+    pub fn is_in_front(&self) -> bool {
+        self.job != 0 && self.job == foreground::job()
+    }
+
+    /// Its address space; `None` before its start and after its end.
+    pub fn space(&self) -> Option<Arc<AddressSpace>> {
+        self.task()?.data::<Thread>().map(|thread| thread.space.clone())
+    }
+
+    /// Pages of memory that it has, those included that it shares, and of page tables.
+    pub fn memory_pages(&self) -> [usize; 2] {
+        self.space().map_or([0; 2], |space| [space.resident_pages(), space.table_frames()])
+    }
+
     /// How it ended; `None` while it runs.
     pub fn outcome(&self) -> Option<Outcome> {
         *self.outcome.lock()
@@ -78,7 +141,12 @@ impl Process {
     /// Says how it ended; the first word counts.
     pub(crate) fn set_outcome(&self, outcome: Outcome) {
         self.outcome.lock().get_or_insert(outcome);
-        self.ended.wake_all();
+    }
+
+    /// Nanoseconds that it and the children that it waited for have had on CPUs; known when
+    /// it has ended.
+    pub fn cpu_ns(&self) -> u64 {
+        self.own_ns.load(Ordering::Relaxed) + self.children_ns.load(Ordering::Relaxed)
     }
 
     /// Sleeps until it has ended; how. Its pages and files are free by then.
@@ -86,23 +154,50 @@ impl Process {
         self.ended.wait(|| self.outcome())
     }
 
-    /// Sends it a signal. May be called from interrupt handlers.
+    /// Sleeps until the process has ended, the caller, another one, is killed, or the options
+    /// end the wait.
+    pub(crate) fn wait_unless_killed(&self, options: WaitOptions) {
+        // A kill wakes every sleep, also one that nothing interrupts.
+        let over = || (task::is_killed() || self.outcome().is_some()).then_some(());
+        let _ = self.ended.wait_with(options, over);
+    }
+
+    /// Waits, as the calling process, until one of its children has ended, and reaps it.
+    /// With `at_once` does not wait: `None` if none has.
+    ///
+    /// # Errors
+    /// `ECHILD`: it has no such child. `EINTR`.
+    pub fn wait_for_child(&self, which: Children, at_once: bool) -> Result<Option<Arc<Self>>> {
+        let look = || tree::reap(self, which).transpose();
+        if at_once {
+            return look().transpose();
+        }
+        let ended = self.child_ended.wait_with(WaitOptions::INTERRUPTIBLE, look);
+        ended.map_err(|_| abi::Errno::EINTR)?.map(Some)
+    }
+
+    /// Sends it a signal.
     pub fn send(&self, signal: Signal) {
-        if self.signals.add(signal)
+        self.send_as(signal, false);
+    }
+
+    /// As [`Process::send`]; `for_job` if all of its job is sent the signal.
+    pub(crate) fn send_as(&self, signal: Signal, for_job: bool) {
+        if self.signals.add(signal, for_job)
             && let Some(task) = self.task()
         {
-            task.interrupt();
+            if signal == Signal::SIGKILL { task.kill() } else { task.interrupt() }
         }
     }
-}
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        ALL.lock().remove(&self.pid);
+    /// Kills it because memory is short.
+    pub(crate) fn take_memory(&self) {
+        self.gives_memory.store(true, Ordering::Relaxed);
+        self.send(Signal::SIGKILL);
     }
-}
 
-/// All processes that somebody still knows, by number.
-pub fn processes() -> Vec<Arc<Process>> {
-    ALL.lock().values().filter_map(Weak::upgrade).collect()
+    /// Whether it is to end because memory is short.
+    pub(crate) fn gives_memory(&self) -> bool {
+        self.gives_memory.load(Ordering::Relaxed)
+    }
 }

@@ -43,6 +43,15 @@ impl Rseq {
         }
     }
 
+    /// The registration in a copy of the address space, whose thread was told no CPU yet.
+    pub(crate) fn forked(&self) -> Self {
+        Self {
+            area: AtomicU64::new(self.area.load(Ordering::Relaxed)),
+            signature: AtomicU32::new(self.signature.load(Ordering::Relaxed)),
+            told: AtomicU32::new(CPU_UNINITIALIZED),
+        }
+    }
+
     /// Whether the thread has registered.
     pub fn is_registered(&self) -> bool {
         self.area.load(Ordering::Relaxed) != 0

@@ -1,18 +1,19 @@
 //! [`Thread`]: what makes a kernel task the thread of a user program.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arch::cpu::{local, user_base};
 use base::preempt::SWITCHED;
+use memory::user::UserSlice;
 use task::{ThreadData, with_current};
-use vm::{AddressSpace, Fault};
+use vm::{AddressSpace, Fault, FaultKind};
 
 use crate::outcome::Outcome;
 use crate::process::Process;
 use crate::rseq::Rseq;
 use crate::signal::ThreadSignals;
-use crate::trap;
+use crate::{oom, tree};
 
 /// The user side of a task.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub struct Thread {
     gs_base: AtomicU64,
     /// Another task ran since the thread last looked.
     was_switched: AtomicBool,
+    /// Where the thread is to write its number before its first instruction; 0 for nowhere.
+    tid_at: AtomicU64,
+    /// How often it has tried again to get memory without having waited (`oom.rs`).
+    pub(crate) hopes: AtomicU32,
 }
 
 impl Thread {
@@ -42,7 +47,42 @@ impl Thread {
             fs_base: AtomicU64::new(0),
             gs_base: AtomicU64::new(0),
             was_switched: AtomicBool::new(false),
+            tid_at: AtomicU64::new(0),
+            hopes: AtomicU32::new(0),
         })
+    }
+
+    /// The thread of a new child of the current one: as this one, in another address space.
+    /// `fs_base` is the user's; at `tid_at`, unless that is 0, it writes its number.
+    pub(crate) fn forked(
+        &self,
+        process: Arc<Process>,
+        space: Arc<AddressSpace>,
+        fs_base: Option<u64>,
+        tid_at: u64,
+    ) -> Arc<Self> {
+        let own = self.fs_base.load(Ordering::Relaxed);
+        Arc::new(Self {
+            process,
+            space,
+            signals: ThreadSignals::with(self.signals.stack()),
+            rseq: self.rseq.forked(),
+            fs_base: AtomicU64::new(fs_base.unwrap_or(own)),
+            gs_base: AtomicU64::new(self.gs_base.load(Ordering::Relaxed)),
+            was_switched: AtomicBool::new(false),
+            tid_at: AtomicU64::new(tid_at),
+            hopes: AtomicU32::new(0),
+        })
+    }
+
+    /// Writes the thread's number where it is to stand, the first time. If it cannot be
+    /// written nobody is told, as on Linux.
+    pub(crate) fn write_tid(&self) {
+        let at = self.tid_at.load(Ordering::Relaxed);
+        if at != 0 {
+            self.tid_at.store(0, Ordering::Relaxed);
+            let _ = UserSlice::write_value(at, &self.tid());
+        }
     }
 
     /// Its number: that of the process, for there is one thread in each.
@@ -102,7 +142,11 @@ impl ThreadData for Thread {
         if self.rseq.is_registered() && self.was_switched() {
             with_current(|task| task.set_pending(SWITCHED));
         }
-        result.inspect_err(|&kind| trap::page_fault_failed(self, &fault, kind)).is_ok()
+        match result {
+            // If it is to end: a call fails with EFAULT, but the program does not get to see it.
+            Err(FaultKind::OutOfMemory) => oom::wait_for_memory(self),
+            result => result.is_ok(),
+        }
     }
 }
 
@@ -118,7 +162,7 @@ pub fn exit(outcome: Outcome) -> ! {
         // All of it while the task is a task like others, that can be preempted.
         thread.process.descriptors.clear();
         thread.space.clear();
-        thread.process.set_outcome(outcome);
+        tree::end(&thread.process, outcome);
     });
     task::exit()
 }

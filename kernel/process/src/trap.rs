@@ -15,23 +15,13 @@ use base::trap::{TrapHooks, set_hooks};
 use task::with_current;
 use vm::{Fault, FaultKind};
 
-use crate::outcome::{Cause, Outcome};
+use crate::outcome::Cause;
 use crate::signal;
-use crate::thread::{Thread, exit, with_thread};
+use crate::thread::with_thread;
 
 /// Registers the hooks.
 pub(crate) fn init() {
     set_hooks(TrapHooks { page_fault: task::page_fault, user_fault, return_to_user });
-}
-
-/// What follows from a page fault of `thread` that could not be resolved.
-#[cold]
-pub(crate) fn page_fault_failed(thread: &Thread, fault: &Fault, kind: FaultKind) {
-    if kind == FaultKind::OutOfMemory && !fault.is_user() {
-        // The call fails with EFAULT, but the program does not get to see it.
-        log::warn!("out of memory: process {} is killed", thread.process.pid());
-        thread.process.send(Signal::SIGKILL);
-    }
 }
 
 /// What a page fault of user code is called, and its signal.
@@ -68,7 +58,7 @@ fn page_fault_cause(touch: &Fault, kind: FaultKind) -> (Signal, Option<u32>, &'s
         FaultKind::NoBytes => {
             (Signal::SIGBUS, Some(BUS_ADRERR), "access behind the end of a mapped file")
         }
-        FaultKind::OutOfMemory => (Signal::SIGKILL, None, "out of memory for a page"),
+        FaultKind::OutOfMemory => (Signal::SIGKILL, None, "out of memory"), // not asked for
     }
 }
 
@@ -103,6 +93,8 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
             // the kernel's rights were asked for and refused: that stays.
             let supervisor = frame.error & page_fault::USER == 0;
             let (signal, code, what) = match thread.space.fault(touch) {
+                // It is killed on the way back, or touches it again.
+                Err(FaultKind::OutOfMemory) => return,
                 Err(kind) => page_fault_cause(&touch, kind),
                 Ok(()) if supervisor => {
                     (Signal::SIGSEGV, Some(SEGV_ACCERR), "access with the kernel's rights")
@@ -114,9 +106,6 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
             let (signal, code, what) = exception_cause(frame.vector);
             (signal, code, Cause { what, address: None, ip: frame.rip })
         };
-        if signal == Signal::SIGKILL {
-            exit(Outcome::Killed { signal, cause: Some(cause) });
-        }
         signal::force(thread, frame, signal, code.map(|code| code as i32), cause);
     });
     if handled.is_none() {
@@ -132,6 +121,7 @@ fn return_to_user(frame: &mut TrapFrame) {
     preempt::schedule_if_wanted();
     with_thread(|thread| {
         with_current(|task| task.clear_pending(SIGNAL | SWITCHED));
+        thread.write_tid();
         if thread.take_switched() {
             thread.rseq.leave(frame);
         }

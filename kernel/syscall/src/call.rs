@@ -57,12 +57,11 @@ pub(crate) fn read_optional<T: UserValue>(address: u64) -> Result<Option<T>> {
     Ok(Some(UserSlice::read_value(address)?))
 }
 
-/// The running process with number `pid`, which is also its only thread's.
+/// The process with number `pid`, which is also its only thread's. It may have ended, and
+/// wait for its parent to ask how.
 ///
 /// # Errors
 /// `ESRCH`.
 pub(crate) fn find_process(pid: u32) -> Result<Arc<Process>> {
-    let running = |process: &Arc<Process>| process.outcome().is_none();
-    let found = process::processes().into_iter().find(|process| process.pid() == pid);
-    found.filter(running).ok_or(Errno::ESRCH)
+    process::find(pid).ok_or(Errno::ESRCH)
 }

@@ -27,7 +27,12 @@ pub(crate) fn gettid(call: &Call<'_>) -> Result<usize> {
     Ok(call.thread.tid() as usize)
 }
 
-/// getuid(2) and its kin: root; getppid(2): started by the kernel, which has no number.
+/// getppid(2): 0 is the kernel, which started the process or took it over.
+pub(crate) fn getppid(call: &Call<'_>) -> Result<usize> {
+    Ok(call.thread.process.parent() as usize)
+}
+
+/// getuid(2) and its kin: root.
 pub(crate) fn zero(_call: &Call<'_>) -> Result<usize> {
     Ok(0)
 }

@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod call;
+mod forks;
 mod identity;
 mod io;
 mod limits;
@@ -24,18 +25,20 @@ mod signals;
 mod system;
 pub mod table;
 mod time;
+mod waits;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{Errno, nr, syscall_name};
 use arch::hooks::set_syscall;
 use arch::trap::{SyscallFrame, SyscallReturn, TrapFrame};
-use process::with_thread;
+use process::fork::ForkError;
+use process::{Thread, with_thread};
 
 use call::Call;
 
-/// Flag of [`SyscallReturn`]: the registers are to come from a signal frame.
-const SIGRETURN: u64 = 1;
+/// Flag of [`SyscallReturn`]: the call needs all registers ([`on_whole_frame`]).
+const WHOLE_FRAME: u64 = 1;
 
 /// Takes over system calls. Call once.
 pub fn init() {
@@ -45,12 +48,12 @@ pub fn init() {
 extern "C" fn on_syscall(frame: &mut SyscallFrame) -> SyscallReturn {
     // The upper half is not looked at, as on Linux.
     let number = frame.number as u32 as usize;
-    if number == nr::RT_SIGRETURN {
-        return SyscallReturn { value: 0, slow: SIGRETURN };
-    }
     let result = match table::handler(number) {
         Some(handler) => {
             with_thread(|thread| handler(&Call::new(thread, frame))).unwrap_or(Err(Errno::ENOSYS))
+        }
+        None if table::needs_whole_frame(number) => {
+            return SyscallReturn { value: 0, slow: WHOLE_FRAME };
         }
         None => {
             log_unknown(number);
@@ -61,12 +64,29 @@ extern "C" fn on_syscall(frame: &mut SyscallFrame) -> SyscallReturn {
 }
 
 extern "C" fn on_slow_return(frame: &mut TrapFrame, flags: u64) {
-    if flags & SIGRETURN != 0 {
+    if flags & WHOLE_FRAME != 0 {
         arch::cpu::interrupts::enable();
-        with_thread(|thread| process::signal::sigreturn(thread, frame));
+        with_thread(|thread| on_whole_frame(thread, frame));
         arch::cpu::interrupts::disable();
     }
     base::trap::leave_to_user(frame);
+}
+
+/// The calls that read or change all registers of the caller.
+fn on_whole_frame(thread: &Thread, frame: &mut TrapFrame) {
+    let number = frame.error as u32 as usize;
+    if number == nr::RT_SIGRETURN {
+        return process::signal::sigreturn(thread, frame);
+    }
+    match forks::fork(thread, frame, number) {
+        Ok(pid) => frame.rax = pid.into(),
+        Err(ForkError::Failed(errno)) => frame.rax = errno.to_return(),
+        Err(ForkError::Interrupted) => {
+            // Again, when the signal has been looked at, whatever its action says.
+            frame.rax = frame.error;
+            frame.rip = frame.rip.wrapping_sub(2); // `syscall`
+        }
+    }
 }
 
 /// Names a number that has no handler, the first time that it is met.

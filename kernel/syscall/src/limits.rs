@@ -1,8 +1,8 @@
 //! Resource limits. They are fixed: those that bind are the kernel's own (stack,
-//! descriptors).
+//! descriptors, and the number of all processes together).
 
 use abi::resource::{
-    RLIM_NLIMITS, RLIM64_INFINITY, RLIMIT_CORE, RLIMIT_NOFILE, RLIMIT_STACK, rlimit64,
+    RLIM_NLIMITS, RLIM64_INFINITY, RLIMIT_CORE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK, rlimit64,
 };
 use abi::{Errno, Result};
 use memory::user::UserSlice;
@@ -15,6 +15,7 @@ fn limit(resource: u32) -> Result<rlimit64> {
     let value = match resource {
         RLIMIT_STACK => STACK_BYTES,
         RLIMIT_NOFILE => MAX_DESCRIPTORS as u64,
+        RLIMIT_NPROC => process::max_processes() as u64,
         RLIMIT_CORE => 0,
         0..RLIM_NLIMITS => RLIM64_INFINITY as u64,
         _ => return Err(Errno::EINVAL),

@@ -3,10 +3,11 @@
 use alloc::sync::Arc;
 
 use abi::mman::{
-    MAP_32BIT, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB,
-    MAP_LOCKED, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE,
-    MAP_STACK, MAP_SYNC, MAP_TYPE, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, MS_ASYNC,
-    MS_INVALIDATE, MS_SYNC, PROT_EXEC, PROT_READ, PROT_SEM, PROT_WRITE,
+    MAP_32BIT, MAP_ANONYMOUS, MAP_DENYWRITE, MAP_EXECUTABLE, MAP_FIXED, MAP_FIXED_NOREPLACE,
+    MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE,
+    MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE, MAP_UNINITIALIZED, MREMAP_DONTUNMAP,
+    MREMAP_FIXED, MREMAP_MAYMOVE, MS_ASYNC, MS_INVALIDATE, MS_SYNC, PROT_EXEC, PROT_READ, PROT_SEM,
+    PROT_WRITE,
 };
 use abi::{Errno, Result};
 use vm::layout::USER_END;
@@ -26,6 +27,23 @@ fn access(protection: u32) -> Access {
     }
 }
 
+/// Flags that `MAP_SHARED_VALIDATE` takes: those from before it came, but for `MAP_SYNC`, which
+/// needs memory that outlives the machine's power.
+const VALIDATED: u32 = MAP_TYPE
+    | MAP_FIXED
+    | MAP_ANONYMOUS
+    | MAP_32BIT
+    | MAP_GROWSDOWN
+    | MAP_DENYWRITE
+    | MAP_EXECUTABLE
+    | MAP_LOCKED
+    | MAP_NORESERVE
+    | MAP_POPULATE
+    | MAP_NONBLOCK
+    | MAP_STACK
+    | MAP_HUGETLB
+    | MAP_FIXED_NOREPLACE
+    | MAP_UNINITIALIZED;
 /// Where `MAP_32BIT` ends.
 const LOW_END: u64 = 1 << 31;
 /// Pages that mincore(2) asks about at a time.
@@ -72,7 +90,9 @@ pub(crate) fn mmap(call: &Call<'_>) -> Result<usize> {
     let shared = match flags & MAP_TYPE {
         MAP_PRIVATE => false,
         MAP_SHARED => true,
-        MAP_SHARED_VALIDATE if flags & MAP_SYNC != 0 => return Err(Errno::EOPNOTSUPP),
+        // Files alone know it.
+        MAP_SHARED_VALIDATE if flags & MAP_ANONYMOUS != 0 => return Err(Errno::EINVAL),
+        MAP_SHARED_VALIDATE if flags & !VALIDATED != 0 => return Err(Errno::EOPNOTSUPP),
         MAP_SHARED_VALIDATE => true,
         _ => return Err(Errno::EINVAL),
     };
@@ -106,8 +126,8 @@ pub(crate) fn mmap(call: &Call<'_>) -> Result<usize> {
     } else {
         Placement::Hint(address)
     };
-    let no_reserve = flags & MAP_NORESERVE != 0;
-    let request = MapRequest { placement, len, access, flags: vma_flags, backing, no_reserve };
+    vma_flags.set(VmaFlags::NO_RESERVE, flags & MAP_NORESERVE != 0);
+    let request = MapRequest { placement, len, access, flags: vma_flags, backing };
     let start = call.thread.space.map(request)?;
     if flags & (MAP_POPULATE | MAP_LOCKED) != 0 && access != Access::NONE {
         // As far as it goes: the mapping is there.

@@ -185,7 +185,7 @@ fn tasks_of(call: &Call<'_>, which: u64, who: u64) -> Result<alloc::vec::Vec<Arc
         PRIO_PROCESS => Ok(alloc::vec![task_of(call, who)?]),
         // Everybody is root.
         PRIO_USER if who as u32 == 0 => {
-            Ok(process::processes().iter().filter_map(running_task).collect())
+            Ok(process::processes().filter_map(|process| running_task(&process)).collect())
         }
         PRIO_USER | PRIO_PGRP => Err(Errno::ESRCH),
         _ => Err(Errno::EINVAL),

@@ -4,7 +4,7 @@ use abi::Result;
 use abi::nr;
 
 use crate::call::Call;
-use crate::{identity, io, limits, memory_calls, paths, poll, sched, signals, system, time};
+use crate::{identity, io, limits, memory_calls, paths, poll, sched, signals, system, time, waits};
 
 /// A system call's code.
 pub(crate) type Handler = fn(&Call<'_>) -> Result<usize>;
@@ -64,7 +64,8 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::EXIT_GROUP, identity::exit),
     (nr::GETPID, identity::getpid),
     (nr::GETTID, identity::gettid),
-    (nr::GETPPID, identity::zero),
+    (nr::GETPPID, identity::getppid),
+    (nr::WAIT4, waits::wait4),
     (nr::GETUID, identity::zero),
     (nr::GETEUID, identity::zero),
     (nr::GETGID, identity::zero),
@@ -106,5 +107,13 @@ pub(crate) fn handler(number: usize) -> Option<Handler> {
     HANDLERS.get(number).copied().flatten()
 }
 
+/// Calls without a handler in the table, for it would not see all registers.
+const WHOLE_FRAME: [usize; 4] = [nr::RT_SIGRETURN, nr::FORK, nr::VFORK, nr::CLONE];
+
+/// Whether the call is one that reads or changes all registers.
+pub(crate) fn needs_whole_frame(number: usize) -> bool {
+    WHOLE_FRAME.contains(&number)
+}
+
 /// How many calls there are.
-pub const COUNT: usize = ENTRIES.len();
+pub const COUNT: usize = ENTRIES.len() + WHOLE_FRAME.len();

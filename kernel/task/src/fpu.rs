@@ -24,6 +24,21 @@ pub fn save_fpu(to: &mut Vec<u8>) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
+/// A copy of the registers' state, for a new thread.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn copy_fpu() -> Result<FpuState, OutOfMemory> {
+    let mut copy = FpuState::try_new().ok_or(OutOfMemory)?;
+    with_current(|task| {
+        if let Some(fpu) = task.fpu.lock().as_mut() {
+            fpu.save();
+            let _ = copy.set_bytes(fpu.bytes()); // they are as many as it wants
+        }
+    });
+    Ok(copy)
+}
+
 /// Gives the registers the values in which a program starts.
 ///
 /// # Errors

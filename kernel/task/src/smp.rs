@@ -98,6 +98,7 @@ fn start_one(page: &mut StartPage, cpu: u32, apic_id: u32) -> Result<(), StartEr
     let stack = KernelStack::allocate().map_err(|_| StartError::NoMemory)?;
     let top = stack.top().as_u64();
     let idle = Task::new(&format!("idle/{cpu}"), Some(stack));
+    let idle = idle.map_err(|_| StartError::NoMemory)?;
     *STARTING.lock() = Some((cpu, idle.clone()));
     // SAFETY: the CPU before has left the page, or the page was withdrawn before it came: see
     // below. The stack is the idle task's, which is kept if a CPU may use it.

@@ -7,8 +7,9 @@ use core::sync::atomic::Ordering;
 use arch::cpu::fpu::FpuState;
 use arch::cpu::{context, interrupts};
 use arch::trap::{TrapFrame, return_to_user};
-use memory::OutOfMemory;
+use base::trap::leave_to_user;
 use memory::kernel_space::KernelStack;
+use memory::{OutOfMemory, frames};
 
 use crate::sched::{self, finish_switch};
 use crate::task::{State, Task, ThreadData, current};
@@ -31,7 +32,7 @@ fn start(task: &Arc<Task>, top: u64, entry: extern "C" fn(usize) -> !, argument:
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Arc<Task>, OutOfMemory> {
     let stack = KernelStack::allocate()?;
     let top = stack.top().as_u64();
-    let task = Task::new(name, Some(stack));
+    let task = Task::new(name, Some(stack))?;
     let body: Body = Box::new(body);
     // A thin pointer, so that it fits into one register.
     start(&task, top, run, Box::into_raw(Box::new(body)) as usize);
@@ -39,27 +40,38 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Arc<Tas
 }
 
 /// Starts the thread of a user program: a task with `data` that enters user mode with the
-/// registers of `frame` (see [`return_to_user`]) and FPU registers in their initial state.
-/// `before_start` sees the task before it can run.
+/// registers of `frame` (see [`return_to_user`]) and the FPU registers of `fpu`, or without
+/// one in their initial state. `before_start` sees the task before it can run, and may
+/// refuse.
 ///
 /// # Errors
-/// [`OutOfMemory`].
-pub fn spawn_user(
+/// [`OutOfMemory`]; what `before_start` says. Nothing is left of the task then.
+pub fn spawn_user<E: From<OutOfMemory>>(
     name: &str,
     data: Arc<dyn ThreadData>,
     frame: TrapFrame,
-    before_start: impl FnOnce(&Arc<Task>),
-) -> Result<Arc<Task>, OutOfMemory> {
+    fpu: Option<FpuState>,
+    before_start: impl FnOnce(&Arc<Task>) -> Result<(), E>,
+) -> Result<(), E> {
+    // What cannot fail below comes from the reserve at worst.
+    frames::check_user_may_allocate()?;
     let stack = KernelStack::allocate()?;
-    let fpu = FpuState::try_new().ok_or(OutOfMemory)?;
-    let top = stack.top().as_u64();
-    let task = Task::new(name, Some(stack));
+    let fpu = match fpu {
+        Some(state) => state,
+        None => FpuState::try_new().ok_or(OutOfMemory)?,
+    };
+    // The frame stands at the very top of the stack, so that it needs no memory of its own.
+    let top = stack.top().as_u64() - size_of::<TrapFrame>() as u64;
+    // SAFETY: the stack is fresh and ours alone; `top` is a multiple of 16, and the stack is
+    // mapped up to its end.
+    unsafe { (top as *mut TrapFrame).write(frame) };
+    let task = Task::new(name, Some(stack))?;
     // The first switch to the task loads both.
     *task.fpu.lock() = Some(fpu);
     task.data.call_once(|| data);
-    before_start(&task);
-    start(&task, top, run_user, Box::into_raw(Box::new(frame)) as usize);
-    Ok(task)
+    before_start(&task)?;
+    start(&task, top, run_user, top as usize);
+    Ok(())
 }
 
 /// First Rust code of every task.
@@ -75,8 +87,10 @@ extern "C" fn run(argument: usize) -> ! {
 /// First Rust code of a user program's thread.
 extern "C" fn run_user(argument: usize) -> ! {
     finish_switch();
-    // SAFETY: `spawn_user` made the pointer from a box and this is its one use.
-    let frame = *unsafe { Box::from_raw(argument as *mut TrapFrame) };
+    // SAFETY: `spawn_user` wrote it above everything that this stack has grown from.
+    let mut frame = unsafe { (argument as *const TrapFrame).read() };
+    // It may have been sent a signal already. Interrupts are off.
+    leave_to_user(&mut frame);
     // From here on the stack owns nothing, for it is left for good.
     return_to_user(frame)
 }

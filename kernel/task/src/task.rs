@@ -1,6 +1,5 @@
 //! [`Task`]: one thread of the kernel, and the list of all.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
@@ -15,6 +14,7 @@ use base::cpu_set::CpuSet;
 use base::sync::{HeldLocks, IrqSpinLock};
 use base::trap::PageFault;
 use intrusive_collections::{LinkedListAtomicLink, RBTreeAtomicLink};
+use memory::OutOfMemory;
 use memory::kernel_space::KernelStack;
 use spin::Once;
 
@@ -102,12 +102,16 @@ pub struct Task {
     pub(crate) data: Once<Arc<dyn ThreadData>>,
 }
 
-static ALL: IrqSpinLock<BTreeMap<u64, Weak<Task>>> = IrqSpinLock::new("tasks", BTreeMap::new());
+/// By rising number: a vector, whose growth can fail with an error.
+static ALL: IrqSpinLock<Vec<(u64, Weak<Task>)>> = IrqSpinLock::new("tasks", Vec::new());
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Task {
     /// A task that may use the CPUs that its maker may use.
-    pub(crate) fn new(name: &str, stack: Option<KernelStack>) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub(crate) fn new(name: &str, stack: Option<KernelStack>) -> Result<Arc<Self>, OutOfMemory> {
         let affinity = with_current(Self::affinity).unwrap_or(CpuSet::ALL);
         let task = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -136,8 +140,15 @@ impl Task {
             fpu: IrqSpinLock::new("fpu state", None),
             data: Once::new(),
         });
-        ALL.lock().insert(task.id, Arc::downgrade(&task));
-        task
+        {
+            let mut all = ALL.lock();
+            if all.try_reserve(1).is_ok() {
+                let at = all.partition_point(|(id, _)| *id < task.id);
+                all.insert(at, (task.id, Arc::downgrade(&task)));
+                return Ok(task);
+            }
+        }
+        Err(OutOfMemory) // the task goes, outside the lock
     }
 
     /// A number that no other task has or had.
@@ -268,7 +279,11 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        ALL.lock().remove(&self.id);
+        let mut all = ALL.lock();
+        // It is not there if it could not be put there.
+        if let Ok(at) = all.binary_search_by_key(&self.id, |(id, _)| *id) {
+            all.remove(at);
+        }
     }
 }
 
@@ -342,12 +357,14 @@ pub struct TaskInfo {
 
 /// The task with a number, if there is one.
 pub fn find(id: u64) -> Option<Arc<Task>> {
-    ALL.lock().get(&id).and_then(Weak::upgrade)
+    let all = ALL.lock();
+    let at = all.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    all.get(at)?.1.upgrade()
 }
 
 /// All tasks, by number.
 pub fn tasks() -> Vec<TaskInfo> {
-    let all: Vec<Arc<Task>> = ALL.lock().values().filter_map(Weak::upgrade).collect();
+    let all: Vec<Arc<Task>> = ALL.lock().iter().filter_map(|(_, task)| task.upgrade()).collect();
     let runs = |task: &Task| with_queue_of_task(task, |queue| queue.is_current(task));
     all.iter()
         .map(|task| TaskInfo {

@@ -83,7 +83,7 @@ impl AddressSpace {
     fn drop_pages(&self, range: &Range<u64>, only_private: bool) -> Result<()> {
         // For reading: faults may bring pages meanwhile, to tables that are still there.
         let state = self.state.read();
-        self.split_ends(range)?;
+        self.split_ends(&state, range)?;
         Self::for_each_part(&state, range, |vma, part| {
             if only_private && !vma.is_private_anonymous() {
                 return Err(Errno::EINVAL);

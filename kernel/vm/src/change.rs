@@ -13,6 +13,9 @@ use crate::layout::{USER_END, USER_START};
 use crate::space::{AddressSpace, State, addresses};
 use crate::vma::{Backing, Vma, VmaFlags};
 
+/// The end of the half of the addresses that is the user's.
+const LOWER_HALF_END: u64 = 1 << 47;
+
 /// Where a new mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -39,8 +42,6 @@ pub struct MapRequest {
     pub flags: VmaFlags,
     /// What the pages hold.
     pub backing: Backing,
-    /// Address space that may never be filled: not measured against the memory there is.
-    pub no_reserve: bool,
 }
 
 pub(crate) fn is_aligned(address: u64) -> bool {
@@ -64,20 +65,23 @@ pub(crate) fn user_range(start: u64, len: u64) -> Result<Range<u64>> {
 /// Refuses what could never be filled: more writable memory in one piece than the
 /// machine has (Linux's heuristic overcommit).
 pub(crate) fn check_commit(len: u64, access: Access) -> Result<()> {
-    if access.write && len / PAGE > frames::statistics().total as u64 {
+    if access.write && len / PAGE > frames::total() as u64 {
         return Err(Errno::ENOMEM);
     }
     Ok(())
 }
 
 impl AddressSpace {
-    /// Makes sure that no large page crosses an end of `range`.
+    /// Makes sure that no large page crosses an end of `range`. None crosses an end of a VMA.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(crate) fn split_ends(&self, range: &Range<u64>) -> Result<()> {
-        self.table.split(VirtAddr::new(range.start))?;
-        self.table.split(VirtAddr::new(range.end))?;
+    pub(crate) fn split_ends(&self, state: &State, range: &Range<u64>) -> Result<()> {
+        for at in [range.start, range.end] {
+            if state.map.find(at).is_some_and(|vma| vma.start < at) {
+                self.table.split(VirtAddr::new(at))?;
+            }
+        }
         Ok(())
     }
 
@@ -87,13 +91,16 @@ impl AddressSpace {
     /// # Errors
     /// `ENOMEM`; nothing has changed then.
     pub(crate) fn take_away(&self, state: &mut State, range: Range<u64>) -> Result<()> {
-        if state.map.is_free(range.clone()) {
-            return Ok(());
+        // No large page crosses an end of a VMA.
+        if state.map.take_exact(&range).is_none() {
+            if state.map.is_free(range.clone()) {
+                return Ok(());
+            }
+            self.split_ends(state, &range)?;
+            state.map.remove(range.clone())?;
         }
-        self.split_ends(&range)?;
-        state.map.remove(range.clone())?;
-        let below = state.map.prev_before(range.start).map_or(0, |vma| vma.end);
-        let above = state.map.next_from(range.end).map_or(1 << 47, |vma| vma.start);
+        let Range { start: below, end: above } = state.map.gap_around(range.start);
+        let above = above.min(LOWER_HALF_END);
         self.table.unmap_range(addresses(&range), addresses(&(below..above)));
         Ok(())
     }
@@ -104,7 +111,8 @@ impl AddressSpace {
         let (start, replaces) = match placement {
             Placement::Hint(hint) => {
                 let wish = user_range(hint & !(PAGE - 1), len).ok();
-                if let Some(range) = wish.filter(|range| state.map.is_free(range.clone())) {
+                let is_free = |range: &Range<u64>| state.map.is_free_of_guards(range.clone());
+                if let Some(range) = wish.filter(is_free) {
                     return Ok(range);
                 }
                 let gap = state.map.find_gap(len, USER_START..top).ok_or(Errno::ENOMEM)?;
@@ -140,7 +148,7 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let len = round_up(request.len).ok_or(Errno::ENOMEM)?;
-        if !request.no_reserve {
+        if !request.flags.contains(VmaFlags::NO_RESERVE) {
             check_commit(len, request.access)?;
         }
         let mut state = self.state.write();
@@ -166,8 +174,9 @@ impl AddressSpace {
     /// Changes what the program may do in a range.
     ///
     /// # Errors
-    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range; `EACCES`: an object that may
-    /// not be written; what comes before it has been changed.
+    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range, or more to be written than the
+    /// machine has; `EACCES`: an object that may not be written; what comes before it has been
+    /// changed.
     pub fn protect(&self, address: u64, len: u64, access: Access) -> Result<()> {
         if !is_aligned(address) {
             return Err(Errno::EINVAL);
@@ -179,17 +188,32 @@ impl AddressSpace {
         let mut state = self.state.write();
         let mapped_end = state.map.covered_end(address..end).min(end);
         let mut result = if mapped_end < end { Err(Errno::ENOMEM) } else { Ok(()) };
-        let refused = |vma: &&Vma| access.write && vma.flags.contains(VmaFlags::NEVER_WRITE);
-        let refuser = state.map.overlapping(address..mapped_end).find(refused);
-        let end = refuser.map_or(mapped_end, |vma| {
-            result = Err(Errno::EACCES);
-            vma.start.max(address)
-        });
+        let refusal = |vma: &Vma| {
+            if !access.write {
+                Ok(())
+            } else if vma.flags.contains(VmaFlags::NEVER_WRITE) {
+                Err(Errno::EACCES)
+            } else if vma.access.write
+                || vma.is_shared()
+                || vma.flags.contains(VmaFlags::NO_RESERVE)
+            {
+                Ok(())
+            } else {
+                check_commit(vma.end.min(mapped_end) - vma.start.max(address), access)
+            }
+        };
+        let mut end = mapped_end;
+        for vma in state.map.overlapping(address..mapped_end) {
+            if let Err(error) = refusal(vma) {
+                (result, end) = (Err(error), vma.start.max(address));
+                break;
+            }
+        }
         if end <= address {
             return result;
         }
         let range = address..end;
-        self.split_ends(&range)?;
+        self.split_ends(&state, &range)?;
         // Room for the change below is made before a page is changed.
         state.map.reserve(2)?;
         for vma in state.map.overlapping(range.clone()) {

@@ -81,12 +81,6 @@ impl VmaMap {
         self.vmas.is_free(range)
     }
 
-    /// The free addresses around `address`, up to the next VMAs on both sides; `None` if a
-    /// VMA holds it.
-    pub fn hole(&self, address: u64) -> Option<Range<u64>> {
-        self.vmas.hole(address)
-    }
-
     /// Whether `range` is free, and not in the guard of the VMA above it either.
     pub fn is_free_of_guards(&self, range: Range<u64>) -> bool {
         self.vmas.is_free_of_guards(range)
@@ -143,6 +137,16 @@ impl VmaMap {
     /// [`OutOfMemory`], only if `range` is inside a VMA; nothing has changed then.
     pub fn remove(&mut self, range: Range<u64>) -> Result<(), OutOfMemory> {
         self.vmas.remove(range).map_err(out_of_memory)
+    }
+
+    /// Takes out the VMA whose addresses are just those of `range`, if there is one.
+    pub fn take_exact(&mut self, range: &Range<u64>) -> Option<Vma> {
+        self.vmas.take_exact(range)
+    }
+
+    /// The free addresses around `address`, which is in no VMA.
+    pub fn gap_around(&self, address: u64) -> Range<u64> {
+        self.vmas.gap_around(address)
     }
 
     /// Takes what lies in `range` out of the map and hands it to `taken`, by rising

@@ -89,7 +89,7 @@ impl AddressSpace {
         }
         // One is added and two are cut; once pages have moved nothing may fail.
         state.map.reserve(5)?;
-        self.split_ends(&old)?;
+        self.split_ends(&state, &old)?;
         self.table.split(VirtAddr::new(address + old_len.min(new_len)))?;
         let to = self.room_for(&mut state, target, new_len)?;
         state.map.insert(vma.elsewhere(address, to.clone()))?;

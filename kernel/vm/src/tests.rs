@@ -26,7 +26,7 @@ fn space() -> Arc<AddressSpace> {
 
 fn request(at: u64, len: u64, flags: VmaFlags) -> MapRequest {
     let placement = Placement::FixedNoReplace(at);
-    MapRequest { placement, len, access: RW, flags, backing: Backing::Anonymous, no_reserve: true }
+    MapRequest { placement, len, access: RW, flags, backing: Backing::Anonymous }
 }
 
 fn map(space: &AddressSpace, at: u64, len: u64, flags: VmaFlags) {

@@ -24,6 +24,8 @@ bitflags! {
         const DONT_FORK = 1 << 4;
         /// Zeros in a child (`MADV_WIPEONFORK`).
         const WIPE_ON_FORK = 1 << 5;
+        /// May never be filled: not measured against the memory there is (`MAP_NORESERVE`).
+        const NO_RESERVE = 1 << 6;
     }
 }
 

@@ -49,7 +49,9 @@ fn at_most(what: &str, figure: u64, limit: u64) -> Outcome {
 /// One CPU, 512 MiB, BIOS, and a clock that counts instructions.
 fn counted(cmdline: &str) -> Result<Machine, String> {
     let extra = "-icount shift=0,sleep=off".into();
-    let mut machine = Machine::start(&Config { smp: 1, extra, ..Config::new(Release, cmdline) })?;
+    // Programs at the same addresses have the same page tables.
+    let cmdline = format!("aslr=off {cmdline}");
+    let mut machine = Machine::start(&Config { smp: 1, extra, ..Config::new(Release, &cmdline) })?;
     machine.expect_status(0)?;
     Ok(machine)
 }

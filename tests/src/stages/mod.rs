@@ -9,7 +9,9 @@ mod gdb;
 mod host;
 mod kernel;
 mod makes;
+mod oom;
 mod platform;
+mod processes;
 mod programs;
 mod refusals;
 mod shell;
@@ -27,6 +29,8 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(makes::jobs());
     jobs.extend(boots::jobs());
     jobs.extend(cpus::jobs());
+    jobs.extend(oom::jobs());
+    jobs.extend(processes::jobs());
     jobs.extend(kernel::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());

@@ -37,7 +37,7 @@ pub(super) fn jobs() -> Vec<Job> {
         (
             "unknown setting",
             "colour=red exit 5",
-            &["colour=red: no such setting; there are: loglevel, watchdog"],
+            &["colour=red: no such setting; there are: loglevel, watchdog, aslr"],
         ),
         (
             "bad level",

@@ -63,8 +63,11 @@ struct Stack([u8; IST_STACK_BYTES]);
 struct Tables {
     gdt: [u64; 10],
     tss: Tss,
-    stacks: [Stack; 4],
 }
+
+// Apart from the rest: zeros take no place in the image's file.
+#[unsafe(link_section = ".bss.percpu")]
+static mut STACKS: [Stack; 4] = [const { Stack([0; IST_STACK_BYTES]) }; 4];
 
 #[unsafe(link_section = ".percpu")]
 static mut TABLES: Tables = Tables {
@@ -89,7 +92,6 @@ static mut TABLES: Tables = Tables {
         reserved3: 0,
         io_map_base: size_of::<Tss>() as u16, // past the limit: no port for user mode
     },
-    stacks: [const { Stack([0; IST_STACK_BYTES]) }; 4],
 };
 
 /// A pseudo-descriptor for `lgdt` and `lidt`.
@@ -112,9 +114,8 @@ pub fn load() {
     // The descriptors describe them; the new code and data segments are flat like
     // the ones in use, so execution goes on unchanged.
     unsafe {
-        for (index, stack) in (*tables).stacks.iter_mut().enumerate() {
-            let top = (&raw mut *stack).wrapping_add(1) as u64;
-            (*tables).tss.ist[index] = top;
+        for which in InterruptStack::ALL {
+            (*tables).tss.ist[which as usize - 1] = interrupt_stack(which).1;
         }
         let tss = &raw const (*tables).tss as u64;
         let limit = size_of::<Tss>() as u64 - 1;
@@ -156,7 +157,7 @@ pub unsafe fn set_trap_stack(top: u64) {
 
 /// The bounds `[bottom, top)` of this CPU's interrupt stack.
 pub fn interrupt_stack(which: InterruptStack) -> (u64, u64) {
-    // SAFETY: only the address of the array element is computed.
-    let stack = unsafe { &raw const (*tables()).stacks[which as usize - 1] };
+    let first = (&raw const STACKS).wrapping_byte_add(local::offset()).cast::<Stack>();
+    let stack = first.wrapping_add(which as usize - 1);
     (stack as u64, stack.wrapping_add(1) as u64)
 }

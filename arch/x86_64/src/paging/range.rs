@@ -192,7 +192,8 @@ impl PageTable {
             } else if entry.is_leaf(level) {
                 debug_assert!(span >= start && next <= walk.end, "a large page across the end");
                 walk.at = next;
-                take(Taken::Leaf(VirtAddr::new(span), take_leaf(slot, level)))?;
+                let mapping = Self::mapping_of(slot.swap(Entry::EMPTY), level);
+                take(Taken::Leaf(VirtAddr::new(span), mapping))?;
             } else {
                 let whole = span >= start && next <= walk.end;
                 if !whole {
@@ -225,14 +226,50 @@ impl PageTable {
         (is_table == EntryFlags::PRESENT).then(|| entry.address())
     }
 
+    #[inline(always)]
+    fn lowest_table(&self, page: VirtAddr) -> Option<PhysAddr> {
+        let table = self.descend::<4>(self.root(), page)?;
+        let table = self.descend::<3>(table, page)?;
+        self.descend::<2>(table, page)
+    }
+
     /// The entry of the lowest level for `page`, if its table is there: the short way, for
     /// page faults.
     #[inline(always)]
     pub fn small_slot(&self, page: VirtAddr) -> Option<&EntrySlot> {
-        let table = self.descend::<4>(self.root(), page)?;
-        let table = self.descend::<3>(table, page)?;
-        let table = self.descend::<2>(table, page)?;
-        Some(self.slot(table, page, 1))
+        Some(self.slot(self.lowest_table(page)?, page, 1))
+    }
+
+    /// The entries of the lowest table for `page`, if it is there, from that of `page` on.
+    #[inline(always)]
+    pub fn small_slots(&self, page: VirtAddr) -> Option<&[EntrySlot]> {
+        Some(&self.table(self.lowest_table(page)?)[page.table_index(1)..])
+    }
+
+    /// The lowest table on the way to `page` that is there, as the level of its entries, and
+    /// the addresses that it is for; `None` if a large page is there.
+    #[inline(always)]
+    pub fn lowest_span(&self, page: VirtAddr) -> Option<(u8, Range<VirtAddr>)> {
+        let (mut table, mut level) = (self.root(), 4);
+        while level > 1 {
+            let entry = self.slot(table, page, level).load();
+            if !entry.is_used() {
+                break;
+            }
+            if entry.is_leaf(level) {
+                return None;
+            }
+            table = entry.address();
+            level -= 1;
+        }
+        let bytes = covers(level) << 9;
+        let start = page.align_down(bytes);
+        Some((level, start..start.offset(bytes)))
+    }
+
+    /// Takes a small page out of its entry.
+    pub fn take_leaf(slot: &EntrySlot) -> Mapping {
+        Self::mapping_of(slot.swap(Entry::EMPTY), 1)
     }
 
     /// The leaf entry that maps `page`, and the size of its page.
@@ -292,9 +329,4 @@ impl PageTable {
         }
         !self.slot(table, page, 2).load().is_used()
     }
-}
-
-fn take_leaf(slot: &EntrySlot, level: u8) -> Mapping {
-    let entry = slot.swap(Entry::EMPTY);
-    PageTable::mapping_of(entry, level)
 }

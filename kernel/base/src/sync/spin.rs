@@ -98,7 +98,12 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
     #[track_caller]
     #[inline]
     pub fn try_lock(&self) -> Option<Guard<'_, T, D>> {
-        let discipline = D::enter();
+        self.try_lock_entered(D::enter())
+    }
+
+    #[track_caller]
+    #[inline(always)]
+    fn try_lock_entered(&self, discipline: D::Guard) -> Option<Guard<'_, T, D>> {
         let me = local::cpu_number() + 1;
         if self.holder.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return None;
@@ -207,6 +212,18 @@ impl<T: Send> IrqSpinLock<T> {
         // itself lives for ever.
         let lock = variable.get(unsafe { &*stay });
         lock.lock_entered(discipline, 0)
+    }
+
+    /// As [`IrqSpinLock::lock_here`], if the lock is free.
+    #[track_caller]
+    #[inline]
+    pub fn try_lock_here(variable: &'static PerCpu<Self>) -> Option<Guard<'static, T, IrqOff>> {
+        let discipline = IrqOff::enter();
+        let stay: *const PreemptGuard = discipline.preempt();
+        // SAFETY: as in `lock_here`; without a guard, the instance is not looked at after
+        // `discipline` has ended.
+        let lock = variable.get(unsafe { &*stay });
+        lock.try_lock_entered(discipline)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Floor 0: the bitmap that is the truth about physical frames.
 //!
 //! [`FrameBitmap`] holds one bit per frame, 1 for free, and above each 64 words
-//! one summary word that says which of them have a free frame. It borrows its
-//! words and never allocates, so it works before there is a heap.
+//! one summary word that says which of them have a free frame; blocks of 512 frames
+//! that are free as a whole are known apart. It borrows its words and never allocates,
+//! so it works before there is a heap.
 //!
 //! Files: `frames.rs` the bitmap, `error.rs` its errors, `bits.rs` arithmetic on
 //! words. Used by the frame allocator (`kernel/memory`), which puts per-CPU
@@ -28,4 +29,4 @@ mod error;
 mod frames;
 
 pub use error::FrameError;
-pub use frames::{FrameBitmap, FreeRuns, summary_for, words_for};
+pub use frames::{BLOCK_FRAMES, FrameBitmap, FreeRuns, summary_for, words_for};

@@ -98,6 +98,23 @@ impl<A: Area> RangeMap<A> {
         self.take(range, drop)
     }
 
+    /// Takes out the area whose addresses are just those of `range`, if there is one. It is
+    /// quicker than [`RangeMap::take`].
+    pub fn take_exact(&mut self, range: &Range<u64>) -> Option<A> {
+        let place = self.place(range.start);
+        let area = self.get(place)?;
+        if area.start() != range.start || area.end() != range.end {
+            return None;
+        }
+        let area = self.chunks[place.chunk].areas.remove(place.index);
+        self.len -= 1;
+        self.closed_up(place);
+        if self.chunks.len() > 1 {
+            self.shrunk(place.chunk);
+        }
+        Some(area)
+    }
+
     /// Takes what lies in `range` out of the map and hands it to `taken`, by rising
     /// address. Areas that cross the ends of `range` are split.
     ///
@@ -138,13 +155,7 @@ impl<A: Area> RangeMap<A> {
             if count > 0 {
                 self.len -= count;
                 chunk.areas.drain(index..index + count).for_each(&mut *taken);
-                // Inside, gaps became one, which is wider but for a guard. At an end of the
-                // chunk they are no more its own.
-                if index > 0 && chunk.areas.get(index).is_some_and(|next| next.guard_below() == 0) {
-                    chunk.widened(index);
-                } else {
-                    self.refresh(last);
-                }
+                self.closed_up(Place { chunk: last, index });
             }
             let chunk = &mut self.chunks[last];
             if let Some(area) = chunk.areas.get_mut(index) {
@@ -169,6 +180,19 @@ impl<A: Area> RangeMap<A> {
         }
         self.shrunk(first + 1);
         self.shrunk(first);
+    }
+
+    /// Puts right what a chunk knows about its areas after some were taken out at a place.
+    fn closed_up(&mut self, place: Place) {
+        let Place { chunk: number, index } = place;
+        let chunk = &mut self.chunks[number];
+        // Inside, gaps became one, which is wider but for a guard. At an end of the chunk
+        // they are no more its own.
+        if index > 0 && chunk.areas.get(index).is_some_and(|next| next.guard_below() == 0) {
+            chunk.widened(index);
+        } else {
+            self.refresh(number);
+        }
     }
 
     /// Changes each area in `range`; those that cross its ends are split first, and what

@@ -131,6 +131,15 @@ impl<A: Area> RangeMap<A> {
         }
     }
 
+    /// The free addresses around `address`, which is in no area: from the end of the area
+    /// below, or 0, to the start of the one above, or `u64::MAX`.
+    #[must_use]
+    pub fn gap_around(&self, address: u64) -> Range<u64> {
+        let place = self.place(address);
+        let below = self.before(place).and_then(|place| self.get(place)).map_or(0, Area::end);
+        below..self.get(place).map_or(u64::MAX, Area::start)
+    }
+
     /// The areas that have addresses in `range`, by rising address.
     pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = &A> {
         self.iter_from(self.place(range.start)).take_while(move |area| area.start() < range.end)
@@ -140,16 +149,6 @@ impl<A: Area> RangeMap<A> {
     #[must_use]
     pub fn is_free(&self, range: Range<u64>) -> bool {
         self.next_from(range.start).is_none_or(|area| area.start() >= range.end)
-    }
-
-    /// The free addresses around `address`, up to the next areas on both sides: from 0 and
-    /// to `u64::MAX` where there is none. `None` if an area holds it.
-    #[must_use]
-    pub fn hole(&self, address: u64) -> Option<Range<u64>> {
-        let place = self.place(address);
-        let end = self.get(place).map_or(u64::MAX, Area::start);
-        let below = self.before(place).and_then(|place| self.get(place));
-        (address < end).then(|| below.map_or(0, Area::end)..end)
     }
 
     /// Whether `range` is free, and not in the guard of the area above it either.

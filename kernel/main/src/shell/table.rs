@@ -83,10 +83,11 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "mem",
-        usage: "",
+        usage: "[check|cost]",
         summary: "print how much memory is used, and for what",
-        help: "",
-        arguments: Arguments::None,
+        help: "With `check`: look at every frame, and say whether all are accounted for. With \
+               `cost`: how long it takes to allocate and free.",
+        arguments: Arguments::First(memory::words),
         run: memory::mem,
     },
     Command {
@@ -121,9 +122,29 @@ pub(super) static COMMANDS: &[Command] = &[
         summary: "run a program, or N of it at once",
         help: "A PATH without a slash is looked for in /bin. Each process has its own memory; \
                their input is what is typed, ^D ends it. ^C sends SIGINT, the third time \
-               SIGKILL. Succeeds if all exit with status 0.",
+               SIGKILL, to them and their descendants. Succeeds if all exit with status 0; \
+               what descendants they leave go on in the background, without input: see `ps` \
+               and `kill`.",
         arguments: Arguments::Each(files::complete),
         run: exec::exec,
+    },
+    Command {
+        name: "ps",
+        usage: "",
+        summary: "list the processes",
+        help: "With + behind the state: of the job in front, which ^C reaches. PARENT is 0 for \
+               those that the kernel started or took over; one that has ended is kept until its \
+               parent has asked how.",
+        arguments: Arguments::None,
+        run: exec::ps,
+    },
+    Command {
+        name: "kill",
+        usage: "[-SIGNAL] PID…|all",
+        summary: "send processes a signal, SIGTERM unless another is named",
+        help: "SIGNAL is a number or a name, with or without SIG.",
+        arguments: Arguments::First(exec::pids),
+        run: exec::kill,
     },
     Command {
         name: "sleep",

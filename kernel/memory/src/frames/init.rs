@@ -9,13 +9,15 @@ use bitmap::{FrameBitmap, summary_for, words_for};
 use super::allocator::{ALLOCATOR, Allocator};
 use super::metadata::{self, State};
 use super::shared;
-use super::usage::FrameUse;
+use super::zones::{self, Bounds, Zone, Zones};
 use crate::OutOfMemory;
 
 /// Most regions of a memory map that are looked at; further ones are left alone.
 const MAX_REGIONS: usize = 128;
 /// Most ranges that can be kept out of the allocator.
 const MAX_RESERVED: usize = 64;
+/// RAM that is used: frame numbers have 32 bits.
+const MAX_RAM: u64 = PAGE_SIZE << 32;
 /// Memory below this is left alone: firmware data, and room for the start code of
 /// further CPUs.
 const LOW_MEMORY: u64 = 1 << 20;
@@ -57,6 +59,26 @@ pub fn regions(mut visit: impl FnMut(&Region)) {
 pub fn top_of_ram() -> u64 {
     let regions = REGIONS.lock();
     regions.iter().filter(|r| r.kind == RegionKind::Usable).map(|r| r.end).max().unwrap_or(0)
+}
+
+fn is_usable(region: &Region) -> bool {
+    region.kind == RegionKind::Usable && region.end <= MAX_RAM
+}
+
+/// The frames of the usable among `regions`, sorted by address: ascending, none twice.
+fn ram(regions: &[Region]) -> impl Iterator<Item = Bounds> {
+    let mut done = 0;
+    regions.iter().filter(|region| is_usable(region)).map(move |region| {
+        let start = (region.start.div_ceil(PAGE_SIZE) as usize).max(done);
+        done = ((region.end / PAGE_SIZE) as usize).max(start);
+        (start, done)
+    })
+}
+
+/// Calls `visit` with the frame numbers of all RAM, the end exclusive.
+pub(super) fn for_each_ram(mut visit: impl FnMut(usize, usize)) {
+    let regions = REGIONS.lock().clone();
+    ram(&regions).for_each(|(start, end)| visit(start, end));
 }
 
 /// The parts of `region` (whole frames) that no range in `holes`, sorted, touches.
@@ -115,12 +137,11 @@ pub(crate) unsafe fn init(
     // Firmware lists overlap at times: what one entry calls anything but usable, is.
     holes.sort_unstable();
 
-    let usable = |region: &&Region| region.kind == RegionKind::Usable;
-    let top = regions.iter().filter(usable).map(|region| region.end).max().unwrap_or(0);
-    let frames = (top / PAGE_SIZE) as usize;
-    let words = words_for(frames);
-    let summary = summary_for(frames);
-    let bytes = ((words + summary) * 8) as u64;
+    let usable = |region: &&Region| is_usable(region);
+    let ram = || ram(&regions);
+    let bounds = zones::bounds(ram());
+    let words = |&(first, end): &Bounds| words_for(end - first) + summary_for(end - first);
+    let bytes = bounds.iter().map(words).sum::<usize>() as u64 * 8;
 
     let mut home = None;
     for region in regions.iter().filter(usable) {
@@ -134,57 +155,41 @@ pub(crate) unsafe fn init(
     holes.push((home, home + bytes));
     holes.sort_unstable();
 
-    let base = PhysAddr::new(home).to_physmap();
+    let base = PhysAddr::new(home).to_physmap().as_mut_ptr::<u64>();
     // SAFETY: `bytes` bytes at `home` are usable RAM that nothing else takes (the range
     // is a hole from here on), mapped by the boot tables and later by the kernel's own
-    // at the same address; zeroed before a reference exists. u64 parts come first, so
-    // all are aligned.
-    let (words, summary) = unsafe {
-        base.as_mut_ptr::<u8>().write_bytes(0, bytes as usize);
-        let at = |offset: usize| base.offset(offset as u64);
-        (
-            core::slice::from_raw_parts_mut(at(0).as_mut_ptr::<u64>(), words),
-            core::slice::from_raw_parts_mut(at(words * 8).as_mut_ptr::<u64>(), summary),
-        )
+    // at the same address; zeroed before a reference exists.
+    let mut memory = unsafe {
+        base.write_bytes(0, bytes as usize / 8);
+        core::slice::from_raw_parts_mut(base, bytes as usize / 8)
     };
-    let mut bitmap = FrameBitmap::new(words, summary, frames);
+    let mut zones = Zones(ArrayVec::new());
+    for (first, end) in bounds {
+        let (words, rest) = memory.split_at_mut(words_for(end - first));
+        let (summary, rest) = rest.split_at_mut(summary_for(end - first));
+        memory = rest;
+        zones.0.push(Zone::new(first, FrameBitmap::new(words, summary, end - first)));
+    }
     for region in regions.iter().filter(usable) {
         without_holes(region, &holes, |start, end| {
             let (first, last) = ((start / PAGE_SIZE) as usize, (end / PAGE_SIZE) as usize);
-            if bitmap.release(first, last - first).is_ok() {
-                return;
-            }
-            // Overlapping usable entries: free each frame once.
-            for frame in first..last {
-                if !bitmap.is_free(frame) {
-                    let _ = bitmap.release(frame, 1); // in range and used: cannot fail
-                }
-            }
+            zones.release_ram(first, last - first);
         });
     }
     for region in regions.iter().filter(|region| !usable(region)) {
         let first = (region.start / PAGE_SIZE) as usize;
-        let last = (region.end.div_ceil(PAGE_SIZE) as usize).min(frames);
-        if first < last {
-            bitmap.reserve(first, last - first);
+        let last = region.end.div_ceil(PAGE_SIZE) as usize;
+        zones.reserve(first, last - first);
+    }
+    metadata::build(&mut zones, ram())?;
+    shared::make_zero_page(&mut zones)?;
+    for zone in &mut zones.0 {
+        for frame in zone.free_runs().flat_map(|(first, end)| first..end) {
+            metadata::of(PhysAddr::from_frame(frame)).set_state(State::Free);
         }
+        zone.total = zone.free();
     }
-    let ram = regions.iter().filter(usable).map(|region| {
-        let start = region.start.div_ceil(PAGE_SIZE);
-        start as usize..((region.end / PAGE_SIZE).max(start)) as usize
-    });
-    metadata::build(&mut bitmap, ram)?;
-    shared::make_zero_page(&mut bitmap)?;
-    for frame in bitmap.free_runs().flatten() {
-        metadata::of(PhysAddr::from_frame(frame)).set_state(State::Free);
-    }
-    let total = bitmap.free_frames();
-    *REGIONS.lock() = regions;
-    *ALLOCATOR.lock() = Some(Allocator {
-        bitmap,
-        reserve: (total / 64).clamp(64, 4096).min(total / 4),
-        total,
-        usage: [0; FrameUse::ALL.len()],
-    });
+    *REGIONS.lock() = regions.clone();
+    *ALLOCATOR.lock() = Some(Allocator::new(zones));
     Ok(())
 }

@@ -4,8 +4,9 @@ use core::mem::ManuallyDrop;
 
 use arch::paging::PhysAddr;
 
-use super::allocator::{release_frames, statistics, take_run};
+use super::allocator::{statistics, take_run};
 use super::owner::clear;
+use super::release::release_frames;
 use super::usage::FrameUse;
 use crate::OutOfMemory;
 

@@ -22,11 +22,13 @@ use arch::paging::{
     TOP_LEVEL_SLOT, VirtAddr,
 };
 use base::symbols::Caller;
-use bitmap::FrameBitmap;
 use static_assertions::const_assert;
 
-use super::usage::FrameUse;
+use super::usage::{COUNT, FrameUse};
+use super::zones::{Bounds, Zones};
 use crate::OutOfMemory;
+#[cfg(debug_assertions)]
+use {super::poison, arch::paging::IMAGE_BASE};
 
 /// What is known of one frame.
 #[repr(C)]
@@ -42,8 +44,9 @@ pub(crate) struct Metadata {
     /// 0 for never.
     #[cfg(debug_assertions)]
     freed_at: AtomicU32,
+    /// Not 0: the frame is free and holds poison.
     #[cfg(debug_assertions)]
-    reserved: u32,
+    poisoned: AtomicU32,
 }
 const_assert!(size_of::<Metadata>() == if cfg!(debug_assertions) { 24 } else { 16 });
 
@@ -74,10 +77,14 @@ impl Metadata {
         }
     }
 
-    /// What a used frame is for.
+    pub(super) fn references(&self) -> u32 {
+        self.references.load(Ordering::Relaxed)
+    }
+
+    /// The place of a used frame's use in a table.
     #[inline(always)]
-    pub(super) fn frame_use(&self) -> FrameUse {
-        FrameUse::of_number((self.word.load(Ordering::Relaxed) >> 8) as u8)
+    pub(super) fn use_index(&self) -> usize {
+        (self.word.load(Ordering::Relaxed) >> 8) as usize % COUNT
     }
 
     /// For whoever may change the entry.
@@ -86,20 +93,26 @@ impl Metadata {
         self.word.store(state as u32, Ordering::Relaxed);
     }
 
-    /// The frame has one owner from now on, the caller.
+    /// The frame has one owner from now on, the caller. For [`hand_out`].
     #[inline(always)]
-    pub(super) fn hand_out(&self, frame_use: FrameUse) {
+    fn use_for(&self, frame_use: FrameUse) {
         self.mapping.store(0, Ordering::Relaxed);
         self.word.store(State::Used as u32 | (frame_use as u32) << 8, Ordering::Relaxed);
         self.references.store(1, Ordering::Relaxed);
     }
 
-    /// Remembers who freed the frame.
+    /// Remembers who frees the frame at `address`, which the caller is alone with, and fills
+    /// it with poison; `index` is its place in a run.
     #[inline(always)]
-    pub(super) fn note_freed(&self, _caller: u64) {
+    pub(super) fn note_freed(&self, _address: PhysAddr, _index: usize, _caller: u64) {
         #[cfg(debug_assertions)]
-        self.freed_at
-            .store(_caller.wrapping_sub(arch::paging::IMAGE_BASE) as u32, Ordering::Relaxed);
+        {
+            self.freed_at.store(_caller.wrapping_sub(IMAGE_BASE) as u32, Ordering::Relaxed);
+            if _index < poison::MOST {
+                poison::fill(_address);
+                self.poisoned.store(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Who freed the frame last.
@@ -107,7 +120,7 @@ impl Metadata {
         #[cfg(debug_assertions)]
         {
             let code = self.freed_at.load(Ordering::Relaxed);
-            (code != 0).then(|| Caller(arch::paging::IMAGE_BASE + u64::from(code)))
+            (code != 0).then(|| Caller(IMAGE_BASE + u64::from(code)))
         }
         #[cfg(not(debug_assertions))]
         None
@@ -152,37 +165,65 @@ pub(super) fn of(address: PhysAddr) -> &'static Metadata {
     unsafe { &*entry(frame) }
 }
 
+/// Hands the frame at `address` out, which the caller took from where it was free: its one
+/// reference is the caller's.
+///
+/// # Panics
+/// In debug builds, if it was written to after it was freed, naming who freed it.
+#[inline(always)]
+pub(super) fn hand_out(address: PhysAddr, frame_use: FrameUse) {
+    let metadata = of(address);
+    #[cfg(debug_assertions)]
+    if metadata.poisoned.swap(0, Ordering::Relaxed) != 0
+        && let Some((offset, value)) = poison::find_change(address)
+    {
+        let freed = Freed(metadata.freed_by());
+        panic!(
+            "use after free: the frame at {address} was written to while it was free, \
+             {value:#x} at byte {offset:#x}{freed}"
+        );
+    }
+    metadata.use_for(frame_use);
+}
+
 #[cold]
 fn not_ram(address: PhysAddr) -> ! {
     panic!("the frame at {address} is not RAM");
 }
 
 /// Page tables from the bitmap, before there is an allocator.
-struct EarlyTables<'a, 'b>(&'a mut FrameBitmap<'b>);
+struct EarlyTables<'a>(&'a mut Zones);
 
-impl FrameSource for EarlyTables<'_, '_> {
+impl FrameSource for EarlyTables<'_> {
     fn allocate_table(&mut self) -> Option<PhysAddr> {
-        let mapped = 0..(BOOT_MAPPED_BYTES / PAGE_SIZE) as usize;
-        let frame = PhysAddr::from_frame(self.0.allocate_one(mapped)?);
+        let frame = take_early(self.0).ok()?;
         // SAFETY: the frame was free, so it is ours, and the boot tables show it.
         unsafe { frame.to_physmap().as_mut_ptr::<[u8; PAGE_SIZE as usize]>().write_bytes(0, 1) };
         Some(frame)
     }
 
     fn free_table(&mut self, frame: PhysAddr) {
-        let _ = self.0.release(frame.frame(), 1); // as `allocate_table` took it
+        let _ = self.0.release_one(frame.frame()); // as `allocate_table` took it
     }
 }
 
+/// A frame that the boot tables show, before there is an allocator.
+pub(super) fn take_early(zones: &mut Zones) -> Result<PhysAddr, OutOfMemory> {
+    let mut taken = Err(OutOfMemory);
+    let mapped = (BOOT_MAPPED_BYTES / PAGE_SIZE) as usize;
+    zones.take_some(1, mapped, |frame| taken = Ok(PhysAddr::from_frame(frame)));
+    taken
+}
+
 /// Makes the array for the frames in `ram` (ascending ranges of frame numbers) from frames
-/// of `bitmap`, and maps it into the boot tables, which are in use; the kernel's own then
+/// of `zones`, and maps it into the boot tables, which are in use; the kernel's own then
 /// share the part. All frames are `Unmanaged` at first.
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub(super) fn build(
-    bitmap: &mut FrameBitmap<'_>,
-    ram: impl Iterator<Item = core::ops::Range<usize>>,
+    zones: &mut Zones,
+    ram: impl Iterator<Item = Bounds>,
 ) -> Result<(), OutOfMemory> {
     let most = TOP_LEVEL_SLOT as usize / METADATA_BYTES;
     let flags = EntryFlags::WRITABLE | EntryFlags::NO_EXECUTE | EntryFlags::GLOBAL;
@@ -190,27 +231,30 @@ pub(super) fn build(
     let mut tables = unsafe { PageTable::from_root(control::page_table_root()) };
     let (large, small) = (PageSize::Large.bytes(), PageSize::Small.bytes());
     let per_large = (large / small) as usize;
-    let all = 0..bitmap.frames();
     let mut at = FRAME_METADATA_BASE;
     let mut last = 0;
     for range in ram {
-        let (start, end) = (range.start.min(most), range.end.min(most));
+        let (start, end) = (range.0.min(most), range.1.min(most));
         let first = (entry(start) as u64) & !(small - 1);
         let end_address = (entry(end) as u64).next_multiple_of(small);
         // A large page may begin a little before and end a little behind what is needed.
         let slack = large / 4;
-        at = at.max(if first % large <= slack { first & !(large - 1) } else { first });
+        let before = first & !(large - 1);
+        let begins_before = first - before <= slack && before + large <= end_address + slack;
+        at = at.max(if begins_before { before } else { first });
         while at < end_address {
             let page = VirtAddr::new(at);
             let fits = at.is_multiple_of(large) && end_address - at >= large - slack;
-            let block =
-                if fits { bitmap.allocate_range(per_large, per_large, all.clone()) } else { None };
+            let block = if fits { zones.take_run(per_large, per_large, usize::MAX) } else { None };
             let (frame, size) = match block {
                 Some(frame) => (frame, PageSize::Large),
-                None => (bitmap.allocate_one(all.clone()).ok_or(OutOfMemory)?, PageSize::Small),
+                None => {
+                    let frame = zones.take_run(1, 1, usize::MAX).ok_or(OutOfMemory)?;
+                    (frame, PageSize::Small)
+                }
             };
             let to = PhysAddr::from_frame(frame);
-            tables.map(page, to, size, flags, &mut EarlyTables(bitmap))?;
+            tables.map(page, to, size, flags, &mut EarlyTables(zones))?;
             // SAFETY: just mapped to memory that was free; no entry in it is used yet.
             unsafe { page.as_mut_ptr::<u8>().write_bytes(0, size.bytes() as usize) };
             TAKEN.fetch_add((size.bytes() / small) as usize, Ordering::Relaxed);

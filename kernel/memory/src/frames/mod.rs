@@ -1,8 +1,8 @@
 //! Physical frames of 4 KiB.
 //!
-//! The truth is a bitmap ([`bitmap::FrameBitmap`]) under one lock, in [`allocator`], and for
-//! each frame of RAM a few bytes of [`metadata`]: what it is for ([`FrameUse`]) and how many
-//! hold it. What the rest of the kernel has are references that count: [`Frame`],
+//! The truth are bitmaps ([`bitmap::FrameBitmap`], one for each of the [`zones`]) under one
+//! lock, in [`allocator`], with a [`cache`] of free frames for each CPU in front; and for each
+//! frame of RAM a few bytes of [`metadata`]: what it is for ([`FrameUse`]) and how many hold it. What the rest of the kernel has are references that count: [`Frame`],
 //! [`FrameRun`] and [`LargeFrame`]; the last one that is dropped frees the frame. A
 //! page-table entry that maps a frame holds a reference, too, given up as an address
 //! ([`Frame::into_address`], [`shared`]).
@@ -12,16 +12,27 @@
 //! all there was.
 
 mod allocator;
+mod audit;
+mod cache;
 mod init;
 mod large;
 mod metadata;
 mod owner;
+#[cfg(debug_assertions)]
+mod poison;
+mod release;
 mod shared;
 #[cfg(not(test))]
 mod tests;
 mod usage;
+mod zones;
 
-pub use allocator::{Statistics, check_user_may_allocate, free_unowned, statistics, usage};
+pub use allocator::{
+    Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, free_unowned, statistics,
+    total, usage, zones,
+};
+pub(crate) use allocator::{drain_caches, use_all_memory, use_caches};
+pub use audit::{Audit, Disorder, audit, audit_patiently};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};

@@ -5,7 +5,8 @@ use core::mem::ManuallyDrop;
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
 
-use super::allocator::{release_frames, release_one, take_one, take_run};
+use super::allocator::{take_one, take_run};
+use super::release::{release_frames, release_one};
 use super::shared::{add_reference, reference_count};
 use super::usage::FrameUse;
 use crate::OutOfMemory;

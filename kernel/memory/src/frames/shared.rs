@@ -4,11 +4,11 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
-use bitmap::FrameBitmap;
 
-use super::allocator::release_frames;
 use super::metadata::{self, Freed};
 use super::owner::{Frame, clear};
+use super::release::release_frames;
+use super::zones::Zones;
 use crate::OutOfMemory;
 
 /// More references to one frame than this are a mistake: a count that only grows.
@@ -94,10 +94,9 @@ pub fn zero_page() -> PhysAddr {
     PhysAddr::new(ZERO_PAGE.load(Ordering::Relaxed))
 }
 
-/// Takes the page of zeros out of `bitmap`, within what the boot tables map.
-pub(super) fn make_zero_page(bitmap: &mut FrameBitmap<'_>) -> Result<(), OutOfMemory> {
-    let mapped = 0..(arch::boot::BOOT_MAPPED_BYTES / PAGE_SIZE) as usize;
-    let address = PhysAddr::from_frame(bitmap.allocate_one(mapped).ok_or(OutOfMemory)?);
+/// Takes the page of zeros out of `zones`.
+pub(super) fn make_zero_page(zones: &mut Zones) -> Result<(), OutOfMemory> {
+    let address = metadata::take_early(zones)?;
     clear(address, 1);
     ZERO_PAGE.store(address.as_u64(), Ordering::Relaxed);
     Ok(())

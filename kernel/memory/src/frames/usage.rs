@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+/// Places of a table by use: a power of two, so that any number has its place.
+pub(super) const COUNT: usize = 16;
+static_assertions::const_assert!(FrameUse::ALL.len() <= COUNT);
+
 /// What a frame is for. The accounting has a count for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -49,10 +53,6 @@ impl FrameUse {
     /// Whether frames are taken on behalf of a user program: then the reserve is left alone.
     pub const fn is_for_user(self) -> bool {
         self as u8 <= Self::KernelStack as u8
-    }
-
-    pub(super) const fn of_number(number: u8) -> Self {
-        if (number as usize) < Self::ALL.len() { Self::ALL[number as usize] } else { Self::Other }
     }
 
     /// A short name.

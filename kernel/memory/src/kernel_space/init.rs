@@ -105,6 +105,7 @@ pub fn init(features: &Features) -> Result<(), OutOfMemory> {
     unsafe { control::load_page_table(root) };
     super::ROOT.store(root.as_u64(), Ordering::Relaxed);
     *TABLES.lock() = Some(tables);
+    frames::use_all_memory();
 
     let boot_start = image.physical.0;
     let boot_end = PhysAddr::new(image.text.0.as_u64() - IMAGE_BASE);

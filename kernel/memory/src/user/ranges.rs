@@ -75,6 +75,9 @@ impl UserTable {
     /// wholly in `room`, which holds `range` and in which nothing else is mapped. No large page
     /// may cross an end of `range`: see [`UserTable::split`].
     pub fn unmap_range(&self, range: Range<VirtAddr>, room: Range<VirtAddr>) {
+        if self.unmap_few(&range, &room) {
+            return;
+        }
         let mut at = range.start;
         loop {
             let mut taken: ArrayVec<Taken, BATCH> = ArrayVec::new();
@@ -94,6 +97,36 @@ impl UserTable {
                 None => return,
             }
         }
+    }
+
+    /// Unmaps a few small pages in one lowest table, the short way, if no table goes with
+    /// them. False if it is not so.
+    fn unmap_few(&self, range: &Range<VirtAddr>, room: &Range<VirtAddr>) -> bool {
+        let pages = ((range.end.as_u64() - range.start.as_u64()) / PAGE_SIZE) as usize;
+        let block = range.start.align_down(PageSize::Large.bytes());
+        if pages > BATCH || range.end > block.offset(PageSize::Large.bytes()) {
+            return false;
+        }
+        let mut taken: ArrayVec<Taken, BATCH> = ArrayVec::new();
+        {
+            let tables = self.tables.lock();
+            let Some((level, span)) = tables.lowest_span(range.start) else { return false };
+            if level < 4 && room.start <= span.start && span.end <= room.end {
+                return false;
+            }
+            let slots = if level == 1 { tables.small_slots(range.start) } else { None };
+            for (index, slot) in (0..).zip(slots.unwrap_or_default().iter().take(pages)) {
+                if slot.load().is_used() {
+                    let page = range.start.offset(index * PAGE_SIZE);
+                    taken.push(Taken::Leaf(page, PageTable::take_leaf(slot)));
+                }
+            }
+        }
+        if !taken.is_empty() {
+            self.forget(&taken);
+            taken.into_iter().for_each(|part| self.free(part));
+        }
+        true
     }
 
     /// Makes all CPUs forget what was taken out.

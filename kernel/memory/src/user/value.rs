@@ -31,6 +31,7 @@ user_value!(
     fcntl::iovec,
     poll::pollfd,
     resource::rlimit64,
+    resource::rusage,
     utsname::new_utsname,
     termios::termios,
     ioctl::winsize,
@@ -48,6 +49,7 @@ const _: () = {
     assert!(size_of::<fcntl::iovec>() == 16);
     assert!(size_of::<poll::pollfd>() == 8);
     assert!(size_of::<resource::rlimit64>() == 16);
+    assert!(size_of::<resource::rusage>() == 2 * 16 + 14 * 8);
     assert!(size_of::<utsname::new_utsname>() == 6 * 65);
     assert!(size_of::<termios::termios>() == 4 * 4 + 1 + 19);
     assert!(size_of::<ioctl::winsize>() == 4 * 2);

@@ -15,12 +15,12 @@ pub(super) fn kill_for_frame(regs: &TrapFrame) -> ! {
     exit(Outcome::Killed { signal: Signal::SIGSEGV, cause: Some(cause) })
 }
 
-/// Makes an interrupted read begin anew once the handler has returned, if the action says
+/// Makes an interrupted read or wait begin anew once the handler has returned, if the action says
 /// so (signal(7), "Interruption of system calls"). The other calls that sleep never do.
 fn restart(regs: &mut TrapFrame, action: &Action) {
     let interrupted = regs.vector == SYSCALL_VECTOR && regs.rax == Errno::EINTR.to_return();
     let number = regs.error;
-    let restarts = [nr::READ as u64, nr::READV as u64].contains(&number);
+    let restarts = [nr::READ, nr::READV, nr::WAIT4].contains(&(number as usize));
     if interrupted && restarts && action.flags & u64::from(SA_RESTART) != 0 {
         regs.rax = number;
         regs.rip = regs.rip.wrapping_sub(2); // `syscall`
@@ -61,10 +61,22 @@ pub fn deliver_pending(thread: &Thread, regs: &mut TrapFrame) {
                 );
             }
             (SIG_DFL, DefaultAction::Terminate | DefaultAction::CoreDump) => {
-                exit(Outcome::Killed { signal, cause: None });
+                let memory = signal == Signal::SIGKILL && thread.process.gives_memory();
+                let what = "out of memory, and it had most";
+                let cause = memory.then_some(Cause { what, address: None, ip: regs.rip });
+                exit(Outcome::Killed { signal, cause });
             }
             _ => {
-                let info = Info { code: SI_USER as i32, ..Info::default() };
+                let child = thread.process.signals.child_info();
+                let info = match signal {
+                    Signal::SIGCHLD if child.pid != 0 => Info {
+                        code: child.code as i32,
+                        word: child.pid.into(),
+                        status: child.status,
+                        ..Info::default()
+                    },
+                    _ => Info { code: SI_USER as i32, ..Info::default() },
+                };
                 handle(thread, regs, signal, &action, info);
             }
         }
@@ -86,6 +98,7 @@ pub fn force(
     }
     let info = Info {
         code: code.unwrap_or(SI_KERNEL as i32),
+        status: 0,
         word: cause.address.unwrap_or(if code.is_some() { cause.ip } else { 0 }),
         trap: (regs.vector, regs.error),
     };

@@ -60,6 +60,8 @@ pub(super) struct Info {
     pub(super) code: i32,
     /// The union's first word: an address, or pid and uid.
     pub(super) word: u64,
+    /// The second word: a child's status.
+    pub(super) status: i32,
     /// The exception's vector and error code.
     pub(super) trap: (u64, u64),
 }
@@ -154,7 +156,7 @@ pub(super) fn push(
         (STACK, &[first, second, third]),
         (REGISTERS, &registers),
         (MASK, &[blocked]),
-        (INFO, &[signal_and_errno, code, info.word]),
+        (INFO, &[signal_and_errno, code, info.word, u64::from(info.status as u32)]),
     ];
     for (start, words) in parts {
         frame.iter_mut().skip(start).zip(words).for_each(|(to, from)| *to = *from);

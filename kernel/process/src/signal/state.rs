@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Signal;
 use abi::signal::{
-    DefaultAction, MINSIGSTKSZ, SA_NODEFER, SA_RESETHAND, SIG_DFL, SIG_IGN, SIGNAL_COUNT,
-    SS_AUTODISARM, SS_DISABLE, SS_ONSTACK,
+    DefaultAction, MINSIGSTKSZ, SA_NOCLDWAIT, SA_NODEFER, SA_RESETHAND, SIG_DFL, SIG_IGN,
+    SIGNAL_COUNT, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK,
 };
 use abi::{Errno, Result};
 use base::sync::IrqSpinLock;
@@ -55,6 +55,18 @@ struct State {
     actions: [Action; SIGNAL_COUNT as usize],
     /// Sent and not delivered yet.
     pending: u64,
+    /// Of them those that were sent to the whole job, and so are for new children, too.
+    for_job: u64,
+    /// What the pending SIGCHLD tells.
+    child: ChildInfo,
+}
+
+/// What SIGCHLD tells of a child (sigaction(2), "The siginfo_t argument").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ChildInfo {
+    pub(super) code: u32,
+    pub(super) pid: u32,
+    pub(super) status: i32,
 }
 
 /// The signals of a process.
@@ -76,8 +88,37 @@ fn index(signal: Signal) -> usize {
 
 impl Signals {
     pub(crate) fn new() -> Self {
-        let state = State { actions: [Action::DEFAULT; SIGNAL_COUNT as usize], pending: 0 };
-        Self { state: IrqSpinLock::new("signals", state), blocked: AtomicU64::new(0) }
+        Self::with([Action::DEFAULT; SIGNAL_COUNT as usize], 0)
+    }
+
+    fn with(actions: [Action; SIGNAL_COUNT as usize], blocked: u64) -> Self {
+        let state = State { actions, pending: 0, for_job: 0, child: ChildInfo::default() };
+        Self { state: IrqSpinLock::new("signals", state), blocked: AtomicU64::new(blocked) }
+    }
+
+    /// Those of a new child: the same actions and blocked signals, none that waits.
+    pub(crate) fn forked(&self) -> Self {
+        let actions = self.state.lock().actions;
+        Self::with(actions, self.blocked())
+    }
+
+    /// Whether the process does not want to wait for its children.
+    pub(crate) fn reaps_children(&self) -> bool {
+        let action = self.action(Signal::SIGCHLD);
+        action.handler == SIG_IGN || action.flags & u64::from(SA_NOCLDWAIT) != 0
+    }
+
+    /// Notes what SIGCHLD will tell, unless one waits already.
+    pub(crate) fn note_child(&self, code: u32, pid: u32, status: i32) {
+        let mut state = self.state.lock();
+        if state.pending & Signal::SIGCHLD.bit() == 0 {
+            state.child = ChildInfo { code, pid, status };
+        }
+    }
+
+    /// What the last SIGCHLD told.
+    pub(super) fn child_info(&self) -> ChildInfo {
+        self.state.lock().child
     }
 
     /// What the process does about `signal`.
@@ -124,9 +165,22 @@ impl Signals {
         self.pending() & !self.blocked() != 0
     }
 
-    /// Adds a signal to those that wait, unless it is ignored. True if it is to be
-    /// delivered now.
-    pub(crate) fn add(&self, signal: Signal) -> bool {
+    /// Gives a new child what waits for the whole job: as if that had been sent a moment
+    /// later. Its fork may have been under way, with all signals blocked.
+    pub(crate) fn share_with(&self, child: &Self) {
+        let state = self.state.lock();
+        let shared = state.pending & state.for_job;
+        drop(state);
+        if shared != 0 {
+            let mut state = child.state.lock();
+            state.pending |= shared;
+            state.for_job |= shared;
+        }
+    }
+
+    /// Adds a signal to those that wait, unless it is ignored; `for_job` if it is sent to the
+    /// whole job. True if it is to be delivered now.
+    pub(crate) fn add(&self, signal: Signal, for_job: bool) -> bool {
         let mut state = self.state.lock();
         let blocked = self.blocked() & signal.bit() != 0;
         let action = state.actions.get(index(signal)).copied().unwrap_or(Action::DEFAULT);
@@ -135,6 +189,9 @@ impl Signals {
             return false;
         }
         state.pending |= signal.bit();
+        if for_job {
+            state.for_job |= signal.bit();
+        }
         !blocked
     }
 
@@ -150,6 +207,7 @@ impl Signals {
         };
         let signal = Signal::new(u64::from(bit.trailing_zeros()) + 1).filter(|_| bit != 0)?;
         state.pending &= !bit;
+        state.for_job &= !bit;
         let slot = state.actions.get_mut(index(signal))?;
         let action = *slot;
         if action.flags & u64::from(SA_RESETHAND) != 0 && action.handler > SIG_IGN {
@@ -243,7 +301,12 @@ pub struct ThreadSignals {
 
 impl ThreadSignals {
     pub(crate) fn new() -> Self {
-        Self { stack: IrqSpinLock::new("signal stack", SignalStack::NONE) }
+        Self::with(SignalStack::NONE)
+    }
+
+    /// With this alternative stack.
+    pub(crate) fn with(stack: SignalStack) -> Self {
+        Self { stack: IrqSpinLock::new("signal stack", stack) }
     }
 
     /// The alternative stack.

@@ -19,7 +19,10 @@ use crate::task::{State, Task, current};
 /// Makes the running boot code a task, which later becomes the idle task, and takes over
 /// preemption. Call once, on the boot CPU, after its per-CPU area is installed.
 pub fn init() {
-    adopt_idle(Task::new("idle/0", None));
+    match Task::new("idle/0", None) {
+        Ok(task) => adopt_idle(task),
+        Err(error) => panic!("no memory for the boot task: {error}"),
+    }
     preempt::set_schedule_hook(preempt_current);
     smp::set_handler(smp::RESCHEDULE, balance::on_request);
 }

@@ -27,7 +27,10 @@ fn compare(bitmap: &FrameBitmap<'_>, model: &[bool]) {
     }
     for (word, bits) in bitmap.words.iter().enumerate() {
         let summary = bitmap.summary[word / 64] >> (word % 64) & 1 != 0;
-        assert_eq!(summary, *bits != 0, "summary of word {word}");
+        let block = word / 8 * 512..word / 8 * 512 + 512;
+        let whole = model.get(block).is_some_and(|block| block.iter().all(|free| *free));
+        assert_eq!(summary, *bits != 0 && !whole, "summary of word {word}");
+        assert_eq!(bitmap.is_whole(word / 8), whole, "the block of word {word}");
     }
     let mut from_runs = vec![false; model.len()];
     let mut end = None;
@@ -42,7 +45,7 @@ fn compare(bitmap: &FrameBitmap<'_>, model: &[bool]) {
 #[test]
 fn words_needed() {
     assert_eq!([0, 1, 64, 65, 4096, 4097].map(words_for), [0, 1, 1, 2, 64, 65]);
-    assert_eq!([0, 1, 64, 65, 4096, 4097].map(summary_for), [0, 1, 1, 1, 1, 2]);
+    assert_eq!([0, 1, 64, 65, 4096, 4097, 32769].map(summary_for), [0, 2, 2, 2, 2, 3, 11]);
 }
 
 #[test]
@@ -137,6 +140,40 @@ fn large_blocks_are_aligned() {
 }
 
 #[test]
+fn single_frames_leave_whole_blocks_alone() {
+    let mut store = Store::new(4096);
+    let mut bitmap = store.bitmap(4096);
+    bitmap.release(0, 4096).unwrap();
+    assert_eq!(bitmap.allocate_one(700..4096), Some(700));
+    // The rest of that block first, then others of it from the start.
+    let taken: Vec<usize> = (0..511).filter_map(|_| bitmap.allocate_one(0..4096)).collect();
+    assert_eq!(taken, (701..1024).chain(512..700).collect::<Vec<_>>());
+    assert_eq!(bitmap.allocate(2, 0..4096), Some(0));
+    assert_eq!(bitmap.allocate(3, 0..4096), Some(8));
+    assert_eq!(bitmap.allocate_range(100, 1, 0..4096), Some(16));
+    assert_eq!(bitmap.allocate_one(0..4096), Some(4));
+    assert_eq!(bitmap.allocate(9, 0..4096), Some(1024));
+    bitmap.release(512, 512).unwrap();
+    assert_eq!(bitmap.allocate(10, 0..4096), Some(2048));
+    assert_eq!(bitmap.allocate(9, 0..2048), Some(512));
+    assert_eq!(bitmap.allocate(9, 0..2048), Some(1536));
+}
+
+#[test]
+fn some_are_as_many_as_there_are() {
+    let mut store = Store::new(300);
+    let mut bitmap = store.bitmap(300);
+    bitmap.release(60, 10).unwrap();
+    bitmap.release(200, 3).unwrap();
+    let mut taken = Vec::new();
+    assert_eq!(bitmap.allocate_some(6, 0..300, |frame| taken.push(frame)), 6);
+    assert_eq!(bitmap.allocate_some(9, 0..202, |frame| taken.push(frame)), 6);
+    assert_eq!(taken, (60..70).chain(200..202).collect::<Vec<_>>());
+    assert_eq!(bitmap.allocate_some(9, 0..202, |_| ()), 0);
+    assert_eq!(bitmap.free_frames(), 1);
+}
+
+#[test]
 fn odd_requests() {
     let mut store = Store::new(128);
     let mut bitmap = store.bitmap(128);
@@ -170,6 +207,8 @@ enum Step {
     One(Range<usize>),
     Order(u32, Range<usize>),
     Run(usize, usize, Range<usize>),
+    Some(usize, Range<usize>),
+    Back(usize),
 }
 
 fn steps(frames: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -180,8 +219,10 @@ fn steps(frames: usize) -> impl Strategy<Value = Vec<Step>> {
         (0..frames + 5, count()).prop_map(|(start, count)| Step::Release(start, count)),
         (0..frames + 5, count()).prop_map(|(start, count)| Step::Reserve(start, count)),
         range().prop_map(Step::One),
-        (0..9u32, range()).prop_map(|(order, within)| Step::Order(order, within)),
+        (0..11u32, range()).prop_map(|(order, within)| Step::Order(order, within)),
         (count(), 0..70usize, range()).prop_map(|(c, align, within)| Step::Run(c, align, within)),
+        (count(), range()).prop_map(|(count, within)| Step::Some(count, within)),
+        (0..frames + 5).prop_map(Step::Back),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -252,6 +293,32 @@ fn play(frames: usize, free_at_first: bool, steps: &[Step]) {
             Step::Run(count, align, within) => {
                 let got = bitmap.allocate_range(count, align, within.clone());
                 check_allocation(&mut model, got, count, align.max(1), &within);
+            }
+            Step::Some(count, within) => {
+                let mut left = count;
+                let got = bitmap.allocate_some(count, within.clone(), |frame| {
+                    check_allocation(&mut model, Some(frame), 1, 1, &within);
+                    left -= 1;
+                });
+                assert_eq!(got, count - left);
+                if left > 0 {
+                    check_allocation(&mut model, None, 1, 1, &within);
+                }
+            }
+            Step::Back(frame) => {
+                let free = model.get_mut(frame);
+                let result = bitmap.release_one(frame);
+                match free {
+                    None => {
+                        let error = FrameError::OutOfRange { start: frame, count: 1, frames };
+                        assert_eq!(result, Err(error));
+                    }
+                    Some(true) => assert_eq!(result, Err(FrameError::AlreadyFree { frame })),
+                    Some(free) => {
+                        assert_eq!(result, Ok(()));
+                        *free = true;
+                    }
+                }
             }
         }
         compare(&bitmap, &model);

@@ -1,4 +1,4 @@
-//! `exec`.
+//! `exec`, `ps` and `kill`: programs.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -6,10 +6,16 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use abi::Signal;
+use abi::signal::SIGNAL_COUNT;
+use arch::paging::PAGE_SIZE;
 use base::println;
 use process::{Foreground, Outcome as End, Process, exec as program};
 
-use crate::shell::command::{Context, Failure, Outcome, usage};
+use task::State;
+
+use crate::shell::command::{Context, Failure, Outcome, none, usage};
+use crate::shell::format::Size;
 use crate::shell::{GREEN, PLAIN, RED};
 
 /// Most processes of one command.
@@ -50,8 +56,9 @@ pub(in crate::shell) fn exec(context: &mut Context<'_>, arguments: &[String]) ->
         }
         match program::start(path.as_bytes(), &args, &ENVIRONMENT) {
             Ok(process) => {
-                if front.add(&process).is_err() {
-                    println!("exec: out of memory: ^C will not reach process {}", process.pid());
+                // One that came while it was being started may have missed it.
+                if front.is_interrupted() {
+                    process.send(Signal::SIGINT);
                 }
                 processes.push(process);
             }
@@ -75,4 +82,79 @@ pub(in crate::shell) fn exec(context: &mut Context<'_>, arguments: &[String]) ->
         println!("{colour}exec: {path} (process {}) {end}{PLAIN}", process.pid());
     }
     if failed { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// Lists the processes.
+pub(in crate::shell) fn ps(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
+    none(arguments)?;
+    println!(
+        "{:>7} {:>7} {:9} {:>10} {:>10}  PROGRAM",
+        "PID", "PARENT", "STATE", "RESIDENT", "TABLES"
+    );
+    for process in process::processes() {
+        let task = process.task();
+        let state = match (process.outcome(), &task) {
+            (Some(_), _) => "ended",
+            (None, Some(task)) if task.state() == State::Blocked => "waits",
+            (None, _) => "runs",
+        };
+        let front = if process.is_in_front() { "+" } else { "" };
+        let state = format!("{state}{front}");
+        let [resident, tables] = process.memory_pages().map(|pages| Size(pages as u64 * PAGE_SIZE));
+        println!(
+            "{:>7} {:>7} {state:9} {resident:>10} {tables:>10}  {}",
+            process.pid(),
+            process.parent(),
+            String::from_utf8_lossy(process.executable())
+        );
+    }
+    Ok(())
+}
+
+/// The signal that `-9`, `-KILL` or `-SIGKILL` names.
+fn signal(word: &str) -> Option<Signal> {
+    if word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Signal::new(word.parse().ok()?);
+    }
+    let name = word.strip_prefix("SIG").unwrap_or(word);
+    let mut all = (1..=SIGNAL_COUNT).filter_map(|number| Signal::new(number.into()));
+    all.find(|signal| format!("{signal}").strip_prefix("SIG") == Some(name))
+}
+
+/// Sends a signal to processes.
+pub(in crate::shell) fn kill(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
+    let (signal, targets) = match arguments.split_first() {
+        Some((first, rest)) if first.starts_with('-') => {
+            let wrong = || usage(format!("no such signal: {first}"));
+            (signal(first.trim_start_matches('-')).ok_or_else(wrong)?, rest)
+        }
+        _ => (Signal::SIGTERM, arguments),
+    };
+    if targets.is_empty() {
+        return Err(usage("which process?"));
+    }
+    for target in targets {
+        if target == "all" {
+            // Children that are made meanwhile come behind their parents, and are met too.
+            process::processes().for_each(|process| process.send(signal));
+            continue;
+        }
+        let found = target.parse().ok().and_then(process::find);
+        found.ok_or_else(|| format!("no process {target}; see `ps`"))?.send(signal);
+    }
+    Ok(())
+}
+
+/// The numbers of all processes, for Tab.
+pub(in crate::shell) fn pids() -> Vec<String> {
+    let pids = process::processes().map(|process| format!("{}", process.pid()));
+    core::iter::once("all".into()).chain(pids).collect()
+}
+
+#[base::kernel_test]
+fn signals_have_names_and_numbers() {
+    for word in ["9", "KILL", "SIGKILL"] {
+        assert_eq!(signal(word), Some(Signal::SIGKILL));
+    }
+    assert!(["", "0", "65", "NONE", "kill"].iter().all(|word| signal(word).is_none()));
 }
