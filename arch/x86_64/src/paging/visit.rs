@@ -20,7 +20,7 @@ impl PageTable {
     /// flags are those that the CPU obeys: writable and user-accessible only if every table
     /// on the way says so, not executable if one says so.
     pub fn visit_kernel_half(&self, visit: &mut dyn FnMut(VirtAddr, Mapping)) {
-        let upper = 0xffff << 48 | ENTRIES / 2 * covers(4);
+        let upper = (0xffff << 48) + ENTRIES / 2 * covers(4);
         self.visit_table(self.root(), 4, upper, ALLOWING, visit);
     }
 
@@ -43,8 +43,8 @@ impl PageTable {
                 continue;
             }
             let own = entry.flags();
-            let allowed = own & way & ALLOWING;
-            let flags = own - ALLOWING | allowed | (own | way) & EntryFlags::NO_EXECUTE;
+            let (allowed, forbidden) = (own & way & ALLOWING, way & EntryFlags::NO_EXECUTE);
+            let flags = (own - ALLOWING) | allowed | forbidden;
             if entry.is_leaf(level) {
                 visit(page, Mapping { flags, ..Self::mapping_of(entry, level) });
             } else {
