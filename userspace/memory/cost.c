@@ -1,4 +1,4 @@
-// memcost: what touching and changing memory costs.
+// memory cost: what touching and changing memory costs.
 //
 // It prints lines `NAME VALUE ns`, each the mean of many rounds, its own loop included. Under
 // `-icount shift=0,sleep=off` a nanosecond is an instruction. What cannot be measured, since
@@ -8,8 +8,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 enum { PAGES = 4096, ROUNDS = 2000 };
 
@@ -176,7 +177,7 @@ static void after_fork(void)
     report("fork", now() - start, 50);
 }
 
-int main(void)
+int test_cost(void)
 {
     in_sequence("fault_sequence", 1);
     strewn("fault", 1);
