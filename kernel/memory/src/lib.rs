@@ -1,7 +1,8 @@
 //! Floor 3: memory.
 //!
 //! Physical frames ([`frames`]), the kernel heap ([`heap`]), the kernel's address space
-//! with device memory and kernel stacks ([`kernel_space`]), the firmware's ACPI tables
+//! with device memory and kernel stacks ([`kernel_space`]), memory for devices ([`dma`]), what
+//! is done when memory is out ([`reclaim`]), the firmware's ACPI tables
 //! ([`firmware`]), and safe doors to user memory ([`user`]). Start-up, in order, all from the boot CPU with interrupts off:
 //!
 //! 1. [`boot_data::start`] reads the loader's information and starts the frame allocator
@@ -14,6 +15,7 @@ extern crate alloc;
 
 pub mod boot_data;
 pub mod crash;
+pub mod dma;
 pub mod firmware;
 pub mod frames;
 pub mod heap;
@@ -73,5 +75,7 @@ pub fn install_boot_cpu_area() -> Result<(), OutOfMemory> {
     // caller keeps interrupts off.
     unsafe { local::adopt_area(0) };
     frames::use_caches();
+    reclaim::register("the heap", reclaim::Kind::Anywhere, heap::shrink);
+    reclaim::register("kernel stacks", reclaim::Kind::Anywhere, kernel_space::stack::shrink);
     Ok(())
 }

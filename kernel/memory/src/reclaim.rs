@@ -5,6 +5,8 @@
 //! caller holds: it takes locks with `try_lock` alone, and never sleeps. One that may sleep is
 //! called by [`reclaim`] only, from a task that holds nothing.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use arrayvec::ArrayVec;
 use base::sync::IrqSpinLock;
 
@@ -22,6 +24,9 @@ pub enum Kind {
     MaySleep,
 }
 
+/// Most shrinkers.
+const MOST: usize = 8;
+
 #[derive(Clone, Copy)]
 struct Shrinker {
     name: &'static str,
@@ -29,8 +34,19 @@ struct Shrinker {
     shrink: Shrink,
 }
 
-static SHRINKERS: IrqSpinLock<ArrayVec<Shrinker, 16>> =
+static SHRINKERS: IrqSpinLock<ArrayVec<Shrinker, MOST>> =
     IrqSpinLock::new("shrinkers", ArrayVec::new_const());
+
+/// Frames that each has freed so far.
+static SHRUNK: [AtomicUsize; MOST] = [const { AtomicUsize::new(0) }; MOST];
+
+/// Calls `visit` with each shrinker's name, and how many frames it has freed so far.
+pub fn for_each(mut visit: impl FnMut(&'static str, usize)) {
+    for (index, shrunk) in SHRUNK.iter().enumerate() {
+        let Some(shrinker) = SHRINKERS.lock().get(index).copied() else { break };
+        visit(shrinker.name, shrunk.load(Ordering::Relaxed));
+    }
+}
 
 /// Registers a shrinker, to be asked after those that were registered before.
 ///
@@ -41,16 +57,17 @@ pub fn register(name: &'static str, kind: Kind, shrink: Shrink) {
 }
 
 fn ask(frames: usize, may_sleep: bool) -> usize {
-    let shrinkers = SHRINKERS.lock().clone();
     let mut freed = 0;
-    for shrinker in shrinkers.iter().filter(|s| may_sleep || s.kind == Kind::Anywhere) {
-        let part = (shrinker.shrink)(frames.saturating_sub(freed));
-        freed += part;
-        if part > 0 {
-            log::debug!("reclaim: {part} frames from {}", shrinker.name);
-        }
+    for (index, shrunk) in SHRUNK.iter().enumerate() {
+        // Called without the lock: a shrinker may take its time.
+        let Some(shrinker) = SHRINKERS.lock().get(index).copied() else { break };
         if freed >= frames {
             break;
+        }
+        if may_sleep || shrinker.kind == Kind::Anywhere {
+            let part = (shrinker.shrink)(frames - freed);
+            freed += part;
+            shrunk.fetch_add(part, Ordering::Relaxed);
         }
     }
     freed

@@ -20,6 +20,8 @@ mod channel;
 mod condvar;
 mod fpu;
 pub mod ktest;
+#[cfg(not(test))]
+mod memory_tests;
 mod mutex;
 mod reason;
 mod rwlock;

@@ -9,7 +9,7 @@ use crate::runner::Job;
 /// A kind, what the report must hold, and the same for debug builds alone.
 type Kind = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 26] = [
     (
         "null",
         &[
@@ -180,11 +180,39 @@ const KINDS: [Kind; 23] = [
         // Both who freed it.
         &[": freed by memory::crash::double_free (", ", and again by memory::crash::double_free ("],
     ),
+    (
+        "use-after-free",
+        &[],
+        &[
+            "kernel panic: use after free: the frame at 0x",
+            " was written to while it was free, 0xdeadf4ee5aadf4ee",
+            " at byte 0x120: freed by memory::crash::use_after_free (kernel/memory/src/crash.rs:",
+        ],
+    ),
+    (
+        "heap-double-free",
+        &[],
+        &[
+            "kernel panic: double free of the heap object at 0x",
+            ", 128 bytes: freed by memory::crash::heap_double_free (kernel/memory/src/crash.rs:",
+            ", and again by memory::crash::heap_double_free (kernel/memory/src/crash.rs:",
+        ],
+    ),
+    (
+        "heap-use-after-free",
+        &[],
+        &[
+            "kernel panic: use after free: the heap object at 0x",
+            " bytes, was written to while it was free, 0xdeadf4eede5af4ee",
+            " at byte 0x30: freed by memory::crash::heap_use_after_free (kernel/memory/src/crash.rs:",
+        ],
+    ),
     ("out-of-memory", &["kernel panic: ", "alloc", "1125899906842624"], &[]),
 ];
 
-/// What only the lock checker of debug builds sees.
-const CHECKED: [&str; 2] = ["inversion", "irq-unsafe"];
+/// What only the checks of debug builds see: of locks, and poison.
+const CHECKED: [&str; 5] =
+    ["inversion", "irq-unsafe", "use-after-free", "heap-double-free", "heap-use-after-free"];
 
 /// What every exception's report has beside its name.
 const REGISTERS: [&str; 4] = ["\nrax ", "\nrip ffffffff80", "  rflags 0x", "cs 0x10"];

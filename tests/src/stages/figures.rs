@@ -19,6 +19,22 @@ const IDLE_INTERRUPTS: u64 = 5 * IDLE_SECONDS - 1;
 /// Most bytes in use at the prompt: of all RAM in the loader's map, what is not free.
 const MEMORY: u64 = 8 << 20;
 
+/// What `memory cost` prints, in instructions, and the most that each may be.
+const MEMORY_COSTS: [(&str, u64); 11] = [
+    // First touch of a page, with zeroing: alone, and in a sequence that is gone ahead of.
+    ("fault", 1050),
+    ("fault_sequence", 850),
+    ("read_fault", 450),
+    ("write_after_read", 1300),
+    ("cow_fault", 1400),
+    ("touch_mib_large", 150_000),
+    ("mmap_munmap", 1500),
+    ("mmap_munmap_of_1000", 5000),
+    ("mprotect_pair", 7000),
+    ("brk_pair", 2000),
+    ("fork", 60_000),
+];
+
 /// All jobs.
 pub(super) fn jobs() -> Vec<Job> {
     vec![
@@ -37,6 +53,7 @@ pub(super) fn jobs() -> Vec<Job> {
         Job::one("figures: bytes in use at the prompt", memory),
         Job::one("figures: instructions of a round trip between two tasks", round_trip),
         Job::one("figures: interrupts of an idle CPU", idle_interrupts),
+        Job::one("figures: instructions of faults and memory calls", memory_costs),
     ]
 }
 
@@ -78,6 +95,23 @@ fn round_trip() -> Outcome {
     let ns = ns.and_then(|(_, rest)| rest.split_once(" ns\n")?.0.parse().ok());
     let ns = ns.ok_or_else(|| machine.failure("`tasks cost` does not say the time"))?;
     at_most("instructions of a round trip between two tasks", ns, ROUND_TRIP)
+}
+
+/// The figures of `/bin/memory cost`, lines of `NAME VALUE ns`; all of them are compared.
+fn memory_costs() -> Outcome {
+    let machine = counted("exec /bin/memory cost; exit")?;
+    let text = machine.text();
+    let mut outcome = Ok(());
+    for (name, limit) in MEMORY_COSTS {
+        let ns = text.lines().find_map(|line| {
+            let value = line.trim().strip_prefix(name)?.strip_prefix(' ')?.strip_suffix(" ns")?;
+            value.parse().ok()
+        });
+        let ns =
+            ns.ok_or_else(|| machine.failure(&format!("`memory cost` does not say {name}")))?;
+        outcome = outcome.and(at_most(&format!("instructions: {name}"), ns, limit));
+    }
+    outcome
 }
 
 /// All interrupts of each CPU in the table that `irqs` prints.

@@ -361,7 +361,7 @@ fn help(machine: &mut Machine) -> Outcome {
         ("hlep", "hlep: no such command; did you mean help?"),
         ("xyzzy", "xyzzy: no such command; help lists all"),
         ("help exce", "no command exce; did you mean exec?"),
-        ("mem now", "mem: takes no arguments\nusage: mem\n"),
+        ("mem now", "mem: takes nothing, check or cost, not now\nusage: mem [check|cost]\n"),
     ] {
         one_command(machine, command, &[said])?;
     }

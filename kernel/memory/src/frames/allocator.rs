@@ -48,6 +48,11 @@ pub(crate) fn use_all_memory() {
     }
 }
 
+/// Whether [`use_caches`] was called.
+pub(crate) fn has_caches() -> bool {
+    HAS_CACHES.load(Ordering::Relaxed)
+}
+
 impl Allocator {
     pub(super) fn new(zones: Zones) -> Self {
         let total = zones.free();
@@ -141,6 +146,11 @@ pub fn usage() -> impl Iterator<Item = (FrameUse, usize)> {
     FrameUse::ALL.into_iter().zip(sum.map(|count| count.max(0) as usize))
 }
 
+/// How many frames are handed out for `frame_use`; exact as [`statistics`].
+pub fn frames_for(frame_use: FrameUse) -> usize {
+    usage().find(|(of, _)| *of == frame_use).map_or(0, |(_, count)| count)
+}
+
 /// For each CPU that has a cache, how many free frames it keeps.
 pub fn cached_frames() -> impl Iterator<Item = (u32, usize)> {
     cache::all().map(|(cpu, cache)| (cpu, cache.lock().len()))
@@ -190,7 +200,7 @@ pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
 }
 
 /// Takes one frame.
-#[inline]
+#[inline(never)]
 pub(super) fn take_one(frame_use: FrameUse) -> Result<PhysAddr, OutOfMemory> {
     if let Some(mut cache) = cache::try_here()
         && let Some(address) = cache.pop(frame_use)

@@ -16,7 +16,7 @@ use super::usage::{COUNT, FrameUse};
 const CHUNK: usize = 4096;
 
 /// What an audit found, in frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Audit {
     /// Free, in the bitmaps.
     pub free: usize,

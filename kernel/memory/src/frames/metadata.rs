@@ -24,11 +24,11 @@ use arch::paging::{
 use base::symbols::Caller;
 use static_assertions::const_assert;
 
+#[cfg(debug_assertions)]
+use super::poison;
 use super::usage::{COUNT, FrameUse};
 use super::zones::{Bounds, Zones};
 use crate::OutOfMemory;
-#[cfg(debug_assertions)]
-use {super::poison, arch::paging::IMAGE_BASE};
 
 /// What is known of one frame.
 #[repr(C)]
@@ -107,7 +107,8 @@ impl Metadata {
     pub(super) fn note_freed(&self, _address: PhysAddr, _index: usize, _caller: u64) {
         #[cfg(debug_assertions)]
         {
-            self.freed_at.store(_caller.wrapping_sub(IMAGE_BASE) as u32, Ordering::Relaxed);
+            self.freed_at
+                .store(_caller.wrapping_sub(arch::paging::IMAGE_BASE) as u32, Ordering::Relaxed);
             if _index < poison::MOST {
                 poison::fill(_address);
                 self.poisoned.store(1, Ordering::Relaxed);
@@ -120,7 +121,7 @@ impl Metadata {
         #[cfg(debug_assertions)]
         {
             let code = self.freed_at.load(Ordering::Relaxed);
-            (code != 0).then(|| Caller(IMAGE_BASE + u64::from(code)))
+            (code != 0).then(|| Caller(arch::paging::IMAGE_BASE + u64::from(code)))
         }
         #[cfg(not(debug_assertions))]
         None

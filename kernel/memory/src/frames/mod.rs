@@ -18,7 +18,7 @@ mod init;
 mod large;
 mod metadata;
 mod owner;
-#[cfg(debug_assertions)]
+#[cfg_attr(not(debug_assertions), expect(dead_code, reason = "debug builds alone poison"))]
 mod poison;
 mod release;
 mod shared;
@@ -28,16 +28,17 @@ mod usage;
 mod zones;
 
 pub use allocator::{
-    Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, free_unowned, statistics,
-    total, usage, zones,
+    Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, frames_for, free_unowned,
+    statistics, total, usage, zones,
 };
-pub(crate) use allocator::{drain_caches, use_all_memory, use_caches};
+pub(crate) use allocator::{drain_caches, has_caches, use_all_memory, use_caches};
 pub use audit::{Audit, Disorder, audit, audit_patiently};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};
 pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
+pub(crate) use poison::PATTERN;
 pub use shared::{
     reference_count, release_range, share_address, share_range, table_entries, zero_page,
 };

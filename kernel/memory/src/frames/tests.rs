@@ -59,7 +59,7 @@ fn free_twice() {
 
 #[base::kernel_test]
 fn the_last_reference_frees() {
-    let used = || usage().find(|(of, _)| *of == FrameUse::SharedMemory).map(|(_, frames)| frames);
+    let used = || frames_for(FrameUse::SharedMemory);
     let (before, used_before) = (statistics().free, used());
     let mut first = Frame::zeroed(FrameUse::SharedMemory).expect("memory at boot");
     let address = first.address();
@@ -70,7 +70,7 @@ fn the_last_reference_frees() {
     let third = unsafe { share_address(address) };
     assert!(second.is_shared() && third.address() == address);
     assert_eq!((reference_count(address), statistics().free), (3, before - 1));
-    assert_eq!(used(), used_before.map(|frames| frames + 1));
+    assert_eq!(used(), used_before + 1);
     drop((first, second));
     let held = third.into_address();
     assert_eq!((reference_count(address), statistics().free), (1, before - 1));

@@ -1,19 +1,24 @@
-//! The kernel heap behind `alloc`: slabs for what fits ([`slab`]), runs of frames for
-//! the rest.
+//! The kernel heap behind `alloc`: [`slab`]s for what fits, with a [`magazine`] for each CPU
+//! in front; a frame, or up to four if they are there in a row; kernel virtual memory
+//! ([`crate::kernel_space::vmalloc`]) for the rest, so that no large request needs frames in a
+//! row.
 //!
 //! A slab is a naturally aligned block of 1 to 4 frames with a header and objects of one
 //! size; the header is found by rounding an object's address down. Empty slabs go back
-//! to the frame allocator, but for one per size. Everything lies in the physical map, so
-//! it is physically contiguous.
+//! to the frame allocator, but for one per size. What fits into a page is physically
+//! contiguous, in the physical map.
 
+mod magazine;
+mod poison;
 mod slab;
 
 use core::alloc::{GlobalAlloc, Layout};
 
-use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr};
+use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr, VMALLOC_BASE, VirtAddr};
 use base::sync::IrqSpinLock;
 
 use crate::frames::{FrameRun, FrameUse};
+use crate::kernel_space::vmalloc;
 use slab::{CLASSES, Cache, class_of};
 
 static CACHES: [IrqSpinLock<Cache>; CLASSES.len()] = {
@@ -31,34 +36,60 @@ struct KernelHeap;
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap;
 
+/// Pages that are tried to be had in a row of frames first: that costs no page tables, and no
+/// shootdown when they are freed.
+const MOST_IN_A_ROW: usize = 4;
+
 fn pages(layout: Layout) -> usize {
     layout.size().div_ceil(PAGE_SIZE as usize)
 }
 
-// SAFETY: memory comes from slabs and frame runs, which hand out each byte once until it
-// is given back; sizes and alignments are those of the layout or larger; a failure is a
-// null pointer, never a panic.
+/// What no slab has.
+fn allocate_pages(layout: Layout) -> *mut u8 {
+    let (pages, align) = (pages(layout), layout.align().div_ceil(PAGE_SIZE as usize));
+    let can_map = vmalloc::is_ready();
+    if ((pages <= MOST_IN_A_ROW && align <= MOST_IN_A_ROW) || !can_map)
+        && let Ok(run) = FrameRun::allocate(pages, align, FrameUse::Heap)
+    {
+        return run.leak().to_physmap().as_mut_ptr();
+    }
+    if !can_map {
+        return core::ptr::null_mut();
+    }
+    vmalloc::allocate(pages, align).map_or(core::ptr::null_mut(), |start| start.as_mut_ptr())
+}
+
+fn is_vmalloc(pointer: *mut u8) -> bool {
+    pointer as u64 >= VMALLOC_BASE
+}
+
+// SAFETY: memory comes from slabs, frame runs and kernel virtual memory, which hand out each
+// byte once until it is given back; sizes and alignments are those of the layout or larger; a
+// failure is a null pointer, never a panic.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if let Some(class) = class_of(layout) {
-            return CACHES[class].lock().allocate();
-        }
-        let align = layout.align().div_ceil(PAGE_SIZE as usize);
-        match FrameRun::allocate(pages(layout), align, FrameUse::Heap) {
-            Ok(run) => run.leak().to_physmap().as_mut_ptr(),
-            Err(_) => core::ptr::null_mut(),
+        match class_of(layout) {
+            Some(class) => magazine::allocate(class),
+            None => allocate_pages(layout),
         }
     }
 
+    #[cfg_attr(debug_assertions, inline(never))] // so that who frees can be told
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if let Some(class) = class_of(layout) {
+            let places = if cfg!(debug_assertions) { poison::places() } else { [0; 2] };
             // SAFETY: the caller gives back what `alloc` gave for this layout, so it is
-            // an object of a slab of this class.
-            unsafe { CACHES[class].lock().free(pointer) };
-            return;
+            // an object of this class.
+            return unsafe { magazine::deallocate(pointer, class, places) };
+        }
+        if is_vmalloc(pointer) {
+            let start = VirtAddr::from_ptr(pointer);
+            let align = layout.align().div_ceil(PAGE_SIZE as usize);
+            // SAFETY: `allocate_pages` had it from there, for these numbers.
+            return unsafe { vmalloc::free(start, pages(layout), align) };
         }
         let start = PhysAddr::new(pointer as u64 - PHYSMAP_BASE);
-        // SAFETY: `alloc` leaked a run of that many frames there.
+        // SAFETY: `allocate_pages` leaked a run of that many frames there.
         drop(unsafe { FrameRun::from_parts(start, pages(layout)) });
     }
 
@@ -73,6 +104,14 @@ unsafe impl GlobalAlloc for KernelHeap {
         };
         if fits {
             return pointer;
+        }
+        if is_vmalloc(pointer) {
+            let (start, align) =
+                (VirtAddr::from_ptr(pointer), layout.align().div_ceil(PAGE_SIZE as usize));
+            // SAFETY: as in `dealloc`.
+            if unsafe { vmalloc::grow(start, pages(layout), pages(new), align) } {
+                return pointer;
+            }
         }
         // SAFETY: both blocks are live and distinct, and the shorter length is copied.
         unsafe {
@@ -93,13 +132,26 @@ pub struct ClassStatistics {
     pub size: usize,
     /// Objects handed out.
     pub used: usize,
+    /// Free objects that CPUs keep.
+    pub kept: usize,
     /// Frames that the class's slabs take.
     pub frames: usize,
 }
 
 /// The heap's size classes, as they are now.
 pub fn statistics() -> impl Iterator<Item = ClassStatistics> {
-    CACHES.iter().map(|cache| cache.lock().statistics())
+    CACHES.iter().enumerate().map(|(class, cache)| {
+        let kept = magazine::held(class);
+        let statistics = cache.lock().statistics();
+        let used = statistics.used.saturating_sub(kept);
+        ClassStatistics { used, kept, ..statistics }
+    })
+}
+
+/// Frees what the heap keeps for later: for [`crate::reclaim`]. Neither sleeps nor waits for a
+/// lock. Returns how many frames came free.
+pub fn shrink(_frames: usize) -> usize {
+    magazine::shrink()
 }
 
 #[cfg(not(test))]
@@ -146,10 +198,12 @@ mod tests {
     #[base::kernel_test]
     fn empty_slabs_go_back() {
         let frames = || statistics().map(|class| class.frames).sum::<usize>();
+        shrink(usize::MAX);
         let before = frames();
         let many: Vec<Box<[u8; 512]>> = (0..4096).map(|_| Box::new([1; 512])).collect();
         assert!(frames() >= before + 4096 / 8);
         drop(many);
+        shrink(usize::MAX);
         // One slab of the class may have been kept where there was none.
         assert!(frames() <= before + 4);
     }
@@ -157,6 +211,8 @@ mod tests {
     #[base::kernel_test]
     fn too_much_is_an_error() {
         let mut huge: Vec<u8> = Vec::new();
-        assert!(huge.try_reserve_exact(1 << 45).is_err());
+        for shift in [32, 36, 45, 62] {
+            assert!(huge.try_reserve_exact(1 << shift).is_err(), "2^{shift} bytes");
+        }
     }
 }

@@ -6,13 +6,13 @@ use core::ptr::{NonNull, null_mut};
 use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr};
 use static_assertions::const_assert;
 
-use super::ClassStatistics;
+use super::{ClassStatistics, poison};
 use crate::frames::{FrameRun, FrameUse};
 
 /// A size class: bytes of an object, its alignment, and frames of a slab (a power of
 /// two).
 pub(super) struct Class {
-    size: usize,
+    pub(super) size: usize,
     align: usize,
     frames: usize,
 }
@@ -39,9 +39,31 @@ pub(super) const CLASSES: [Class; 14] = [
     class(2048, 2048, 4),
 ];
 
+/// Sizes are looked up in steps of that many bytes.
+const STEP: usize = 16;
+
+/// For each number of steps the smallest class that is large enough.
+static CLASS_BY_STEPS: [u8; CLASSES[CLASSES.len() - 1].size / STEP + 1] = {
+    let mut table = [0; CLASSES[CLASSES.len() - 1].size / STEP + 1];
+    let (mut steps, mut class) = (0, 0);
+    while steps < table.len() {
+        if CLASSES[class].size < steps * STEP {
+            class += 1;
+        }
+        table[steps] = class as u8;
+        steps += 1;
+    }
+    table
+};
+
 /// The class that serves `layout`, or `None` for what is too large.
+#[inline]
 pub(super) fn class_of(layout: Layout) -> Option<usize> {
-    CLASSES.iter().position(|class| class.size >= layout.size() && class.align >= layout.align())
+    let mut class = usize::from(*CLASS_BY_STEPS.get(layout.size().div_ceil(STEP))?);
+    while CLASSES.get(class)?.align < layout.align() {
+        class += 1;
+    }
+    Some(class)
 }
 
 /// The first bytes of a slab.
@@ -142,14 +164,15 @@ impl Cache {
 
     /// An object, or null when memory is out.
     pub(super) fn allocate(&mut self) -> *mut u8 {
-        let slab = match NonNull::new(self.partial) {
-            Some(slab) => slab,
-            None => match self.grow() {
-                Some(slab) => slab,
-                None => return null_mut(),
-            },
+        if self.partial.is_null() && self.grow().is_none() {
+            return null_mut();
         }
-        .as_ptr();
+        self.allocate_at_hand().unwrap_or_default()
+    }
+
+    /// An object of a slab that there is.
+    pub(super) fn allocate_at_hand(&mut self) -> Option<*mut u8> {
+        let slab = NonNull::new(self.partial)?.as_ptr();
         let class = &CLASSES[self.class];
         // SAFETY: the slab is on the list, so it is live and has a free object: one on
         // its own list, whose first word names the next, or one never used yet.
@@ -160,7 +183,13 @@ impl Cache {
             let object = if (*slab).free.is_null() {
                 let index = (*slab).started as usize;
                 (*slab).started += 1;
-                slab.cast::<u8>().add(Self::first_object(class) + index * class.size)
+                let object = slab.cast::<u8>().add(Self::first_object(class) + index * class.size);
+                if cfg!(debug_assertions) {
+                    // Whatever the frame held is no mark.
+                    object.cast::<u64>().add(1).write(0);
+                    poison::fill(object, class.size, [0; 2]);
+                }
+                object
             } else {
                 let object = (*slab).free;
                 (*slab).free = object.cast::<*mut u8>().read();
@@ -171,7 +200,7 @@ impl Cache {
                 self.unlink(slab);
             }
             self.used += 1;
-            object
+            Some(object)
         }
     }
 
@@ -195,20 +224,53 @@ impl Cache {
             if (*slab).used > 0 {
                 return;
             }
-            if self.empty == 0 {
-                self.empty = 1;
-                return;
+            self.empty += 1;
+            if self.empty > 1 {
+                self.remove(slab);
             }
-            self.unlink(slab);
         }
+    }
+
+    /// Gives an empty slab back.
+    ///
+    /// # Safety
+    /// `slab` is on the list and has no used object.
+    unsafe fn remove(&mut self, slab: *mut Slab) {
+        let class = &CLASSES[self.class];
+        // SAFETY: the caller's argument.
+        unsafe { self.unlink(slab) };
         self.slabs -= 1;
+        self.empty -= 1;
         let start = PhysAddr::new(slab as u64 - PHYSMAP_BASE);
         // SAFETY: `grow` leaked this run; no object of it is in use and it is on no list.
         drop(unsafe { FrameRun::from_parts(start, class.frames) });
     }
 
+    /// Gives all empty slabs back. Returns how many frames they had.
+    pub(super) fn free_empty(&mut self) -> usize {
+        let mut freed = 0;
+        let mut slab = self.partial;
+        while !slab.is_null() && self.empty > 0 {
+            // SAFETY: a slab on the list; the next one is read before it goes.
+            unsafe {
+                let next = (*slab).next;
+                if (*slab).used == 0 {
+                    self.remove(slab);
+                    freed += CLASSES[self.class].frames;
+                }
+                slab = next;
+            }
+        }
+        freed
+    }
+
     pub(super) fn statistics(&self) -> ClassStatistics {
         let class = &CLASSES[self.class];
-        ClassStatistics { size: class.size, used: self.used, frames: self.slabs * class.frames }
+        ClassStatistics {
+            size: class.size,
+            used: self.used,
+            kept: 0,
+            frames: self.slabs * class.frames,
+        }
     }
 }

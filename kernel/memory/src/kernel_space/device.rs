@@ -13,7 +13,7 @@ use crate::frames::{FrameUse, RegionKind, regions};
 use crate::shootdown;
 
 /// Next free address of the region for device memory. A range that was unmapped is not
-/// used again: the region is 512 GiB, and a stale TLB entry can then do no harm.
+/// used again: the region is 256 GiB, and a stale TLB entry can then do no harm.
 static NEXT: AtomicU64 = AtomicU64::new(VMALLOC_BASE);
 
 /// Why device memory could not be mapped.
@@ -82,7 +82,7 @@ impl IoMem {
         // One page stays unmapped behind each range.
         let step = (pages + 1) * PAGE_SIZE;
         let room = |next: u64| {
-            next.checked_add(step).filter(|&next| next <= VMALLOC_BASE + TOP_LEVEL_SLOT)
+            next.checked_add(step).filter(|&next| next <= VMALLOC_BASE + TOP_LEVEL_SLOT / 2)
         };
         let base = NEXT
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)

@@ -17,7 +17,7 @@ pub const STACK_BYTES: u64 = if cfg!(debug_assertions) { 32 * 1024 } else { 16 *
 const STACK_PAGES: usize = (STACK_BYTES / PAGE_SIZE) as usize;
 
 /// Bytes from one stack to the next; the difference, at the low end, is never mapped.
-const SLOT_BYTES: u64 = 64 * 1024;
+pub(super) const SLOT_BYTES: u64 = 64 * 1024;
 
 /// Freed stacks that stay mapped for the next thread.
 const CACHED: usize = 16;
@@ -115,6 +115,20 @@ impl KernelStack {
     pub fn top(&self) -> VirtAddr {
         bottom(self.slot).offset(STACK_BYTES)
     }
+}
+
+/// Unmaps stacks that are kept ready, for [`crate::reclaim`]. Neither sleeps nor waits for a lock
+/// that the caller may hold. Returns how many frames came free.
+pub fn shrink(frames: usize) -> usize {
+    let mut freed = 0;
+    while freed < frames && !TABLES.is_locked() {
+        let Some(slot) = SLOTS.try_lock().and_then(|mut slots| slots.cached.pop()) else { break };
+        unmap(slot);
+        freed += STACK_PAGES;
+        // Room for it was reserved by `allocate`. Somebody who holds this lock waits for none.
+        SLOTS.lock().free.push(slot);
+    }
+    freed
 }
 
 /// Writes `byte` to the whole of a stack that nothing runs on: for tests.

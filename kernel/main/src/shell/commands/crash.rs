@@ -15,7 +15,7 @@ use crate::shell::command::{Context, Failure, Outcome, usage};
 /// A way to crash: its name, what it does, and the function.
 type Kind = (&'static str, &'static str, fn());
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 26] = [
     ("null", "read through a null pointer", exceptions::null),
     ("write-text", "write to the kernel's code", exceptions::write_text),
     ("exec-data", "call into the kernel's data", exceptions::execute_data),
@@ -46,6 +46,17 @@ const KINDS: [Kind; 23] = [
     ),
     ("irq-unsafe", "take a lock in an interrupt and with interrupts on (debug builds)", irq_unsafe),
     ("double-free", "free a frame twice", double_free),
+    ("use-after-free", "write to a frame that is free (debug builds)", use_after_free),
+    (
+        "heap-double-free",
+        "free a heap object twice (debug builds)",
+        memory::crash::heap_double_free,
+    ),
+    (
+        "heap-use-after-free",
+        "write to a heap object that is free (debug builds)",
+        memory::crash::heap_use_after_free,
+    ),
     ("out-of-memory", "allocate more than there is, without a way to fail", out_of_memory),
 ];
 
@@ -58,7 +69,7 @@ pub(in crate::shell) fn names() -> Vec<String> {
 pub(in crate::shell) fn crash(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     let [wanted] = arguments else {
         for (name, what, _) in KINDS {
-            println!("  {name:16} {what}");
+            println!("  {name:20} {what}");
         }
         return if arguments.is_empty() { Ok(()) } else { Err(usage("takes one kind")) };
     };
@@ -188,6 +199,12 @@ fn irq_unsafe() {
 
 fn double_free() {
     if let Err(error) = memory::crash::double_free() {
+        println!("{error}");
+    }
+}
+
+fn use_after_free() {
+    if let Err(error) = memory::crash::use_after_free() {
         println!("{error}");
     }
 }

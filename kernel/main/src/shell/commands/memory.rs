@@ -10,7 +10,7 @@ use arch::paging::PAGE_SIZE;
 use base::{println, time};
 use memory::frames::{Frame, FrameUse, LargeFrame};
 use memory::kernel_space::stack;
-use memory::{frames, heap};
+use memory::{frames, heap, reclaim};
 
 use crate::banner;
 use crate::shell::command::{Context, Failure, Outcome, at_most_one, usage};
@@ -36,6 +36,7 @@ pub(in crate::shell) fn mem(_: &mut Context<'_>, arguments: &[String]) -> Outcom
     }
 }
 
+#[inline(never)]
 fn row(name: &str, count: usize) {
     println!("{name:24} {count:>9} frames {:>10}", Size(count as u64 * PAGE_SIZE));
 }
@@ -45,34 +46,31 @@ fn print_frames() {
     println!("RAM in the memory map {:>31}", Size(banner::ram_bytes()));
     row("metadata", frames::metadata_frames());
     row("managed", frames.total);
-    row("  free", frames.free);
-    row("    kept for the kernel", frames.reserve.min(frames.free));
-    row("    kept by CPUs", frames.cached);
-    row("  used", frames.total - frames.free);
-    for (frame_use, count) in frames::usage().filter(|(_, count)| *count > 0) {
-        row(&alloc::format!("    {frame_use}"), count);
-    }
+    row("free", frames.free);
+    row("  kept for the kernel", frames.reserve.min(frames.free));
+    row("  kept by CPUs", frames.cached);
+    row("used", frames.total - frames.free);
+    frames::usage().filter(|(_, count)| *count > 0).for_each(|(of, count)| row(of.name(), count));
     let stacks = stack::statistics();
     let per_stack = (stack::STACK_BYTES / PAGE_SIZE) as usize;
-    row("      kept ready", stacks.cached * per_stack);
-
-    println!("\n{:32} {:>10} {:>10}", "ZONE", "MANAGED", "FREE");
+    row("stacks kept ready", stacks.cached * per_stack);
+    reclaim::for_each(|name, freed| println!("reclaimed from {name}: {freed} frames"));
     frames::zones(|zone| {
         let (start, end) = zone.range;
-        let name = alloc::format!("{start} to {end}");
-        println!("{name:32} {:>10} {:>10}", zone.total, zone.free);
+        println!("zone {start} to {end}: {} of {} frames free", zone.free, zone.total);
     });
-    let kept: Vec<String> =
-        frames::cached_frames().map(|(cpu, count)| alloc::format!("{cpu}:{count}")).collect();
-    println!("kept by CPU {}", kept.join(" "));
+    frames::cached_frames().for_each(|(cpu, count)| println!("CPU {cpu} keeps {count} frames"));
 }
 
 fn print_heap() {
-    println!("\n{:>10} {:>9} {:>10} {:>10}", "HEAP SIZE", "OBJECTS", "BYTES", "SLABS");
+    println!(
+        "\n{:>10} {:>9} {:>6} {:>10} {:>10}",
+        "HEAP SIZE", "OBJECTS", "KEPT", "BYTES", "SLABS"
+    );
     for class in heap::statistics().filter(|class| class.frames > 0) {
         let bytes = Size((class.size * class.used) as u64);
         let slabs = Size(class.frames as u64 * PAGE_SIZE);
-        println!("{:>10} {:>9} {bytes:>10} {slabs:>10}", class.size, class.used);
+        println!("{:>10} {:>9} {:>6} {bytes:>10} {slabs:>10}", class.size, class.used, class.kept);
     }
 }
 
