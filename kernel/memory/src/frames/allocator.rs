@@ -201,17 +201,18 @@ pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
     if statistics.free <= statistics.reserve { Err(OutOfMemory) } else { Ok(()) }
 }
 
+/// Takes one frame that this CPU keeps.
+#[inline(always)]
+pub(super) fn take_at_hand(frame_use: FrameUse) -> Option<PhysAddr> {
+    let address = cache::try_here()?.pop(frame_use)?;
+    metadata::hand_out(address, frame_use);
+    Some(address)
+}
+
 /// Takes one frame.
 #[inline(never)]
 pub(super) fn take_one(frame_use: FrameUse) -> Result<PhysAddr, OutOfMemory> {
-    if let Some(mut cache) = cache::try_here()
-        && let Some(address) = cache.pop(frame_use)
-    {
-        drop(cache);
-        metadata::hand_out(address, frame_use);
-        return Ok(address);
-    }
-    take_one_slowly(frame_use)
+    take_at_hand(frame_use).map_or_else(|| take_one_slowly(frame_use), Ok)
 }
 
 /// Calls `take` until it succeeds, and sees to more free frames in between.
