@@ -106,6 +106,9 @@ if [ -z "$pattern" ]; then
     for kind in $("$out/root/bin/hostile" LIST); do
         [ "${mentioned["/bin/hostile $kind"]:-}" ] || forgotten+=" $kind"
     done
+    for part in $("$out/root/bin/memory" LIST); do
+        [ "${mentioned["/bin/memory $part"]:-}" ] || forgotten+=" $part"
+    done
     [ -z "$forgotten" ]
     report $? 'programs.txt names everything' "no line for$forgotten"
 fi

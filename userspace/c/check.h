@@ -39,7 +39,7 @@ __attribute__((unused)) static void check_error(const char *name, long result, i
 }
 
 // The last line, and the exit status.
-static int summary(void)
+__attribute__((unused)) static int summary(void)
 {
     printf("%d checks, %d failed\n", checks, failures);
     return failures != 0;

@@ -1,9 +1,9 @@
-// fork [shared|leave]
+// fork [shared|tree|leave|cost]
 //
 // What it proves: fork, vfork and clone make a child that is a copy of its parent and shares
 // nothing but open files (`shared`: and mappings that are to be shared); wait4 tells how
 // each child ended, once; SIGCHLD comes; nothing of a child is left that nobody waits for.
-// `leave` leaves a child behind that would like to read.
+// `cost` measures; `tree` makes some generations that do not wait for each other, and says nothing; `leave` leaves a child behind that would like to read.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -456,9 +456,45 @@ static int reads_for_ever(void)
     return forever();
 }
 
+// Three children each, in three generations; every second parent leaves them alone.
+static int tree(int generation)
+{
+    char *pages = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(pages, generation, 1 << 16);
+    for (int i = 0; generation > 0 && i < 3; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            memset(pages, i, 1 << 15);
+            _exit(tree(generation - 1));
+        }
+    }
+    if (getpid() % 2 == 0)
+        while (wait(NULL) > 0)
+            ;
+    return 0;
+}
+
+static int cost(void)
+{
+    enum { TIMES = 200 };
+    struct timespec begin, end;
+    status_of(child(nothing));
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    for (int i = 0; i < TIMES; i++)
+        status_of(child(nothing));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    long ns = (end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec;
+    printf("fork, exit and wait: %ld ns\n", ns / TIMES);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     parent = getpid();
+    if (argc > 1 && strcmp(argv[1], "cost") == 0)
+        return cost();
+    if (argc > 1 && strcmp(argv[1], "tree") == 0)
+        return tree(3);
     if (argc > 1 && strcmp(argv[1], "leave") == 0)
         return child(reads_for_ever) < 0;
     if (argc > 1 && strcmp(argv[1], "shared") == 0)

@@ -12,6 +12,7 @@
 static const struct kind *const themes[] = {
     memory_kinds, instruction_kinds,   selector_kinds,
     flag_kinds,   stack_pointer_kinds, pointer_kinds,
+    protection_kinds,
 };
 #define THEMES (sizeof themes / sizeof themes[0])
 

@@ -15,7 +15,7 @@ struct kind {
 
 // Each theme's kinds end with an empty one.
 extern const struct kind memory_kinds[], instruction_kinds[], selector_kinds[], flag_kinds[],
-    stack_pointer_kinds[], pointer_kinds[];
+    stack_pointer_kinds[], pointer_kinds[], protection_kinds[];
 
 enum { PAGE_SIZE = 4096 };
 

@@ -4,10 +4,9 @@
 
 use alloc::vec::Vec;
 
-use abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
-use vm::StaticBytes;
-
 use crate::file::Status;
+use crate::tree_object::TreeObject;
+use abi::stat::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 /// What the tree keeps of an inode.
 #[derive(Debug)]
@@ -109,8 +108,8 @@ impl Inode {
     }
 
     /// The bytes of a file, to be mapped.
-    pub fn object(&self) -> StaticBytes {
-        StaticBytes(self.bytes())
+    pub fn object(&self) -> TreeObject {
+        TreeObject::new(*self)
     }
 
     /// The entries of a directory by name, without `.` and `..`; none for others.
@@ -129,6 +128,23 @@ impl Inode {
     /// The directory that a directory is in; the root is in itself.
     pub fn parent(&self) -> Self {
         self.inode(self.data().parent)
+    }
+
+    /// A path to it from the root, one of them if it has several. Looks through the whole
+    /// tree.
+    pub(crate) fn path(&self) -> Vec<u8> {
+        if self.index == 0 {
+            return Vec::new();
+        }
+        for (above, data) in self.tree.inodes.iter().enumerate() {
+            if let Some((name, _)) = data.entries.iter().find(|(_, index)| *index == self.index) {
+                let mut path = self.inode(above).path();
+                path.push(b'/');
+                path.extend_from_slice(name);
+                return path;
+            }
+        }
+        Vec::new()
     }
 
     /// What stat(2) tells.

@@ -11,12 +11,15 @@
 extern crate alloc;
 
 mod file;
+mod generated;
 mod initramfs;
 mod inode;
 mod path;
 mod regular;
+mod tree_object;
 
 pub use file::{File, OpenFile, Readiness, Seek, Status};
+pub use generated::{Generator, Text, generate, open_generated, set_generator};
 pub use initramfs::{Contents, mount, root};
 pub use inode::{Inode, Kind};
 pub use path::{LastLink, lookup};

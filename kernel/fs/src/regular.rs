@@ -4,16 +4,17 @@ use alloc::sync::Arc;
 
 use abi::{Errno, Result};
 use memory::user::UserSlice;
-use vm::{MemoryObject, StaticBytes};
+use vm::MemoryObject;
 
 use crate::file::{File, Status};
 use crate::inode::Inode;
+use crate::tree_object::TreeObject;
 
 /// A file with bytes.
 #[derive(Debug)]
 pub struct RegularFile {
     inode: Inode,
-    object: Arc<StaticBytes>,
+    object: Arc<TreeObject>,
 }
 
 impl RegularFile {
@@ -25,7 +26,7 @@ impl RegularFile {
 
 impl File for RegularFile {
     fn read(&self, position: u64, to: UserSlice) -> Result<usize> {
-        let from = usize::try_from(position).ok().and_then(|at| self.object.0.get(at..));
+        let from = usize::try_from(position).ok().and_then(|at| self.inode.bytes().get(at..));
         Ok(to.write(from.unwrap_or_default())?)
     }
 

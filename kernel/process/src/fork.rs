@@ -8,12 +8,15 @@ use alloc::sync::Arc;
 
 use abi::{Errno, Signal};
 use arch::trap::TrapFrame;
-use memory::{OutOfMemory, frames};
+use memory::{OutOfMemory, frames, reclaim};
 use task::{WaitOptions, with_current};
 
 use crate::process::{Parts, Process};
 use crate::thread::Thread;
 use crate::tree::{Refusal, Reserved};
+
+/// Frames that caches are asked for if there are too few for a child.
+const RECLAIM: usize = 64;
 
 /// What fork is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +72,15 @@ impl From<Errno> for ForkError {
 /// # Errors
 /// As [`ForkError`] says; nothing is left of the child then.
 pub fn fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result<u32, ForkError> {
+    match try_fork(thread, frame, request) {
+        Err(ForkError::Failed(Errno::ENOMEM)) if reclaim::reclaim(RECLAIM) > 0 => {
+            try_fork(thread, frame, request)
+        }
+        result => result,
+    }
+}
+
+fn try_fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result<u32, ForkError> {
     let parent = &thread.process;
     // What cannot fail below comes from the reserve at worst.
     frames::check_user_may_allocate()?;
@@ -79,7 +91,7 @@ pub fn fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result
         exit_signal: request.exit_signal,
         executable: parent.shared_executable(),
         descriptors: parent.descriptors.duplicate()?,
-        signals: parent.signals.forked(),
+        signals: parent.signals.forked()?,
     };
     let fpu = task::copy_fpu()?;
     let space = thread.space.fork()?;

@@ -45,16 +45,17 @@ impl Counts {
     }
 }
 
-/// Starts `count` copies at once, or as many as there is memory for, until all have run.
-fn run(count: usize) {
-    let args: [&[u8]; 2] = [b"/bin/primes", b"1000"];
+/// Starts `count` copies of a program at once, or as many as there is memory for, until all
+/// have run.
+fn run(args: &[&[u8]; 2], count: usize) {
+    let [path, _] = args;
     let free = frames::statistics();
     let at_once = (free.free.saturating_sub(free.reserve) / FRAMES_EACH).min(max_processes());
     let at_once = at_once.clamp(1, count);
     let mut left = count;
     while left > 0 {
         let started: Vec<_> = (0..left.min(at_once))
-            .map(|_| exec::start(b"/bin/primes", &args, &[]).expect("a program that is there"))
+            .map(|_| exec::start(path, args, &[]).expect("a program that is there"))
             .collect();
         left -= started.len();
         let ended: Vec<Outcome> =
@@ -100,8 +101,25 @@ fn make_room() {
 fn two_hundred_programs_leave_nothing() {
     let idle = Counts::now();
     make_room();
-    run(PROGRAMS);
+    let program: [&[u8]; 2] = [b"/bin/primes", b"1000"];
+    run(&program, PROGRAMS);
     let before = settled(&idle);
-    run(PROGRAMS);
+    run(&program, PROGRAMS);
+    assert_eq!(settled(&idle), before);
+}
+
+#[base::kernel_test]
+fn generations_of_children_leave_nothing() {
+    let idle = Counts::now();
+    make_room();
+    let generations = || {
+        for _ in 0..8 {
+            run(&[b"/bin/fork", b"tree"], 1);
+            settled(&idle);
+        }
+    };
+    generations();
+    let before = settled(&idle);
+    generations();
     assert_eq!(settled(&idle), before);
 }

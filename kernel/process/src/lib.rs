@@ -24,6 +24,7 @@ pub mod fork;
 mod leak_tests;
 mod oom;
 mod outcome;
+mod proc_files;
 mod process;
 pub mod rseq;
 pub mod signal;
@@ -43,5 +44,6 @@ pub use tree::{Children, find, max_processes, processes};
 /// [`OutOfMemory`]: ^C does not reach programs.
 pub fn init() -> Result<(), OutOfMemory> {
     trap::init();
+    fs::set_generator(proc_files::generate);
     foreground::init()
 }

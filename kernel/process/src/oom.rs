@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 
 use arch::paging::PAGE_SIZE;
 use base::time;
-use memory::frames;
+use memory::{frames, reclaim};
 use task::{Mutex, WaitOptions, named_mutex};
 
 use crate::process::Process;
@@ -26,6 +26,8 @@ use crate::tree::processes;
 const PATIENCE_NS: u64 = 3_000_000_000;
 /// How often a thread tries again only because there seems to be memory.
 const HOPES: u32 = 3;
+/// Frames that caches are asked for at a time.
+const RECLAIM: usize = 64;
 /// Free frames beside the reserve that give hope.
 const ROOM: usize = 32;
 
@@ -75,11 +77,15 @@ fn choose(needs: &Process) -> Option<Arc<Process>> {
     Some(victim)
 }
 
-/// Called when there was no memory for a page of the current thread, with nothing held that
-/// others need to end. True if it is to try again, false if its process is to end.
-pub(crate) fn wait_for_memory(thread: &Thread) -> bool {
+/// Called when there was no memory for a page of the current thread, with no address space
+/// locked; `holds_nothing` if it holds no other lock either. True if it is to try again, false if its process is to end.
+pub(crate) fn wait_for_memory(thread: &Thread, holds_nothing: bool) -> bool {
     if task::is_killed() {
         return false;
+    }
+    // A copy may hold locks of files, which those who give memory back may want.
+    if holds_nothing && reclaim::reclaim(RECLAIM) > 0 {
+        return true;
     }
     let victim = {
         let mut last = VICTIM.lock();

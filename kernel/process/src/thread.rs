@@ -144,7 +144,7 @@ impl ThreadData for Thread {
         }
         match result {
             // If it is to end: a call fails with EFAULT, but the program does not get to see it.
-            Err(FaultKind::OutOfMemory) => oom::wait_for_memory(self),
+            Err(FaultKind::OutOfMemory) => oom::wait_for_memory(self, fault.is_user()),
             result => result.is_ok(),
         }
     }

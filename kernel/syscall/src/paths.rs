@@ -64,6 +64,14 @@ fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usi
             }
             return Err(Errno::EROFS);
         }
+        Err(Errno::ENOENT) if path.starts_with(b"/") => {
+            let file = fs::open_generated(&path)?;
+            return match () {
+                () if flags & O_DIRECTORY != 0 => Err(Errno::ENOTDIR),
+                () if writes => Err(Errno::EACCES),
+                () => call.thread.process.descriptors.add(OpenFile::new(file, flags)),
+            };
+        }
         inode => inode?,
     };
     if flags & (O_CREAT | O_EXCL | O_PATH) == O_CREAT | O_EXCL {
@@ -130,7 +138,15 @@ fn write_status(status: Status, to: u64) -> Result<usize> {
 fn stat_path(call: &Call<'_>, path: u64, to: u64, last: LastLink) -> Result<usize> {
     let path = path_at(path)?;
     let start = start_of(call, HERE, &path)?;
-    write_status(fs::lookup(start, &path, last)?.status(), to)
+    write_status(status_of(start, &path, last)?, to)
+}
+
+/// What stat(2) tells of the file at `path`.
+fn status_of(start: Inode, path: &[u8], last: LastLink) -> Result<Status> {
+    match fs::lookup(start, path, last) {
+        Err(Errno::ENOENT) if path.starts_with(b"/") => Ok(fs::open_generated(path)?.status()),
+        inode => Ok(inode?.status()),
+    }
 }
 
 /// stat(2).
@@ -170,7 +186,7 @@ pub(crate) fn newfstatat(call: &Call<'_>) -> Result<usize> {
     let nofollow = flags & AT_SYMLINK_NOFOLLOW != 0;
     let last = if nofollow { LastLink::Keep } else { LastLink::Follow };
     let start = start_of(call, directory, &path)?;
-    write_status(fs::lookup(start, &path, last)?.status(), to)
+    write_status(status_of(start, &path, last)?, to)
 }
 
 fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> Result<usize> {

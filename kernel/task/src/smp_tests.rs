@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arch::cpu::interrupts;
+use arch::cpu::control::{self, Cr0, Cr4};
+use arch::cpu::{features, interrupts};
 use base::cpu_set::{AtomicCpuSet, CpuSet};
 use base::{smp, time};
 use memory::frames;
@@ -51,6 +52,30 @@ fn a_task_stays_where_it_is_confined() {
         }
     }
     assert!(!me.set_affinity(CpuSet::EMPTY));
+}
+
+#[base::kernel_test]
+fn every_cpu_has_all_protections_on() {
+    let me = current().expect("a test is a task");
+    for cpu in smp::online().iter() {
+        assert!(me.set_affinity(CpuSet::one(cpu)));
+        yield_now();
+        assert_eq!(here(), cpu);
+        let features = features();
+        let (cr0, cr4) = (control::read_cr0(), control::read_cr4());
+        assert!(cr0.contains(Cr0::WRITE_PROTECT | Cr0::PAGING), "CPU {cpu}: {cr0:?}");
+        assert!(control::is_no_execute_on(), "CPU {cpu}");
+        for (bit, is_there) in [
+            (Cr4::SMEP, features.smep),
+            (Cr4::SMAP, features.smap),
+            (Cr4::UMIP, features.umip),
+            // Dangerous: user code could give the kernel a GS base of its own.
+            (Cr4::FSGSBASE, false),
+        ] {
+            assert_eq!(cr4.contains(bit), is_there, "CPU {cpu}: {bit:?}");
+        }
+        assert_eq!(here(), cpu);
+    }
 }
 
 #[base::kernel_test]

@@ -9,8 +9,12 @@ use crate::runner::{Job, Outcome};
 
 /// Most instructions from the kernel's entry to the prompt.
 const INSTRUCTIONS: u64 = 30_000_000;
-/// Most bytes of the stripped image, the symbols in it.
+/// Most bytes of the stripped image: what is loaded to run.
 const IMAGE: u64 = 2 << 20;
+/// Most bytes of the table of symbols and lines beside it.
+const SYMBOLS: u64 = 3 << 19;
+/// What the table begins with.
+const SYMBOLS_MAGIC: &[u8] = b"basaltst";
 /// Most instructions of a kernel task that wakes another one, sleeps, and is woken by it.
 const ROUND_TRIP: u64 = 1500;
 /// Seconds that the CPUs are idle for, and most interrupts of one of them meanwhile.
@@ -18,6 +22,22 @@ const IDLE_SECONDS: u64 = 8;
 const IDLE_INTERRUPTS: u64 = 5 * IDLE_SECONDS - 1;
 /// Most bytes in use at the prompt: of all RAM in the loader's map, what is not free.
 const MEMORY: u64 = 8 << 20;
+
+/// What `memory cost` prints, in instructions, and the most that each may be.
+const MEMORY_COSTS: [(&str, u64); 11] = [
+    // First touch of a page, with zeroing: alone, and in a sequence that is gone ahead of.
+    ("fault", 1050),
+    ("fault_sequence", 850),
+    ("read_fault", 450),
+    ("write_after_read", 1300),
+    ("cow_fault", 1400),
+    ("touch_mib_large", 150_000),
+    ("mmap_munmap", 1500),
+    ("mmap_munmap_of_1000", 5000),
+    ("mprotect_pair", 7000),
+    ("brk_pair", 2000),
+    ("fork", 60_000),
+];
 
 /// All jobs.
 pub(super) fn jobs() -> Vec<Job> {
@@ -29,14 +49,11 @@ pub(super) fn jobs() -> Vec<Job> {
             let count = instructions("exec /bin/hello; timer; exit")?;
             at_most("instructions to the end of the first program", count, INSTRUCTIONS)
         }),
-        Job::one("figures: bytes of the image", || {
-            let path = image(Release);
-            let size = std::fs::metadata(&path).map_err(|error| format!("{path:?}: {error}"))?;
-            at_most("bytes of the stripped image with its symbols", size.len(), IMAGE)
-        }),
+        Job::one("figures: bytes of the image", image_size),
         Job::one("figures: bytes in use at the prompt", memory),
         Job::one("figures: instructions of a round trip between two tasks", round_trip),
         Job::one("figures: interrupts of an idle CPU", idle_interrupts),
+        Job::one("figures: instructions of faults and memory calls", memory_costs),
     ]
 }
 
@@ -44,6 +61,17 @@ pub(super) fn jobs() -> Vec<Job> {
 fn at_most(what: &str, figure: u64, limit: u64) -> Outcome {
     println!("figure: {figure} {what} (at most {limit})");
     if figure <= limit { Ok(()) } else { Err(format!("{figure} {what}, more than {limit}")) }
+}
+
+/// The file is what is loaded, then the table, then a few bytes of section headers.
+fn image_size() -> Outcome {
+    let path = image(Release);
+    let bytes = std::fs::read(&path).map_err(|error| format!("{path:?}: {error}"))?;
+    // The kernel has the same eight bytes, to compare with; the table comes last.
+    let table = bytes.windows(SYMBOLS_MAGIC.len()).rposition(|part| part == SYMBOLS_MAGIC);
+    let table = table.ok_or("the image has no table of symbols")? as u64;
+    at_most("bytes of the stripped image", table, IMAGE)?;
+    at_most("bytes of its symbols and lines", bytes.len() as u64 - table, SYMBOLS)
 }
 
 /// One CPU, 512 MiB, BIOS, and a clock that counts instructions.
@@ -78,6 +106,23 @@ fn round_trip() -> Outcome {
     let ns = ns.and_then(|(_, rest)| rest.split_once(" ns\n")?.0.parse().ok());
     let ns = ns.ok_or_else(|| machine.failure("`tasks cost` does not say the time"))?;
     at_most("instructions of a round trip between two tasks", ns, ROUND_TRIP)
+}
+
+/// The figures of `/bin/memory cost`, lines of `NAME VALUE ns`; all of them are compared.
+fn memory_costs() -> Outcome {
+    let machine = counted("exec /bin/memory cost; exit")?;
+    let text = machine.text();
+    let mut outcome = Ok(());
+    for (name, limit) in MEMORY_COSTS {
+        let ns = text.lines().find_map(|line| {
+            let value = line.trim().strip_prefix(name)?.strip_prefix(' ')?.strip_suffix(" ns")?;
+            value.parse().ok()
+        });
+        let ns =
+            ns.ok_or_else(|| machine.failure(&format!("`memory cost` does not say {name}")))?;
+        outcome = outcome.and(at_most(&format!("instructions: {name}"), ns, limit));
+    }
+    outcome
 }
 
 /// All interrupts of each CPU in the table that `irqs` prints.

@@ -4,6 +4,7 @@ use core::arch::asm;
 
 use bitflags::bitflags;
 
+use super::msr;
 use crate::paging::{PhysAddr, VirtAddr};
 
 bitflags! {
@@ -45,6 +46,8 @@ bitflags! {
         const OS_SIMD_EXCEPTIONS = 1 << 10;
         /// User-mode instruction prevention: sgdt, sidt, sldt, smsw, str.
         const UMIP = 1 << 11;
+        /// User code may read and write its FS and GS bases.
+        const FSGSBASE = 1 << 16;
         /// xsave and XCR0.
         const OS_XSAVE = 1 << 18;
         /// The kernel does not execute user pages.
@@ -87,6 +90,12 @@ pub fn read_cr4() -> Cr4 {
 pub unsafe fn write_cr4(value: Cr4) {
     // SAFETY: the caller's argument.
     unsafe { asm!("mov cr4, {}", in(reg) value.bits(), options(nostack, preserves_flags)) };
+}
+
+/// Whether pages can be made not executable (EFER.NXE).
+pub fn is_no_execute_on() -> bool {
+    // SAFETY: every CPU in long mode has the register, and reading it has no effect.
+    unsafe { msr::read(msr::EFER) & (1 << 11) != 0 }
 }
 
 /// The address of the last page fault.

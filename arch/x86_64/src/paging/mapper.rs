@@ -89,6 +89,36 @@ pub(super) fn leaf_flags(mut flags: EntryFlags, level: u8) -> EntryFlags {
     flags
 }
 
+/// Whether none of eight entries is in use.
+#[inline(always)]
+pub(super) fn are_empty(slots: &[EntrySlot; 8]) -> bool {
+    let [a, b, c, d, e, f, g, h] = slots.each_ref().map(|slot| slot.load().bits());
+    (a | b | c | d) | (e | f | g | h) == 0
+}
+
+/// Calls `each` with the entries in use among `slots` and their indices. They may be few:
+/// eight empty ones are passed over at once.
+#[inline(always)]
+pub fn for_each_used(slots: &[EntrySlot], mut each: impl FnMut(usize, &EntrySlot)) {
+    let (eights, rest) = slots.as_chunks::<8>();
+    let mut index = 0;
+    for eight in eights {
+        if !are_empty(eight) {
+            for (offset, slot) in eight.iter().enumerate() {
+                if slot.load().is_used() {
+                    each(index + offset, slot);
+                }
+            }
+        }
+        index += 8;
+    }
+    for (offset, slot) in rest.iter().enumerate() {
+        if slot.load().is_used() {
+            each(index + offset, slot);
+        }
+    }
+}
+
 /// A tree of page tables, named by its root. It does not own the tree: the owner
 /// (kernel space, user address space) calls [`PageTable::free_user_half`] at its end.
 #[derive(Debug)]
@@ -285,12 +315,9 @@ impl PageTable {
         frames: &mut dyn FrameSource,
         leaf: &mut dyn FnMut(Mapping),
     ) {
-        for slot in &self.table(self.root)[..256] {
-            let entry = slot.load();
-            if entry.is_present() {
-                self.free_level(entry.address(), 3, frames, leaf);
-            }
-        }
+        for_each_used(&self.table(self.root)[..256], |_, slot| {
+            self.free_level(slot.load().address(), 3, frames, leaf);
+        });
         frames.free_table(self.root);
     }
 
@@ -301,17 +328,14 @@ impl PageTable {
         frames: &mut dyn FrameSource,
         leaf: &mut dyn FnMut(Mapping),
     ) {
-        for slot in self.table(table) {
+        for_each_used(self.table(table), |_, slot| {
             let entry = slot.load();
-            if !entry.is_used() {
-                continue;
-            }
             if entry.is_leaf(level) {
                 leaf(Self::mapping_of(entry, level));
             } else {
                 self.free_level(entry.address(), level - 1, frames, leaf);
             }
-        }
+        });
         frames.free_table(table);
     }
 }

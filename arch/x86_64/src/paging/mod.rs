@@ -1,5 +1,5 @@
 //! Four-level paging with our own types: addresses ([`addr`]), entries ([`entry`]),
-//! tables and walks ([`mapper`], [`range`]), and the TLB ([`flush`]).
+//! tables and walks ([`mapper`], [`range`], `visit`), and the TLB ([`flush`]).
 //!
 //! This module knows how tables work, not what they are for: which frames they are
 //! made of comes from a [`FrameSource`], what they map is decided on floors 3
@@ -10,9 +10,10 @@ pub mod entry;
 pub mod flush;
 pub mod mapper;
 pub mod range;
+mod visit;
 
 pub use addr::*;
 pub use entry::{Entry, EntryFlags, EntrySlot};
 pub use flush::{Flush, flush_all, flush_user, invalidate_page};
-pub use mapper::{FrameSource, MapError, Mapping, PageSize, PageTable};
+pub use mapper::{FrameSource, MapError, Mapping, PageSize, PageTable, for_each_used};
 pub use range::{DetachedTable, Leaves, Taken};

@@ -8,7 +8,7 @@ use core::ops::{ControlFlow, Range};
 
 use super::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use super::entry::{Entry, EntryFlags, EntrySlot};
-use super::mapper::{FrameSource, MapError, Mapping, PageSize, PageTable};
+use super::mapper::{FrameSource, MapError, Mapping, PageSize, PageTable, are_empty};
 
 /// Bytes that one entry of a table of `level` covers.
 const fn covers(level: u8) -> u64 {
@@ -77,6 +77,24 @@ impl Walk {
         Self { at: range.start.as_u64(), end: range.end.as_u64(), tables }
     }
 
+    /// Goes on to the next entry in use, from `index` of a table of `level` on; its index.
+    /// `None` behind the last one, or at the walk's end.
+    fn next_used(&mut self, table: &[EntrySlot], level: u8, mut index: usize) -> Option<usize> {
+        let step = covers(level);
+        while self.at < self.end {
+            let rest = table.get(index..)?;
+            let first = rest.first()?.load();
+            if first.is_used() {
+                return Some(index);
+            }
+            // Of eight empty ones none need be looked at twice.
+            let count = if rest.first_chunk().is_some_and(are_empty) { 8 } else { 1 };
+            index += count;
+            self.at = (self.at & !(step - 1)) + count as u64 * step;
+        }
+        None
+    }
+
     /// Counts one more table.
     fn enter(&mut self) -> ControlFlow<()> {
         match self.tables.checked_sub(1) {
@@ -119,32 +137,28 @@ impl PageTable {
         visit: Visit<'_>,
     ) -> ControlFlow<()> {
         let step = covers(level);
-        let first = VirtAddr::new(walk.at).table_index(level);
-        for slot in &self.table(table)[first..] {
+        let (table, mut index) = (self.table(table), VirtAddr::new(walk.at).table_index(level));
+        while let Some(found) = walk.next_used(table, level, index) {
+            index = found + 1;
+            let (slot, at) = (&table[found], walk.at);
             let entry = slot.load();
-            let at = walk.at;
             let next = (at & !(step - 1)) + step;
-            if entry.is_used() {
-                if entry.is_leaf(level) {
-                    debug_assert!(level == 2, "a page of 1 GiB in the user half");
-                    walk.at = next;
-                    visit(Leaves::Large(VirtAddr::new(at & !(step - 1)), slot))?;
-                } else {
-                    walk.enter()?;
-                    if level == 2 {
-                        walk.at = next;
-                        let page = VirtAddr::new(at & !(PAGE_SIZE - 1));
-                        let pages = (walk.end.min(next) - page.as_u64()).div_ceil(PAGE_SIZE);
-                        let slots = &self.table(entry.address())[page.table_index(1)..];
-                        visit(Leaves::Small(page, &slots[..pages as usize]))?;
-                    } else {
-                        self.visit_level(entry.address(), level - 1, walk, visit)?;
-                    }
-                }
+            if entry.is_leaf(level) {
+                debug_assert!(level == 2, "a page of 1 GiB in the user half");
+                walk.at = next;
+                visit(Leaves::Large(VirtAddr::new(at & !(step - 1)), slot))?;
+                continue;
             }
-            walk.at = next;
-            if walk.at >= walk.end {
-                break;
+            walk.enter()?;
+            if level == 2 {
+                walk.at = next;
+                let page = VirtAddr::new(at & !(PAGE_SIZE - 1));
+                let pages = (walk.end.min(next) - page.as_u64()).div_ceil(PAGE_SIZE);
+                let slots = &self.table(entry.address())[page.table_index(1)..];
+                visit(Leaves::Small(page, &slots[..pages as usize]))?;
+            } else {
+                self.visit_level(entry.address(), level - 1, walk, visit)?;
+                walk.at = next;
             }
         }
         ControlFlow::Continue(())
@@ -182,37 +196,34 @@ impl PageTable {
         take: &mut dyn FnMut(Taken) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let step = covers(level);
-        let first = VirtAddr::new(walk.at).table_index(level);
-        for slot in &self.table(table)[first..] {
+        let (table, mut index) = (self.table(table), VirtAddr::new(walk.at).table_index(level));
+        while let Some(found) = walk.next_used(table, level, index) {
+            index = found + 1;
+            let slot = &table[found];
             let entry = slot.load();
             let span = walk.at & !(step - 1);
             let next = span + step;
-            if !entry.is_used() {
-                walk.at = next;
-            } else if entry.is_leaf(level) {
+            if entry.is_leaf(level) {
                 debug_assert!(span >= start && next <= walk.end, "a large page across the end");
                 walk.at = next;
                 let mapping = Self::mapping_of(slot.swap(Entry::EMPTY), level);
                 take(Taken::Leaf(VirtAddr::new(span), mapping))?;
-            } else {
-                let whole = span >= start && next <= walk.end;
-                if !whole {
-                    walk.enter()?;
-                    self.take_level(entry.address(), level - 1, start, room, walk, take)?;
-                }
-                walk.at = next;
-                if whole || (span >= room.start && next <= room.end) {
-                    slot.store(Entry::EMPTY);
-                    take(Taken::Table(DetachedTable {
-                        tree: self.root(),
-                        table: entry.address(),
-                        level: level - 1,
-                        is_empty: !whole,
-                    }))?;
-                }
+                continue;
             }
-            if walk.at >= walk.end {
-                break;
+            let whole = span >= start && next <= walk.end;
+            if !whole {
+                walk.enter()?;
+                self.take_level(entry.address(), level - 1, start, room, walk, take)?;
+            }
+            walk.at = next;
+            if whole || (span >= room.start && next <= room.end) {
+                slot.store(Entry::EMPTY);
+                take(Taken::Table(DetachedTable {
+                    tree: self.root(),
+                    table: entry.address(),
+                    level: level - 1,
+                    is_empty: !whole,
+                }))?;
             }
         }
         ControlFlow::Continue(())

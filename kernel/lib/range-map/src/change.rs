@@ -16,19 +16,24 @@ impl<A: Area> RangeMap<A> {
     pub fn insert(&mut self, mut area: A) -> Result<(), NoMemory> {
         debug_assert!(area.start() < area.end() && self.is_free(area.start()..area.end()));
         let place = self.place(area.start());
-        if let Some(before) = self.before(place)
-            && let Some(lower) = self.get_mut(before)
-            && lower.can_absorb(&area)
+        let before = self.before(place);
+        if let Some(before) = before
+            && self.get(before).is_some_and(|lower| lower.can_absorb(&area))
         {
-            lower.set_end(area.end());
-            self.refresh(before.chunk);
+            let chunk = &mut self.chunks[before.chunk];
+            let gap = chunk.gap_below(before.index + 1);
+            chunk.areas[before.index].set_end(area.end());
+            chunk.narrowed(gap);
             self.merge(place);
-        } else if let Some(upper) = self.get_mut(place)
+        } else if let Some(upper) = self.get(place)
             && area.can_absorb(upper)
         {
             area.set_end(upper.end());
-            *upper = area;
-            self.refresh(place.chunk);
+            let chunk = &mut self.chunks[place.chunk];
+            let gap = chunk.gap_below(place.index);
+            chunk.areas[place.index] = area;
+            chunk.narrowed(gap);
+            chunk.widened(place.index);
         } else {
             self.reserve_at(place.chunk, 1)?;
             self.put(place, area);
@@ -47,12 +52,15 @@ impl<A: Area> RangeMap<A> {
             && lower.can_absorb(upper)
         {
             let end = upper.end();
-            self.chunks[place.chunk].areas.remove(place.index);
             self.len -= 1;
-            self.chunks[before.chunk].areas[before.index].set_end(end);
-            if before.chunk != place.chunk {
-                self.refresh(before.chunk);
-            }
+            let chunk = &mut self.chunks[before.chunk];
+            chunk.areas[before.index].set_end(end);
+            chunk.renew_end();
+            let chunk = &mut self.chunks[place.chunk];
+            // There is no gap below it, and the one above it is lost if it is the first.
+            let gap = if place.index == 0 { chunk.gap_below(1) } else { 0 };
+            chunk.areas.remove(place.index);
+            chunk.narrowed(gap);
             self.shrunk(place.chunk);
         }
     }
@@ -77,7 +85,7 @@ impl<A: Area> RangeMap<A> {
             && area.start() < at
         {
             let upper = area.split_off(at);
-            self.refresh(place.chunk);
+            self.chunks[place.chunk].renew_end();
             self.put(Place { index: place.index + 1, ..place }, upper);
         }
     }
@@ -100,7 +108,10 @@ impl<A: Area> RangeMap<A> {
         }
         let area = self.chunks[place.chunk].areas.remove(place.index);
         self.len -= 1;
-        self.shrunk(place.chunk);
+        self.closed_up(place);
+        if self.chunks.len() > 1 {
+            self.shrunk(place.chunk);
+        }
         Some(area)
     }
 
@@ -114,7 +125,9 @@ impl<A: Area> RangeMap<A> {
             return Ok(());
         }
         let mut place = self.place(range.start);
-        let Some(area) = self.get(place) else { return Ok(()) };
+        let Some(area) = self.get(place).filter(|area| area.start() < range.end) else {
+            return Ok(());
+        };
         if area.start() < range.start {
             if range.end < area.end() {
                 self.reserve_at(place.chunk, 1)?;
@@ -125,43 +138,61 @@ impl<A: Area> RangeMap<A> {
             if let Some(area) = self.get_mut(place) {
                 taken(area.split_off(range.start));
             }
-            self.refresh(place.chunk);
+            self.chunks[place.chunk].widened(place.index + 1);
             place = self.place(range.start);
         }
-        self.take_whole(place, &range, &mut taken);
-        let place = self.place(range.start);
-        if let Some(area) = self.get_mut(place)
-            && area.start() < range.end
-        {
-            let upper = area.split_off(range.end);
-            taken(mem::replace(area, upper));
-            self.refresh(place.chunk);
-        }
+        self.take_from(place, &range, &mut taken);
         Ok(())
     }
 
-    /// Takes the areas from `from` on that end in `range`.
-    fn take_whole(&mut self, from: Place, range: &Range<u64>, taken: &mut impl FnMut(A)) {
-        let mut last = from.chunk;
-        let mut index = from.index;
+    /// Takes what begins in `range`, from the area at `from` on.
+    fn take_from(&mut self, from: Place, range: &Range<u64>, taken: &mut impl FnMut(A)) {
+        let Place { chunk: first, mut index } = from;
+        let mut last = first;
         while let Some(chunk) = self.chunks.get_mut(last) {
             let rest = &chunk.areas[index..];
-            let count = rest.partition_point(|area| area.end() <= range.end);
-            let is_end = count < rest.len();
-            chunk.areas.drain(index..index + count).for_each(&mut *taken);
-            self.len -= count;
-            if is_end {
+            let count = rest.iter().take_while(|area| area.end() <= range.end).count();
+            if count > 0 {
+                self.len -= count;
+                chunk.areas.drain(index..index + count).for_each(&mut *taken);
+                self.closed_up(Place { chunk: last, index });
+            }
+            let chunk = &mut self.chunks[last];
+            if let Some(area) = chunk.areas.get_mut(index) {
+                if area.start() < range.end {
+                    let upper = area.split_off(range.end);
+                    taken(mem::replace(area, upper));
+                    chunk.widened(index);
+                }
                 break;
             }
             last += 1;
             index = 0;
         }
+        if self.chunks.len() == 1 {
+            return;
+        }
         // Chunks between the first and the last are empty now; those two may be.
-        let last = last.min(self.chunks.len().saturating_sub(1));
-        let between = (from.chunk + 1).min(last)..last;
-        self.chunks.drain(between);
-        self.shrunk(from.chunk + 1);
-        self.shrunk(from.chunk);
+        let last = last.min(self.chunks.len() - 1);
+        let between = (first + 1).min(last)..last;
+        if !between.is_empty() {
+            self.chunks.drain(between);
+        }
+        self.shrunk(first + 1);
+        self.shrunk(first);
+    }
+
+    /// Puts right what a chunk knows about its areas after some were taken out at a place.
+    fn closed_up(&mut self, place: Place) {
+        let Place { chunk: number, index } = place;
+        let chunk = &mut self.chunks[number];
+        // Inside, gaps became one, which is wider but for a guard. At an end of the chunk
+        // they are no more its own.
+        if index > 0 && chunk.areas.get(index).is_some_and(|next| next.guard_below() == 0) {
+            chunk.widened(index);
+        } else {
+            self.refresh(number);
+        }
     }
 
     /// Changes each area in `range`; those that cross its ends are split first, and what

@@ -15,7 +15,13 @@ struct Wish {
 
 impl Wish {
     /// Where it fits between `start` and `end`, which nothing uses.
+    #[inline]
     fn fit(&self, start: u64, end: u64) -> Option<u64> {
+        if end < start || end - start < self.len { None } else { self.fit_within(start, end) }
+    }
+
+    #[inline(never)]
+    fn fit_within(&self, start: u64, end: u64) -> Option<u64> {
         let (start, end) = (start.max(self.within.start), end.min(self.within.end));
         if start > end {
             return None;

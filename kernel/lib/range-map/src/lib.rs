@@ -5,9 +5,9 @@
 //! Every growth can fail with [`NoMemory`], and then nothing has changed.
 //!
 //! It is a B-tree of two levels: a vector of chunks, each a vector of at most
-//! [`Area::PER_CHUNK`] areas (a page of them) with the largest gap between them. A program
-//! with some tens of areas has one chunk; with 65,530 areas a change moves a page of areas
-//! and the search for a gap passes over whole chunks.
+//! [`Area::PER_CHUNK`] areas (half a page) with the largest gap between them. A program
+//! with some tens of areas has one chunk; with 65,530 areas a change moves half a page of
+//! areas and the search for a gap passes over whole chunks.
 //!
 //! Files: `map.rs` the map and looking things up, `gap.rs` the search for free ranges,
 //! `change.rs` what changes areas, `room.rs` memory and places for new ones, `chunk.rs` a
@@ -57,9 +57,10 @@ pub use map::RangeMap;
 
 /// A range of addresses, not empty, with what belongs to it.
 pub trait Area: Sized {
-    /// Most areas of one chunk, at least 4: as many as fit in a page.
+    /// Most areas of one chunk, at least 4: as many as fit in half a page, which is quickly
+    /// moved and looked through.
     const PER_CHUNK: usize = {
-        let fit = 4096 / (if size_of::<Self>() == 0 { 1 } else { size_of::<Self>() });
+        let fit = 2048 / (if size_of::<Self>() == 0 { 1 } else { size_of::<Self>() });
         if fit < 4 { 4 } else { fit }
     };
 

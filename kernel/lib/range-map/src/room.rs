@@ -88,10 +88,15 @@ impl<A: Area> RangeMap<A> {
             (chunk, index) = (chunk + 1, 0);
         } else if is_full(chunk) {
             (chunk, index) = self.make_place(chunk, index);
+            self.refresh(chunk);
         }
-        self.chunks[chunk].areas.insert(index, area);
         self.len += 1;
-        self.refresh(chunk);
+        let chunk = &mut self.chunks[chunk];
+        let gap = chunk.gap_below(index);
+        chunk.areas.insert(index, area);
+        chunk.narrowed(gap);
+        chunk.widened(index);
+        chunk.widened(index + 1);
     }
 
     /// Takes a spare chunk, since the chunk of a new area is full; where the area goes.
@@ -119,7 +124,7 @@ impl<A: Area> RangeMap<A> {
     pub(crate) fn refresh(&mut self, index: usize) {
         let is_only = self.chunks.len() == 1;
         if let Some(chunk) = self.chunks.get_mut(index) {
-            chunk.end = chunk.areas.last().map_or(0, Area::end);
+            chunk.renew_end();
             chunk.largest_gap = if is_only { u64::MAX } else { chunk.measure_gap() };
         }
     }
@@ -135,9 +140,9 @@ impl<A: Area> RangeMap<A> {
         }
     }
 
-    /// Puts right the chunk `index`, which has lost areas, perhaps all.
+    /// Joins the chunk `index`, which has lost areas, perhaps all, with its neighbours if
+    /// they can be joined. What it knows is right, unless it is empty.
     pub(crate) fn shrunk(&mut self, index: usize) {
-        self.refresh(index);
         self.join(index);
         if let Some(before) = index.checked_sub(1) {
             self.join(before);

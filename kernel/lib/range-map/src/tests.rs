@@ -79,6 +79,12 @@ fn perform(map: &mut RangeMap<Tagged>, model: &mut Model, step: &Step) {
         Step::Remove(a, b) => {
             let range = order(a, b);
             let mut taken = Vec::new();
+            let exact =
+                before.iter().find(|area| area.start == range.start && area.end == range.end);
+            if a % 2 == 0 {
+                assert_eq!(map.take_exact(&range).as_ref(), exact);
+                taken.extend(exact.cloned());
+            }
             map.take(range.clone(), |area| taken.push(area)).map(|()| {
                 assert!(taken.is_sorted_by(|a, b| a.end <= b.start), "{taken:?}");
                 assert_eq!(model.take(range), Model::of(&taken));

@@ -139,6 +139,15 @@ pub(super) static COMMANDS: &[Command] = &[
         run: exec::ps,
     },
     Command {
+        name: "maps",
+        usage: "PID",
+        summary: "print what lies where in the memory of a process",
+        help: "Addresses, access (p private, s shared), offset in the file, device, inode and \
+               name, as in /proc/PID/maps.",
+        arguments: Arguments::First(exec::pids),
+        run: exec::maps,
+    },
+    Command {
         name: "kill",
         usage: "[-SIGNAL] PID…|all",
         summary: "send processes a signal, SIGTERM unless another is named",

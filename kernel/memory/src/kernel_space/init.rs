@@ -1,5 +1,6 @@
 //! Builds the kernel's page tables and leaves those of the boot code.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use arch::boot::image_layout;
@@ -17,12 +18,21 @@ const READ: EntryFlags = EntryFlags::NO_EXECUTE.union(EntryFlags::GLOBAL);
 const READ_WRITE: EntryFlags = READ.union(EntryFlags::WRITABLE);
 const READ_EXECUTE: EntryFlags = EntryFlags::GLOBAL;
 
-/// Maps all RAM into the physical map with the largest pages that fit.
+/// The physical bytes of the image's part `[start, end)`.
+fn frames_of((start, end): (VirtAddr, VirtAddr)) -> Range<u64> {
+    start.as_u64() - IMAGE_BASE..end.as_u64() - IMAGE_BASE
+}
+
+/// Maps all RAM into the physical map with the largest pages that fit. What the image maps
+/// read-only is read-only here too, or there would be a way round.
 fn map_physical(
     tables: &mut PageTable,
     features: &Features,
     source: &mut TableFrames,
 ) -> Result<(), OutOfMemory> {
+    let image = image_layout();
+    let constant = [frames_of(image.text), frames_of(image.rodata)];
+    let sizes = [(PageSize::Giant, features.giant_pages), (PageSize::Large, true)];
     let mut mapped_to = 0;
     let mut result = Ok(());
     frames::regions(|region| {
@@ -34,14 +44,17 @@ fn map_physical(
         let mut at = (region.start & !(large - 1)).max(mapped_to);
         let end = region.end.next_multiple_of(large);
         while at < end {
-            let giant = PageSize::Giant.bytes();
-            let size = if features.giant_pages && at.is_multiple_of(giant) && at + giant <= end {
-                PageSize::Giant
-            } else {
-                PageSize::Large
+            let fits = |&(size, is_there): &(PageSize, bool)| {
+                let page = at..at + size.bytes();
+                let mixed =
+                    constant.iter().any(|part| part.start < page.end && page.start < part.end);
+                is_there && at.is_multiple_of(size.bytes()) && page.end <= end && !mixed
             };
+            let size = sizes.into_iter().find(fits).map_or(PageSize::Small, |(size, _)| size);
+            let is_constant = constant.iter().any(|part| part.contains(&at));
+            let flags = if is_constant { READ } else { READ_WRITE };
             let frame = PhysAddr::new(at);
-            if let Err(error) = tables.map(frame.to_physmap(), frame, size, READ_WRITE, source) {
+            if let Err(error) = tables.map(frame.to_physmap(), frame, size, flags, source) {
                 result = Err(error.into());
                 return;
             }
@@ -71,8 +84,8 @@ fn map_image(
     Ok(())
 }
 
-/// Builds the kernel's page tables and switches to them: the physical map, the image
-/// (text r-x, rodata r--, data rw-), nothing else; the identity map of the boot tables
+/// Builds the kernel's page tables and switches to them: the physical map (rw-, but r--
+/// where text and rodata are), the image (text r-x, rodata r--, data rw-), nothing else; the identity map of the boot tables
 /// is gone. Then frees the memory of the boot code.
 ///
 /// # Errors

@@ -1,10 +1,13 @@
 //! The kernel's own address space: one set of page tables, whose top-level entries every
 //! user address space shares.
 //!
-//! [`init`] builds it; [`device`] maps device memory; [`stack`] makes kernel stacks;
-//! [`vmalloc`] allocates pages in a row; [`ap`] has what another CPU starts with.
+//! [`init`] builds it, and `check` looks whether all of it is as it should be; [`device`] maps
+//! device memory; [`stack`] makes kernel stacks; [`vmalloc`] allocates pages in a row; [`ap`]
+//! has what another CPU starts with.
 
 pub mod ap;
+#[cfg(not(test))]
+mod check;
 pub mod device;
 mod init;
 pub mod stack;

@@ -17,7 +17,7 @@ pub const STACK_BYTES: u64 = if cfg!(debug_assertions) { 32 * 1024 } else { 16 *
 const STACK_PAGES: usize = (STACK_BYTES / PAGE_SIZE) as usize;
 
 /// Bytes from one stack to the next; the difference, at the low end, is never mapped.
-const SLOT_BYTES: u64 = 64 * 1024;
+pub(super) const SLOT_BYTES: u64 = 64 * 1024;
 
 /// Freed stacks that stay mapped for the next thread.
 const CACHED: usize = 16;

@@ -26,11 +26,9 @@ const LOWER_HALF_END: VirtAddr = VirtAddr::new(1 << 47);
 fn for_each_used(leaves: &Leaves<'_>, mut each: impl FnMut(VirtAddr, PageSize, &EntrySlot)) {
     match leaves {
         Leaves::Small(first, slots) => {
-            for (index, slot) in (0..).zip(slots.iter()) {
-                if slot.load().is_used() {
-                    each(first.offset(index * PAGE_SIZE), PageSize::Small, slot);
-                }
-            }
+            arch::paging::for_each_used(slots, |index, slot| {
+                each(first.offset(index as u64 * PAGE_SIZE), PageSize::Small, slot);
+            });
         }
         Leaves::Large(page, slot) => each(*page, PageSize::Large, slot),
     }
@@ -372,15 +370,17 @@ impl UserTable {
                 };
                 let page = first.offset(from as u64 * PAGE_SIZE);
                 let targets = tables.slots(page, PageSize::Small, source)?;
-                for (slot, to) in slots[from..].iter().zip(targets) {
-                    if is_shared(slot.load()) {
+                arch::paging::for_each_used(&slots[from..], |index, slot| {
+                    if let Some(to) = targets.get(index)
+                        && is_shared(slot.load())
+                    {
                         let entry = protected(slot);
                         // SAFETY: as above.
                         unsafe { frames::share_range(entry.address(), 1) };
                         to.store(entry);
                         shared += 1;
                     }
-                }
+                });
             }
         }
         self.mapped.fetch_add(shared, Ordering::Relaxed);

@@ -200,6 +200,11 @@ pub(super) fn compare(map: &RangeMap<Tagged>, model: &Model) {
         assert_eq!(map.next_from(page), areas.iter().find(|area| area.end > page).copied());
         let before = areas.iter().rfind(|area| area.start < page).copied();
         assert_eq!(map.prev_before(page), before);
+        if map.find(page).is_none() {
+            let below = areas.iter().rfind(|area| area.end <= page).map_or(0, |area| area.end);
+            let above = areas.iter().find(|area| area.start > page);
+            assert_eq!(map.gap_around(page), below..above.map_or(u64::MAX, |area| area.start));
+        }
         let range = page..page + 20;
         assert_eq!(map.is_free(range.clone()), model.is_free(range.clone()));
         let hole = range.clone().find(|&page| model.page(page).is_none());

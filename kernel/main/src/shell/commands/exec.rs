@@ -1,4 +1,4 @@
-//! `exec`, `ps` and `kill`: programs.
+//! `exec`, `ps`, `maps` and `kill`: programs.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -15,6 +15,7 @@ use process::{Foreground, Outcome as End, Process, exec as program};
 use task::State;
 
 use crate::shell::command::{Context, Failure, Outcome, none, usage};
+use crate::shell::commands::files;
 use crate::shell::format::Size;
 use crate::shell::{GREEN, PLAIN, RED};
 
@@ -109,6 +110,15 @@ pub(in crate::shell) fn ps(_: &mut Context<'_>, arguments: &[String]) -> Outcome
         );
     }
     Ok(())
+}
+
+/// Prints the memory map of a process.
+pub(in crate::shell) fn maps(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
+    let [pid] = arguments else { return Err(usage("which process?")) };
+    let text = fs::generate(format!("/proc/{pid}/maps").as_bytes());
+    let text = text.ok_or_else(|| format!("no process {pid}; see `ps`"))?;
+    let text = text.map_err(|error| String::from(error.description()))?;
+    files::print_parts(context, &text)
 }
 
 /// The signal that `-9`, `-KILL` or `-SIGKILL` names.

@@ -103,6 +103,11 @@ pub(in crate::shell) fn cat(context: &mut Context<'_>, arguments: &[String]) -> 
         return Err(usage("which file?"));
     }
     for path in arguments {
+        if let Some(text) = fs::generate(path.as_bytes()) {
+            let text = text.map_err(|error| format!("{path}: {}", error.description()))?;
+            print_parts(context, &text)?;
+            continue;
+        }
         let inode = lookup(path, LastLink::Follow)?;
         match inode.kind() {
             Kind::Regular => {}
@@ -111,13 +116,18 @@ pub(in crate::shell) fn cat(context: &mut Context<'_>, arguments: &[String]) -> 
             }
             _ => return Err(Failure::Message(format!("{path}: not a file"))),
         }
-        // In small parts, so that ^C is seen and interrupts come through.
-        for chunk in inode.bytes().chunks(128) {
-            if context.interrupt.take() {
-                return Err(Failure::Interrupted);
-            }
-            print_text(chunk);
+        print_parts(context, inode.bytes())?;
+    }
+    Ok(())
+}
+
+/// Prints in small parts, so that ^C is seen and interrupts come through.
+pub(super) fn print_parts(context: &mut Context<'_>, bytes: &[u8]) -> Outcome {
+    for chunk in bytes.chunks(128) {
+        if context.interrupt.take() {
+            return Err(Failure::Interrupted);
         }
+        print_text(chunk);
     }
     Ok(())
 }

@@ -1,14 +1,15 @@
-// madvise_calls: advice that changes contents, advice that only asks for speed, and errors.
+// memory madvise: advice that changes contents, advice that only asks for speed, and errors.
 //
 // What it proves: private pages that are not needed come back as zeros, or as the file's
 // bytes; what is shared keeps its contents; pages are brought early; the rest is refused as
-// Linux refuses it. What fork makes of advice is in `cow`.
+// Linux refuses it. What fork makes of advice is in `memory cow`.
 
 #define _GNU_SOURCE
 #include <fcntl.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -132,9 +133,8 @@ static void test_others(void)
     check(holds(area, 8 * PAGE, 8), "refused-keep", "changed");
 }
 
-int main(void)
+int test_madvise(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_dont_need();
     test_free();

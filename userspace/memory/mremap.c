@@ -1,11 +1,12 @@
-// mremap_calls: mappings that grow, shrink and move.
+// memory mremap: mappings that grow, shrink and move.
 //
 // What it proves: contents go along, what was there before is gone, what is new is zero,
 // neighbours stay as they are, and what cannot be is refused with Linux's error.
 
 #define _GNU_SOURCE
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define MREMAP(...) SYS(SYS_mremap, __VA_ARGS__)
 #ifndef MREMAP_DONTUNMAP
@@ -162,9 +163,8 @@ static void test_refused(void)
     check(holds(at, 8 * PAGE, 10), "refused-contents", "changed");
 }
 
-int main(void)
+int test_mremap(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_in_place();
     test_moves();

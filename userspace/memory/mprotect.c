@@ -1,4 +1,4 @@
-// mprotect_calls: what a program may do with its pages, changed while they are used.
+// memory mprotect: what a program may do with its pages, changed while they are used.
 //
 // What it proves: exactly the range changes, at once and with its contents, also on parts of
 // mappings; a hole ends the change there; code runs only where PROT_EXEC says so.
@@ -6,8 +6,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define MPROTECT(at, len, protection) SYS(SYS_mprotect, at, len, protection)
 
@@ -146,9 +147,8 @@ static void test_refused(void)
     check(*shared == first && *private == (first ^ 1), "private-file-write", "seen by others");
 }
 
-int main(void)
+int test_mprotect(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_ranges();
     test_holes();

@@ -1,18 +1,18 @@
-// msync_calls: msync on memory, and its errors.
+// memory msync: msync on memory, and its errors.
 //
 // What it proves: nothing is lost or changed by it, and arguments are refused as on Linux.
 
 #define _GNU_SOURCE
 #include <fcntl.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define MSYNC(at, len, flags) SYS(SYS_msync, at, len, flags)
 
-int main(void)
+int test_msync(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     char *area = map(4 * PAGE, RW, ANON);
     char *shared = map(4 * PAGE, RW, SHARED);
     fill(area, 4 * PAGE, 1);

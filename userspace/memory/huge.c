@@ -1,23 +1,26 @@
-// huge: areas that a kernel may map with 2 MiB pages, cut and moved in every way.
+// memory huge: areas that a kernel may map with 2 MiB pages, cut and moved in every way.
 //
 // What it proves: contents and access are right to the page, whatever size of page lies
 // under them. It asks for large pages, which need not be given.
 
 #define _GNU_SOURCE
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define LARGE (2 * MIB)
 
 static char *area;
 static const long len = 64 * MIB;
+// What of it is written whole: the rest of a small machine's memory is for the others.
+static const long whole = 16 * MIB;
 
 // `len` bytes, at a multiple of 2 MiB.
 static char *aligned(long bytes)
 {
     char *at = hole(bytes + LARGE);
     at = (char *)(((uintptr_t)at + LARGE - 1) & -LARGE);
-    map_at(at, bytes, RW, ANON | MAP_FIXED);
+    map_at(at, bytes, RW, ANON | MAP_FIXED | MAP_NORESERVE);
     SYS(SYS_madvise, at, bytes, MADV_HUGEPAGE);
     return at;
 }
@@ -26,6 +29,8 @@ static void test_sparse(void)
 {
     area = aligned(len);
     int good = 1;
+    // Nearly each in a large page of its own would be all of them: here are small ones, too.
+    SYS(SYS_madvise, area + whole, len - whole, MADV_NOHUGEPAGE);
     for (long at = 0; at < len; at += 4 * MIB + 5 * PAGE)
         fill(area + at, PAGE, (int)(at / PAGE));
     for (long at = 0; at < len; at += 4 * MIB + 5 * PAGE)
@@ -36,8 +41,8 @@ static void test_sparse(void)
 
 static void test_whole(void)
 {
-    fill(area, len, 1);
-    check(holds(area, len, 1), "whole", "changed");
+    fill(area, whole, 1);
+    check(holds(area, whole, 1), "whole", "changed");
     // Reads of a part that was never touched, then writes.
     char *other = aligned(8 * MIB);
     check(is_zero(other, 8 * MIB), "read-first-zero", "not zero");
@@ -63,7 +68,7 @@ static void test_cut(void)
     check(holds_from(area + MIB + 3 * PAGE, 3 * MIB - 4 * PAGE, 1, MIB / PAGE + 3), "unmap-between",
           "changed");
     check(holds_from(area + 4 * MIB + PAGE, 2 * MIB - PAGE, 1, 4 * MIB / PAGE + 1) &&
-              holds_from(area + 8 * MIB, len - 8 * MIB, 1, 8 * MIB / PAGE),
+              holds_from(area + 8 * MIB, whole - 8 * MIB, 1, 8 * MIB / PAGE),
           "unmap-rest", "changed");
     map_at(area + 6 * MIB, LARGE, RW, ANON | MAP_FIXED);
     check(is_zero(area + 6 * MIB, LARGE), "unmap-again-zero", "old contents");
@@ -76,7 +81,8 @@ static void test_cut(void)
 
 static void test_protect(void)
 {
-    char *at = area + 12 * MIB;
+    const long offset = 10 * MIB;
+    char *at = area + offset;
     check_result("protect-inside", SYS(SYS_mprotect, at + MIB, 2 * PAGE, RD), 0);
     check_touch("protect-inside-write", at + MIB + PAGE, WRITE, SEGV_ACCERR);
     check_touch("protect-inside-before", at + MIB - 1, WRITE, 0);
@@ -86,46 +92,45 @@ static void test_protect(void)
     check_result("protect-across", SYS(SYS_mprotect, at + 3 * MIB + PAGE, 2 * MIB, RD), 0);
     check_touch("protect-across-none", at + 3 * MIB, READ, SEGV_ACCERR);
     check_touch("protect-across-write", at + 5 * MIB, WRITE, SEGV_ACCERR);
-    check_result("protect-back", SYS(SYS_mprotect, at, 8 * MIB, RW), 0);
-    check(holds_from(at, 8 * MIB, 1, 12 * MIB / PAGE), "protect-contents", "changed");
+    check_result("protect-back", SYS(SYS_mprotect, at, whole - offset, RW), 0);
+    check(holds_from(at, whole - offset, 1, offset / PAGE), "protect-contents", "changed");
     check_touch("protect-back-write", at + 3 * MIB, WRITE, 0);
 }
 
 static void test_move(void)
 {
     // To where it fits large pages, and to where it does not.
-    char *from = area + 24 * MIB;
-    char *to = aligned(16 * MIB);
-    fill(to, 16 * MIB, 3);
+    const long first = 10 * MIB / PAGE, size = 4 * MIB;
     const int fixed = MREMAP_MAYMOVE | MREMAP_FIXED;
-    check_result("move", SYS(SYS_mremap, from, 8 * MIB, 8 * MIB, fixed, to + 4 * MIB),
-                 (long)to + 4 * MIB);
-    check(holds_from(to + 4 * MIB, 8 * MIB, 1, 24 * MIB / PAGE), "move-contents", "changed");
-    check(holds(to, 4 * MIB, 3) && holds_from(to + 12 * MIB, 4 * MIB, 3, 12 * MIB / PAGE),
+    char *from = area + 10 * MIB, *to = aligned(2 * size);
+    fill(to, 2 * size, 3);
+    check_result("move", SYS(SYS_mremap, from, size, size, fixed, to + 2 * MIB), (long)to + 2 * MIB);
+    check(holds_from(to + 2 * MIB, size, 1, first), "move-contents", "changed");
+    check(holds(to, 2 * MIB, 3) && holds_from(to + 6 * MIB, 2 * MIB, 3, 6 * MIB / PAGE),
           "move-neighbours", "changed");
     check_touch("move-old", from + MIB, READ, SEGV_MAPERR);
-    check_touch("move-old-end", from + 8 * MIB, READ, 0);
-    char *odd = hole(16 * MIB);
+    check_touch("move-old-end", from + size, READ, 0);
+    char *odd = hole(2 * size);
     odd = (char *)(((uintptr_t)odd + LARGE - 1) & -LARGE) + 3 * PAGE;
-    check_result("move-odd", SYS(SYS_mremap, to + 4 * MIB, 8 * MIB, 8 * MIB, fixed, odd), (long)odd);
-    check(holds_from(odd, 8 * MIB, 1, 24 * MIB / PAGE), "move-odd-contents", "changed");
+    check_result("move-odd", SYS(SYS_mremap, to + 2 * MIB, size, size, fixed, odd), (long)odd);
+    check(holds_from(odd, size, 1, first), "move-odd-contents", "changed");
     check_result("move-part", SYS(SYS_mremap, odd + MIB, PAGE, PAGE, fixed, from), (long)from);
-    check(holds_from(from, PAGE, 1, 25 * MIB / PAGE), "move-part-contents", "changed");
-    check(holds_from(odd, MIB, 1, 24 * MIB / PAGE) &&
-              holds_from(odd + MIB + PAGE, 7 * MIB - PAGE, 1, 25 * MIB / PAGE + 1),
+    check(holds_from(from, PAGE, 1, first + MIB / PAGE), "move-part-contents", "changed");
+    check(holds_from(odd, MIB, 1, first) &&
+              holds_from(odd + MIB + PAGE, size - MIB - PAGE, 1, first + MIB / PAGE + 1),
           "move-part-rest", "changed");
-    char *grown = (char *)SYS(SYS_mremap, area + 40 * MIB, 4 * MIB, 10 * MIB, MREMAP_MAYMOVE);
-    check(!is_error(grown) && holds_from(grown, 4 * MIB, 1, 40 * MIB / PAGE) &&
-              is_zero(grown + 4 * MIB, 6 * MIB),
+    // Large pages again from where on it is whole.
+    char *grown = (char *)SYS(SYS_mremap, area + 14 * MIB, MIB, 5 * MIB, MREMAP_MAYMOVE);
+    check(!is_error(grown) && holds_from(grown, MIB, 1, 14 * MIB / PAGE) &&
+              is_zero(grown + MIB, 4 * MIB),
           "move-grow", "changed");
-    check(holds_from(area + 44 * MIB, 20 * MIB, 1, 44 * MIB / PAGE), "rest", "changed");
+    check(holds_from(area + 15 * MIB, MIB, 1, 15 * MIB / PAGE), "rest", "changed");
     check_result("end", SYS(SYS_munmap, area, len), 0);
     check_touch("end-none", area + 50 * MIB, READ, SEGV_MAPERR);
 }
 
-int main(void)
+int test_huge(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_sparse();
     test_whole();

@@ -1,4 +1,4 @@
-// zero_pages: memory that was not written yet.
+// memory zero: memory that was not written yet.
 //
 // What it proves: it reads as zeros; a kernel that maps one page of zeros for all of it
 // never lets a write to one place be seen at another, whoever writes: the program, or the
@@ -8,12 +8,12 @@
 #include <fcntl.h>
 #include <time.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
-int main(void)
+int test_zero(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     const long len = 64 * PAGE;
     char *a = map(len, RW, ANON), *b = map(len, RW, ANON), *gap = map(len, RD, ANON);

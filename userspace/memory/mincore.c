@@ -1,12 +1,13 @@
-// mincore_calls: which pages have frames.
+// memory mincore: which pages have frames.
 //
 // What it proves: pages that were touched are there, those that were not or are given back
 // are not, and errors are Linux's. A kernel may bring neighbours of a touched page early, so
 // pages that must not be there are a megabyte away.
 
 #define _GNU_SOURCE
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define MINCORE(at, len, states) SYS(SYS_mincore, at, len, states)
 
@@ -83,9 +84,8 @@ static void test_arguments(void)
     check_error("hole-first", MINCORE(area + 2 * PAGE, 2 * PAGE, states), ENOMEM);
 }
 
-int main(void)
+int test_mincore(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_residency();
     test_arguments();

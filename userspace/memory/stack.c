@@ -1,4 +1,4 @@
-// stack_growth: the main stack and MAP_GROWSDOWN areas, which grow when they are touched.
+// memory stack: the main stack and MAP_GROWSDOWN areas, which grow when they are touched.
 //
 // What it proves: the stack grows to its limit and not a page further; an overflow is
 // SIGSEGV, whose handler on its own stack sees the address; a gap is kept to what lies
@@ -8,8 +8,9 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 // What Linux keeps free below a stack.
 #define GAP MIB
@@ -119,9 +120,8 @@ static void test_own(void)
     check_touch("own-below-inaccessible", start + room - 5 * PAGE, WRITE, SEGV_MAPERR);
 }
 
-int main(void)
+int test_stack(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     find_stack();
     test_gap();

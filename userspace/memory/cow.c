@@ -1,4 +1,4 @@
-// cow: memory after fork.
+// memory cow: memory after fork.
 //
 // What it proves: parent, child and grandchild each see their own private memory, whoever
 // writes first, the program or the kernel for it, with pages of any size; shared memory is
@@ -8,8 +8,9 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 // What processes tell each other.
 static volatile int *shared;
@@ -283,9 +284,8 @@ static void test_large(void)
           "changed");
 }
 
-int main(void)
+int test_cow(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     shared = (volatile int *)map(PAGE, RW, SHARED);
     test_isolation();

@@ -1,19 +1,19 @@
-// brk_calls: the program break, in both directions.
+// memory brk: the program break, in both directions.
 //
 // What it proves: the break moves byte by byte and memory page by page, is zero when it
 // comes (again), never meets other mappings, and stays where it is when it cannot move.
 
 #define _GNU_SOURCE
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 static char *set_break(const void *to) { return (char *)SYS(SYS_brk, to); }
 
 static char *page_up(char *at) { return (char *)(((uintptr_t)at + PAGE - 1) & -PAGE); }
 
-int main(void)
+int test_brk(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     char *start = set_break(0);
     check((long)start > 0, "now", "%p", (void *)start);

@@ -1,4 +1,4 @@
-// mmap_calls: where mappings go, what they hold, and what mmap refuses.
+// memory mmap: where mappings go, what they hold, and what mmap refuses.
 //
 // What it proves: each kind of mapping has the contents, the place and the access that was
 // asked for, and what cannot be is refused with Linux's error.
@@ -6,8 +6,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define MMAP(...) SYS(SYS_mmap, __VA_ARGS__)
 
@@ -167,9 +168,8 @@ static void test_page_zero(void)
     check(low >= PAGE, "page-zero-hint", "%ld", low);
 }
 
-int main(void)
+int test_mmap(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_anonymous();
     test_places();

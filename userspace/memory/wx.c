@@ -1,10 +1,11 @@
-// wx: what can be written cannot be executed, and the other way round.
+// memory wx: what can be written cannot be executed, and the other way round.
 //
 // What it proves: no kind of memory that a program gets without asking for more is both.
 
 #define _GNU_SOURCE
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 enum { RET = 0xc3 };
 
@@ -20,9 +21,8 @@ static void check_code(const char *name, volatile unsigned char *at)
     check_touch(name, at, EXEC, SEGV_ACCERR);
 }
 
-int main(void)
+int test_wx(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     volatile unsigned char local[16];
     check_code("stack", local);

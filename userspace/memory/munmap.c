@@ -1,11 +1,12 @@
-// munmap_calls: what munmap takes away, what it leaves, and what it refuses.
+// memory munmap: what munmap takes away, what it leaves, and what it refuses.
 //
 // What it proves: exactly the pages of the range go, whatever holes and borders of mappings
 // lie in it, and come back as zeros.
 
 #define _GNU_SOURCE
-#include "check.h"
+#include "../c/check.h"
 #include "mem.h"
+#include "memory.h"
 
 #define MUNMAP(at, len) SYS(SYS_munmap, at, len)
 
@@ -97,9 +98,8 @@ static void test_refused(void)
     check_result("page-zero", MUNMAP(0, PAGE), 0);
 }
 
-int main(void)
+int test_munmap(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     catch_faults(0);
     test_parts();
     test_several();

@@ -1,4 +1,4 @@
-// What the programs that test memory share: mapping, touching to see what happens, and
+// What the tests of memory share: mapping, touching to see what happens, and
 // contents that can be told apart. Include it after check.h.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "sys.h"
+#include "../c/sys.h"
 
 #define PAGE 4096L
 #define MIB (1L << 20)
