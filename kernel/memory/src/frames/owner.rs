@@ -5,7 +5,11 @@ use core::mem::ManuallyDrop;
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
 
+<<<<<<< HEAD
 use super::allocator::{take_at_hand, take_one, take_run};
+=======
+use super::allocator::{Effort, take_one, take_run};
+>>>>>>> 75c9fcd484270caf36484de0f962090a99cb924d
 use super::release::{release_frames, release_one};
 use super::shared::{add_reference, reference_count};
 use super::usage::FrameUse;
@@ -139,6 +143,17 @@ impl FrameRun {
         Self::allocate_below(count, align, u64::MAX, frame_use)
     }
 
+    /// As [`FrameRun::allocate`], but nothing is reclaimed for it: for callers that have another
+    /// way.
+    pub(crate) fn allocate_at_hand(
+        count: usize,
+        align: usize,
+        frame_use: FrameUse,
+    ) -> Result<Self, OutOfMemory> {
+        take_run(count, align, u64::MAX, frame_use, Effort::Glance)
+            .map(|start| Self { start, count })
+    }
+
     /// As [`FrameRun::allocate`], all below physical address `below`: for devices that
     /// cannot reach all memory.
     ///
@@ -150,7 +165,7 @@ impl FrameRun {
         below: u64,
         frame_use: FrameUse,
     ) -> Result<Self, OutOfMemory> {
-        take_run(count, align, below, frame_use).map(|start| Self { start, count })
+        take_run(count, align, below, frame_use, Effort::Insist).map(|start| Self { start, count })
     }
 
     /// 2^`order` frames, naturally aligned.
