@@ -13,6 +13,8 @@ mod banner;
 mod settings;
 mod shell;
 
+use alloc::boxed::Box;
+
 use base::entry::LoaderInformation;
 use drivers::random::SeedSource;
 use memory::boot_data::BootData;
@@ -44,7 +46,8 @@ fn boot(loader: LoaderInformation) -> ! {
     // What the loader says: the memory map starts the frame allocator and the heap; the
     // symbol table makes backtraces readable; the command line sets the log's level.
     let data = match memory::boot_data::start(loader) {
-        Ok(data) => data,
+        // Some kilobytes, which no stack is to hold.
+        Ok(data) => Box::new(data),
         Err(error) => panic!("{error}"),
     };
     let symbols = data.symbols.map(|symbols| base::symbols::install(symbols.bytes()));
@@ -131,7 +134,7 @@ fn boot(loader: LoaderInformation) -> ! {
 }
 
 /// The second half of the story, in the task that becomes the shell.
-fn start(data: BootData, settings: Settings) {
+fn start(data: Box<BootData>, settings: Settings) {
     start_devices(&data);
     shell::run(data, settings.commands())
 }

@@ -86,3 +86,18 @@ pub fn reclaim(frames: usize) -> usize {
 pub(crate) fn reclaim_now(frames: usize) -> usize {
     ask(frames, false)
 }
+
+#[cfg(not(test))]
+#[base::kernel_test]
+fn what_is_kept_ready_is_reclaimed() {
+    use crate::kernel_space::{KernelStack, stack};
+    drop(KernelStack::allocate().expect("memory at boot"));
+    let kept = stack::statistics().cached;
+    assert!(kept > 0);
+    let (before, frames) = (frames::statistics(), kept * (stack::STACK_BYTES / 4096) as usize);
+    let freed = reclaim(usize::MAX);
+    let after = frames::statistics();
+    // Another task may end, and its stack be kept, meanwhile.
+    assert!(stack::statistics().cached < kept);
+    assert!(freed >= frames && after.free >= before.free + frames, "{before:?}, {after:?}");
+}

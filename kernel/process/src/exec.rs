@@ -267,7 +267,7 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         exit_signal: None,
         executable: path.into(),
         descriptors: Descriptors::with_standard(&terminal),
-        signals: Signals::new(),
+        signals: Signals::new()?,
     };
     let process = Process::new(&number, parts);
     let thread = Thread::new(process.clone(), loaded.space);

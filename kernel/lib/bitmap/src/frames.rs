@@ -125,6 +125,34 @@ impl<'a> FrameBitmap<'a> {
         Ok(())
     }
 
+    /// Frees several frames, one by one; the fewer words they are in by turns, the faster.
+    ///
+    /// # Errors
+    /// If one of them is free already or not there; some of those before it may be free then.
+    pub fn release_some(
+        &mut self,
+        frames: impl IntoIterator<Item = usize>,
+    ) -> Result<(), FrameError> {
+        let (mut word, mut bits, mut count) = (0, 0, 0);
+        for frame in frames {
+            if frame >= self.frames {
+                return Err(FrameError::OutOfRange { start: frame, count: 1, frames: self.frames });
+            }
+            if frame / WORD_BITS != word {
+                self.set(word, bits, count);
+                (word, bits, count) = (frame / WORD_BITS, 0, 0);
+            }
+            let bit = 1 << (frame % WORD_BITS);
+            if (self.words[word] | bits) & bit != 0 {
+                return Err(FrameError::AlreadyFree { frame });
+            }
+            bits |= bit;
+            count += 1;
+        }
+        self.set(word, bits, count);
+        Ok(())
+    }
+
     /// Marks `count` frames from `start` on as used, those of them that are
     /// there. Returns how many of them were free.
     pub fn reserve(&mut self, start: usize, count: usize) -> usize {
@@ -341,6 +369,9 @@ impl<'a> FrameBitmap<'a> {
 
     /// Marks `count` frames of a word that are used as free.
     fn set(&mut self, word: usize, bits: u64, count: u32) {
+        if bits == 0 {
+            return;
+        }
         self.words[word] |= bits;
         self.free += count as usize;
         self.summary[word / WORD_BITS] |= 1 << (word % WORD_BITS);

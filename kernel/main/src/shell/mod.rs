@@ -42,8 +42,8 @@ struct Shell {
 }
 
 /// Runs `commands`, then whatever is typed. Does not return.
-pub(crate) fn run(data: BootData, commands: &str) {
-    let mut shell = Shell { boot: Box::leak(Box::new(data)), last_succeeded: true };
+pub(crate) fn run(data: Box<BootData>, commands: &str) {
+    let mut shell = Shell { boot: Box::leak(data), last_succeeded: true };
     if commands.is_empty() {
         println!("{}: type {GREEN}help{PLAIN} for a list of commands.", crate::banner::VERSION);
     } else if shell.run_line(commands).is_err() {

@@ -97,10 +97,12 @@ impl Allocator {
         })
     }
 
-    /// Takes a free frame back, from a cache.
-    fn put_back(&mut self, frame: usize) {
-        metadata::of(PhysAddr::from_frame(frame)).set_state(State::Free);
-        expect_order(self.zones.release_one(frame));
+    /// Takes free frames back, from a cache.
+    fn put_back(&mut self, frames: &[u32]) {
+        for &frame in frames {
+            metadata::of(PhysAddr::from_frame(frame as usize)).set_state(State::Free);
+        }
+        expect_order(self.zones.release_some(frames));
     }
 }
 
@@ -306,13 +308,13 @@ fn give_back_slowly(address: PhysAddr) {
     };
     allocator.becomes_low();
     if cache.is_used() {
-        cache.give_up(BATCH, |frame| allocator.put_back(frame));
+        cache.give_up(BATCH, |frames| allocator.put_back(frames));
     } else if HAS_CACHES.load(Ordering::Relaxed) && !IS_LOW.load(Ordering::Relaxed) {
         cache.use_from_now_on();
     }
     if !cache.push(address, metadata) {
         allocator.usage[metadata.use_index()] -= 1;
-        allocator.put_back(address.frame());
+        allocator.put_back(&[address.frame() as u32]);
     }
 }
 
@@ -347,7 +349,7 @@ pub(crate) fn drain_caches() -> usize {
         let mut cache = cache.lock();
         drained += cache.len();
         if let Some(allocator) = ALLOCATOR.lock().as_mut() {
-            cache.give_up_all(|frame| allocator.put_back(frame));
+            cache.give_up_all(|frames| allocator.put_back(frames));
             allocator.becomes_low();
         }
     }

@@ -101,17 +101,17 @@ impl Cache {
         self.limit = CAPACITY;
     }
 
-    /// Gives the `count` frames that it has had longest to `each`.
-    pub(super) fn give_up(&mut self, count: usize, each: impl FnMut(usize)) {
+    /// Gives the `count` frames that it has had longest up, to `to`.
+    pub(super) fn give_up(&mut self, count: usize, to: impl FnOnce(&[u32])) {
         let count = count.min(self.count);
-        self.frames[..count].iter().map(|&frame| frame as usize).for_each(each);
+        to(&self.frames[..count]);
         self.frames.copy_within(count..self.count, 0);
         self.count -= count;
     }
 
     /// As [`Cache::give_up`], all of them; and the cache takes none any more.
-    pub(super) fn give_up_all(&mut self, each: impl FnMut(usize)) {
-        self.give_up(CAPACITY, each);
+    pub(super) fn give_up_all(&mut self, to: impl FnOnce(&[u32])) {
+        self.give_up(CAPACITY, to);
         self.limit = 0;
     }
 

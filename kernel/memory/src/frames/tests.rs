@@ -107,6 +107,23 @@ fn a_large_frame_is_512_frames() {
 }
 
 #[base::kernel_test]
+fn memory_below_4_gib_is_used_last() {
+    const END: u64 = 1 << 32;
+    let low = FrameRun::allocate_below(7, 4, END, FrameUse::Dma).expect("memory at boot");
+    assert!(low.start().as_u64() + 7 * PAGE_SIZE <= END && low.start().is_aligned(4 * PAGE_SIZE));
+    let mut free_above = 0;
+    zones(|zone| free_above += if zone.range.0.as_u64() >= END { zone.free } else { 0 });
+    if free_above > 1000 {
+        let high = FrameRun::allocate(2, 1, OTHER).expect("memory at boot");
+        assert!(high.start().as_u64() >= END);
+        // Frames that are freed come first whatever they are.
+        drain_caches();
+        let high = Frame::allocate(OTHER).expect("memory at boot");
+        assert!(high.address().as_u64() >= END);
+    }
+}
+
+#[base::kernel_test]
 fn the_zero_page_is_zero() {
     // SAFETY: the page is there for good and nobody writes to it.
     let page = unsafe { &*zero_page().to_physmap().as_ptr::<[u64; 512]>() };

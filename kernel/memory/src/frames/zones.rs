@@ -137,6 +137,19 @@ impl Zones {
         zone.bitmap.release_one(frame - zone.first)
     }
 
+    /// Frees several frames.
+    pub(super) fn release_some(&mut self, frames: &[u32]) -> Result<(), FrameError> {
+        let mut rest = frames.iter().map(|&frame| frame as usize).peekable();
+        while let Some(&frame) = rest.peek() {
+            let zone = self.zone_of(frame)?;
+            let (first, end) = (zone.first, zone.end());
+            let in_zone =
+                core::iter::from_fn(|| rest.next_if(|frame| (first..end).contains(frame)));
+            zone.bitmap.release_some(in_zone.map(|frame| frame - first))?;
+        }
+        Ok(())
+    }
+
     /// Frees `count` frames from `start` on, which are all in one zone.
     pub(super) fn release(&mut self, start: usize, count: usize) -> Result<(), FrameError> {
         let zone = self.zone_of(start)?;

@@ -122,11 +122,12 @@ impl KernelStack {
 pub fn shrink(frames: usize) -> usize {
     let mut freed = 0;
     while freed < frames && !TABLES.is_locked() {
-        let Some(slot) = SLOTS.try_lock().and_then(|mut slots| slots.cached.pop()) else { break };
+        // Held to the end: who has it elsewhere may wait for what the caller holds.
+        let Some(mut slots) = SLOTS.try_lock() else { break };
+        let Some(slot) = slots.cached.pop() else { break };
         unmap(slot);
+        slots.free.push(slot); // reserved by `allocate`
         freed += STACK_PAGES;
-        // Room for it was reserved by `allocate`. Somebody who holds this lock waits for none.
-        SLOTS.lock().free.push(slot);
     }
     freed
 }

@@ -1,14 +1,16 @@
 //! What a process and a thread know about signals.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::Errno;
 use abi::Signal;
 use abi::signal::{
     DefaultAction, MINSIGSTKSZ, SA_NOCLDWAIT, SA_NODEFER, SA_RESETHAND, SIG_DFL, SIG_IGN,
     SIGNAL_COUNT, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK,
 };
-use abi::{Errno, Result};
 use base::sync::IrqSpinLock;
+use memory::OutOfMemory;
 
 /// What a process does about a signal, in the layout of the kernel's `struct sigaction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ impl Action {
 const UNBLOCKABLE: u64 = Signal::SIGKILL.bit() | Signal::SIGSTOP.bit();
 
 struct State {
-    actions: [Action; SIGNAL_COUNT as usize],
+    /// One for each signal; too many for a kernel stack.
+    actions: Vec<Action>,
     /// Sent and not delivered yet.
     pending: u64,
     /// Of them those that were sent to the whole job, and so are for new children, too.
@@ -82,24 +85,39 @@ impl core::fmt::Debug for Signals {
     }
 }
 
+fn default_actions() -> Result<Vec<Action>, OutOfMemory> {
+    let mut actions = Vec::new();
+    actions.try_reserve_exact(SIGNAL_COUNT.into()).map_err(|_| OutOfMemory)?;
+    actions.resize(SIGNAL_COUNT.into(), Action::DEFAULT);
+    Ok(actions)
+}
+
 fn index(signal: Signal) -> usize {
     usize::from(signal.number() - 1)
 }
 
 impl Signals {
-    pub(crate) fn new() -> Self {
-        Self::with([Action::DEFAULT; SIGNAL_COUNT as usize], 0)
+    /// Those of a new program.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
+        Ok(Self::with(default_actions()?, 0))
     }
 
-    fn with(actions: [Action; SIGNAL_COUNT as usize], blocked: u64) -> Self {
+    fn with(actions: Vec<Action>, blocked: u64) -> Self {
         let state = State { actions, pending: 0, for_job: 0, child: ChildInfo::default() };
         Self { state: IrqSpinLock::new("signals", state), blocked: AtomicU64::new(blocked) }
     }
 
     /// Those of a new child: the same actions and blocked signals, none that waits.
-    pub(crate) fn forked(&self) -> Self {
-        let actions = self.state.lock().actions;
-        Self::with(actions, self.blocked())
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub(crate) fn forked(&self) -> Result<Self, OutOfMemory> {
+        let mut actions = default_actions()?;
+        actions.copy_from_slice(&self.state.lock().actions);
+        Ok(Self::with(actions, self.blocked()))
     }
 
     /// Whether the process does not want to wait for its children.
@@ -132,7 +150,7 @@ impl Signals {
     ///
     /// # Errors
     /// `EINVAL` for SIGKILL and SIGSTOP.
-    pub fn set_action(&self, signal: Signal, action: Action) -> Result<Action> {
+    pub fn set_action(&self, signal: Signal, action: Action) -> abi::Result<Action> {
         if !signal.is_catchable() {
             return Err(Errno::EINVAL);
         }
@@ -261,7 +279,7 @@ impl SignalStack {
     ///
     /// # Errors
     /// `EINVAL` for unknown flags, `ENOMEM` if it is too small.
-    pub fn from_words([start, flags, len]: [u64; 3]) -> Result<Self> {
+    pub fn from_words([start, flags, len]: [u64; 3]) -> abi::Result<Self> {
         let flags = flags as u32; // an int, with padding behind it
         match flags & !SS_AUTODISARM {
             SS_DISABLE => Ok(Self::NONE),

@@ -174,6 +174,24 @@ fn some_are_as_many_as_there_are() {
 }
 
 #[test]
+fn some_come_back_in_any_order() {
+    let mut store = Store::new(1100);
+    let mut bitmap = store.bitmap(1100);
+    let mut model = [false; 1100];
+    assert_eq!(bitmap.release_some([]), Ok(()));
+    let frames = (0..1024).rev().chain([1099, 1030]);
+    frames.clone().for_each(|frame| model[frame] = true);
+    assert_eq!(bitmap.release_some(frames), Ok(()));
+    compare(&bitmap, &model);
+    let twice = bitmap.release_some([1050, 1051, 1050]);
+    assert_eq!(twice, Err(FrameError::AlreadyFree { frame: 1050 }));
+    assert_eq!(bitmap.release_some([7]), Err(FrameError::AlreadyFree { frame: 7 }));
+    let error = FrameError::OutOfRange { start: 1100, count: 1, frames: 1100 };
+    assert_eq!(bitmap.release_some([1100]), Err(error));
+    compare(&bitmap, &model);
+}
+
+#[test]
 fn odd_requests() {
     let mut store = Store::new(128);
     let mut bitmap = store.bitmap(128);
