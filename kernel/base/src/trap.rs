@@ -78,6 +78,7 @@ pub fn set_hooks(hooks: TrapHooks) {
 /// Takes over traps and interrupts. Call once, before the IDT is loaded.
 pub fn init() {
     arch::hooks::set_trap(on_trap);
+    arch::hooks::set_page_fault(on_user_page_fault, on_leave);
 }
 
 /// A kernel exception, in words, with a hint where the address gives one.
@@ -134,7 +135,6 @@ fn kernel_exception(frame: &TrapFrame, address: VirtAddr) -> ! {
 }
 
 /// Asks the floor above for the page. Interrupts off, and off on return.
-#[inline(always)]
 fn resolve(address: VirtAddr, error: u64) -> bool {
     let Some(hooks) = HOOKS.get() else { return false };
     interrupts::enable();
@@ -143,20 +143,30 @@ fn resolve(address: VirtAddr, error: u64) -> bool {
     resolved
 }
 
-/// A page fault; returns when the interrupted code may go on.
-#[inline(never)]
-fn on_page_fault(frame: &mut TrapFrame) {
-    let (address, error) = (control::page_fault_address(), frame.error);
-    if !frame.from_user() {
-        return on_kernel_page_fault(frame, address);
-    }
+/// A page fault of user mode, the short way. Interrupts on.
+extern "C" fn on_user_page_fault(address: u64, error: u64) -> bool {
     // User code that touches memory with the kernel's rights (a descriptor table; in some
     // emulators, the stack of a far return) and meets a page that these do not allow: no
     // page can be brought for that.
     let supervisor = error & (page_fault::USER | page_fault::PRESENT) == page_fault::PRESENT;
-    let resolvable = address.is_user() && error & page_fault::RESERVED == 0 && !supervisor;
-    if !(resolvable && resolve(address, error)) {
+    if supervisor || error & page_fault::RESERVED != 0 || !VirtAddr::new(address).is_user() {
+        return false;
+    }
+    HOOKS.get().is_some_and(|hooks| (hooks.page_fault)(PageFault { address, error }))
+}
+
+extern "C" fn on_leave(frame: &mut TrapFrame) {
+    leave_to_user(frame);
+}
+
+/// A page fault; returns when the interrupted code may go on.
+fn on_page_fault(frame: &mut TrapFrame) {
+    let address = control::page_fault_address();
+    if frame.from_user() {
+        // The short way has not brought the page.
         user_fault(frame, address);
+    } else {
+        on_kernel_page_fault(frame, address);
     }
 }
 
@@ -196,21 +206,8 @@ fn on_interrupt(frame: &TrapFrame, vector: u8) {
 }
 
 extern "C" fn on_trap(frame: &mut TrapFrame) {
-    if frame.vector == number::PAGE_FAULT {
-        on_page_fault(frame);
-    } else {
-        on_other_trap(frame);
-    }
-    if frame.from_user() {
-        leave_to_user(frame);
-    } else if frame.interrupts_enabled() && frame.vector != number::NMI {
-        preempt::schedule_if_wanted();
-    }
-}
-
-#[inline(never)]
-fn on_other_trap(frame: &mut TrapFrame) {
     match frame.vector {
+        number::PAGE_FAULT => on_page_fault(frame),
         number::NMI => nmi::on_nmi(frame),
         vector @ FIRST_INTERRUPT..=255 => on_interrupt(frame, vector as u8),
         number::DOUBLE_FAULT | number::MACHINE_CHECK => {
@@ -218,6 +215,11 @@ fn on_other_trap(frame: &mut TrapFrame) {
         }
         _ if frame.from_user() => user_fault(frame, VirtAddr::new(0)),
         _ => kernel_exception(frame, VirtAddr::new(0)),
+    }
+    if frame.from_user() {
+        leave_to_user(frame);
+    } else if frame.interrupts_enabled() && frame.vector != number::NMI {
+        preempt::schedule_if_wanted();
     }
 }
 

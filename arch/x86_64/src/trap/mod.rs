@@ -25,6 +25,11 @@ global_asm!(
     CPU_LOCAL = sym CPU_LOCAL,
     SCRATCH = const offset_of!(CpuLocal, scratch),
     KERNEL_STACK_TOP = const offset_of!(CpuLocal, kernel_stack_top),
+    PENDING = const offset_of!(CpuLocal, pending),
+    PAGE_FAULT_HOOK = sym hooks::PAGE_FAULT,
+    LEAVE_HOOK = sym hooks::LEAVE,
+    SCRATCH_START = const offset_of!(TrapFrame, r11),
+    ERROR = const offset_of!(TrapFrame, error),
     RIP = const offset_of!(TrapFrame, rip),
     CS = const offset_of!(TrapFrame, cs),
 );
@@ -53,6 +58,7 @@ unsafe extern "C" {
     static trap_return_site: u8;
     static trap_return_site_paranoid: u8;
     static trap_return_site_moved: u8;
+    static trap_return_site_page_fault: u8;
     static syscall_return_site: u8;
     static syscall_return_site_slow: u8;
     fn syscall_entry();
@@ -140,6 +146,7 @@ pub fn is_trap_return_site(address: u64) -> bool {
     address == &raw const trap_return_site as u64
         || address == &raw const trap_return_site_paranoid as u64
         || address == &raw const trap_return_site_moved as u64
+        || address == &raw const trap_return_site_page_fault as u64
 }
 
 /// Where the hooks of a system call return to: a backtrace ends there, for the frame

@@ -5,6 +5,10 @@
 // in frame.rs; the offsets come from there), links the interrupted code into the chain
 // of frame pointers so that a backtrace crosses the trap, and calls the hook.
 //
+// Page faults of user mode are the most frequent of all, and most end with the page being
+// there. They save what a call may change, no more; only if the page cannot be had, or
+// something else is to be done, the frame is completed.
+//
 // Vectors with a stack of their own (#DB, NMI, #DF, #MC) can hit the kernel before it
 // has swapped GS. They look at the GS base itself; from user mode they first move to
 // the thread's stack and go the common way.
@@ -32,13 +36,16 @@ trap_stubs:
     push vector
     .if vector == 1 || vector == 2 || vector == 8 || vector == 18
     jmp trap_paranoid
+    .elseif vector == 14
+    jmp trap_page_fault
     .else
     jmp trap_common
     .endif
     .set vector, vector + 1
 .endr
 
-.macro PUSH_REGISTERS
+// What a call may change.
+.macro PUSH_SCRATCH
     push rdi
     push rsi
     push rdx
@@ -48,6 +55,10 @@ trap_stubs:
     push r9
     push r10
     push r11
+.endm
+
+// What a call keeps.
+.macro PUSH_KEPT
     push rbx
     push rbp
     push r12
@@ -56,13 +67,12 @@ trap_stubs:
     push r15
 .endm
 
-.macro POP_REGISTERS
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+.macro PUSH_REGISTERS
+    PUSH_SCRATCH
+    PUSH_KEPT
+.endm
+
+.macro POP_SCRATCH
     pop r11
     pop r10
     pop r9
@@ -73,6 +83,60 @@ trap_stubs:
     pop rsi
     pop rdi
 .endm
+
+.macro POP_REGISTERS
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    POP_SCRATCH
+.endm
+
+.balign 16
+.type trap_page_fault, @function
+trap_page_fault:
+    test byte ptr [rsp + 24], 3             // cs
+    jz trap_common
+    cld
+    SMAP_OFF
+    swapgs
+    PUSH_SCRATCH
+    mov rdi, cr2
+    mov rsi, [rsp + {ERROR} - {SCRATCH_START}]
+    push [rsp + {RIP} - {SCRATCH_START}]    // a frame for the backtrace
+    push rbp
+    mov rbp, rsp
+    push rdi                                // another fault may come before this one is done
+    sub rsp, 8
+    sti
+    call [rip + {PAGE_FAULT_HOOK}]
+.global trap_return_site_page_fault
+trap_return_site_page_fault:
+    cli
+    add rsp, 8
+    pop rdi
+    pop rbp
+    add rsp, 8
+    test al, al
+    jz 2f
+    mov rcx, gs:[{CPU_LOCAL} + {PENDING}]
+    cmp dword ptr [rcx], 0
+    jne 1f
+    POP_SCRATCH
+    swapgs
+    add rsp, 16                             // vector, error code
+    iretq
+
+1:  PUSH_KEPT
+    mov rdi, rsp
+    call [rip + {LEAVE_HOOK}]
+    jmp trap_exit
+
+2:  mov cr2, rdi
+    PUSH_KEPT
+    jmp trap_common_saved
 
 .balign 16
 .type trap_common, @function
@@ -150,6 +214,7 @@ trap_return_site_paranoid:
 // The common way behind its swapgs.
 trap_common_registers:
     PUSH_REGISTERS
+trap_common_saved:
     mov rdi, rsp
     push [rdi + {RIP}]
     push rbp

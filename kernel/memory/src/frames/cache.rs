@@ -19,9 +19,9 @@ use super::metadata::{Metadata, State};
 use super::usage::{COUNT, FrameUse};
 
 /// Most frames in a cache.
-const CAPACITY: usize = 64;
+const CAPACITY: usize = 128;
 /// Frames moved between a cache and the bitmap at once.
-pub(super) const BATCH: usize = 32;
+pub(super) const BATCH: usize = 64;
 
 /// Free frames that one CPU keeps, and its part of the accounts.
 pub(super) struct Cache {
