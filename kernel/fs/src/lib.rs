@@ -3,7 +3,8 @@
 //! The tree is the initramfs: a newc cpio archive that the boot loader left in memory,
 //! read-only ([`initramfs`]). A path leads to an [`Inode`] ([`lookup`]); opening one makes an
 //! [`OpenFile`] around a [`File`], which is what a file descriptor holds. Other kinds of
-//! file (the console) implement [`File`] on the floors above.
+//! file (the console) implement [`File`] on the floors above; what there is of `/proc` is text
+//! that these make when it is opened ([`open_generated`]).
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]

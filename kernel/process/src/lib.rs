@@ -2,9 +2,11 @@
 //!
 //! A [`Process`] is a program that runs: descriptors, signal actions, how it ended. Its one
 //! [`Thread`] is what makes a kernel task a user program's: address space, thread pointer,
-//! signal mask. [`exec::start`] makes a process of an ELF file; [`trap`] says what happens
-//! when user code faults, [`signal`] what when it is sent a signal; [`console`] is the file
-//! behind descriptors 0, 1 and 2.
+//! signal mask. [`exec::start`] makes a process of an ELF file, [`fork::fork`] one of another
+//! process; [`tree`] knows all, and who is whose child. [`trap`] says what happens when user
+//! code faults, [`signal`] what when it is sent a signal, [`oom`] what when there is no
+//! memory. [`console`] is the file behind descriptors 0, 1 and 2, [`Foreground`] the job that
+//! ^C there is for, [`proc_files`] what there is of `/proc`.
 //!
 //! Start-up: [`init`], after the drivers and before the first program.
 #![no_std]

@@ -62,8 +62,8 @@ pub(crate) fn set_tid_address(call: &Call<'_>) -> Result<usize> {
     gettid(call)
 }
 
-/// set_robust_list(2). The list is for locks shared with other threads and processes; there
-/// are none that could share memory, so it need not be kept.
+/// set_robust_list(2). The list is for locks that others wait for with futex(2), which is not
+/// there yet, so it need not be kept.
 pub(crate) fn set_robust_list(call: &Call<'_>) -> Result<usize> {
     let [_, len, ..] = call.args;
     if len != ROBUST_LIST_BYTES {

@@ -82,7 +82,8 @@ fn bombs_and_hogs(mode: Mode, smp: u32, mem: &'static str) -> Outcome {
         }
         before = Some(now);
     }
-    Ok(())
+    let check = machine.command("mem check")?;
+    if check.contains("every frame is accounted for") { Ok(()) } else { Err(check) }
 }
 
 fn interrupted(arguments: &str, times: usize) -> Outcome {

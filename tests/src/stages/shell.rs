@@ -37,7 +37,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// A command, and what it prints; all of it in this order.
-const COMMANDS: [(&str, &[&str]); 42] = [
+const COMMANDS: [(&str, &[&str]); 50] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
     (
@@ -95,6 +95,14 @@ const COMMANDS: [(&str, &[&str]); 42] = [
     ),
     ("exec 0 hello", &["exec: 0 is not a number from 1 to 1000"]),
     ("exec", &["exec: which program?", "usage: exec [N] PATH"]),
+    ("exec fork leave", &["exec: /bin/fork (process ", ") exited with status 0"]),
+    ("ps", &["PID", "PARENT", "RESIDENT", " /bin/fork\n"]),
+    ("maps 4000000", &["maps: no process 4000000; see `ps`"]),
+    ("maps", &["maps: which process?", "usage: maps PID"]),
+    ("cat /proc/meminfo", &["MemTotal:  ", "\nPageTables:  ", " kB\n"]),
+    ("kill -KILL all", &[""]),
+    ("kill 4000000", &["kill: no process 4000000; see `ps`"]),
+    ("kill -NONE 1", &["kill: no such signal: -NONE", "usage: kill [-SIGNAL] PID"]),
     ("sleep 0.1", &[""]),
     ("sleep long", &["sleep: long is not a number of seconds", "usage: sleep SECONDS"]),
     (
