@@ -37,7 +37,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// A command, and what it prints; all of it in this order.
-const COMMANDS: [(&str, &[&str]); 50] = [
+const COMMANDS: [(&str, &[&str]); 53] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
     (
