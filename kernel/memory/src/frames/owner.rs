@@ -5,11 +5,7 @@ use core::mem::ManuallyDrop;
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
 
-<<<<<<< HEAD
-use super::allocator::{take_at_hand, take_one, take_run};
-=======
-use super::allocator::{Effort, take_one, take_run};
->>>>>>> 75c9fcd484270caf36484de0f962090a99cb924d
+use super::allocator::{Effort, take_at_hand, take_one, take_run};
 use super::release::{release_frames, release_one};
 use super::shared::{add_reference, reference_count};
 use super::usage::FrameUse;
