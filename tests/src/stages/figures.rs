@@ -21,8 +21,7 @@ const ROUND_TRIP: u64 = 1500;
 const IDLE_SECONDS: u64 = 8;
 const IDLE_INTERRUPTS: u64 = 5 * IDLE_SECONDS - 1;
 /// Most bytes in use at the prompt: of all RAM in the loader's map, what is not free.
-/// With the metadata of 512 MiB, 2 MiB.
-const MEMORY: u64 = 10 << 20;
+const MEMORY: u64 = 8 << 20;
 
 /// What `memory cost` prints, in instructions, and the most that each may be.
 const MEMORY_COSTS: [(&str, u64); 11] = [
