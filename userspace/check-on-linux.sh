@@ -49,8 +49,8 @@ run() {
         esac
     done
     read -ra words <<< "$command"
-    # Without the static glibc there is nothing in `extra`.
-    if [ $tree = extra ] && [ ! -e "$out/extra" ]; then
+    # Without the static glibc its program is not there.
+    if [ $tree = extra ] && [ ! -e "$out/extra${words[0]}" ]; then
         echo "not built: $command"
         return
     fi

@@ -39,7 +39,7 @@ struct Mebibytes(usize);
 
 impl fmt::Display for Mebibytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = self.0 as u64 * PAGE_SIZE * 10 >> 20;
+        let tenths = (self.0 as u64 * PAGE_SIZE * 10) >> 20;
         write!(f, "{}.{} MiB", tenths / 10, tenths % 10)
     }
 }

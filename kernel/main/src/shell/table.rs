@@ -118,13 +118,13 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "exec",
-        usage: "[N] PATH [ARGUMENT]…",
+        usage: "[N] PATH [ARGUMENT]… [&]",
         summary: "run a program, or N of it at once",
         help: "A PATH without a slash is looked for in /bin. Each process has its own memory; \
                their input is what is typed, ^D ends it. ^C sends SIGINT, the third time \
                SIGKILL, to them and their descendants. Succeeds if all exit with status 0; \
                what descendants they leave go on in the background, without input: see `ps` \
-               and `kill`.",
+               and `kill`. With a & as the last word they start there.",
         arguments: Arguments::Each(files::complete),
         run: exec::exec,
     },

@@ -25,8 +25,13 @@ const MAX_COPIES: usize = 1000;
 /// What every program finds in its environment.
 const ENVIRONMENT: [&[u8]; 3] = [b"PATH=/bin", b"HOME=/", b"TERM=vt100"];
 
-/// Runs a program, or several of it at once, and tells how each ended.
+/// Runs a program, or several of it at once, and tells how each ended, or leaves them in the
+/// background.
 pub(in crate::shell) fn exec(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
+    let (arguments, in_background) = match arguments.split_last() {
+        Some((last, rest)) if last == "&" => (rest, true),
+        _ => (arguments, false),
+    };
     let (copies, words) = match arguments.split_first() {
         Some((first, rest)) if first.bytes().all(|byte| byte.is_ascii_digit()) => {
             let copies = first.parse().ok().filter(|count| (1..=MAX_COPIES).contains(count));
@@ -69,6 +74,12 @@ pub(in crate::shell) fn exec(context: &mut Context<'_>, arguments: &[String]) ->
                 break;
             }
         }
+    }
+    if in_background {
+        for process in &processes {
+            println!("exec: {path} runs in the background as process {}", process.pid());
+        }
+        return if failed { Err(Failure::Reported) } else { Ok(()) };
     }
     // All first: what others still write would stand between the reports.
     for process in &processes {
