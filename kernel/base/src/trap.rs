@@ -7,6 +7,7 @@
 use core::fmt;
 
 use arch::cpu::{control, interrupts, local, machine_check};
+use arch::hooks::PageFaultHook;
 use arch::irqchip::lapic;
 use arch::paging::{STACKS_BASE, TOP_LEVEL_SLOT, VirtAddr};
 use arch::trap::TrapFrame;
@@ -49,6 +50,17 @@ impl PageFault {
         self.error & page_fault::PRESENT != 0
     }
 
+    /// Whether a page can help at all, of a fault of user code. User code that touches memory
+    /// with the kernel's rights (a descriptor table; in some emulators, the stack of a far
+    /// return) and meets a page that these do not allow: no page can be brought for that.
+    #[inline(always)]
+    pub const fn may_be_resolved(&self) -> bool {
+        let rights = self.error & (page_fault::USER | page_fault::PRESENT);
+        rights != page_fault::PRESENT
+            && self.error & page_fault::RESERVED == 0
+            && VirtAddr::new(self.address).is_user()
+    }
+
     /// With the rights of user mode; otherwise from a copy by the kernel.
     pub const fn is_user(&self) -> bool {
         self.error & page_fault::USER != 0
@@ -60,6 +72,9 @@ pub struct TrapHooks {
     /// Resolves a fault on a user address, or says that it cannot. Called with
     /// interrupts on; may sleep.
     pub page_fault: fn(PageFault) -> bool,
+    /// The same for a fault of user code, called by the entry code at once: asks first whether
+    /// it [may be resolved](PageFault::may_be_resolved).
+    pub user_page_fault: PageFaultHook,
     /// A fault of a user program that is not resolved. Called with interrupts on; ends
     /// the thread or makes it handle a signal.
     pub user_fault: fn(&mut TrapFrame, VirtAddr),
@@ -72,13 +87,13 @@ static HOOKS: Once<TrapHooks> = Once::new();
 
 /// Registers the hooks, before the first user program.
 pub fn set_hooks(hooks: TrapHooks) {
-    HOOKS.call_once(|| hooks);
+    let hooks = HOOKS.call_once(|| hooks);
+    arch::hooks::set_page_fault(hooks.user_page_fault, on_leave);
 }
 
 /// Takes over traps and interrupts. Call once, before the IDT is loaded.
 pub fn init() {
     arch::hooks::set_trap(on_trap);
-    arch::hooks::set_page_fault(on_user_page_fault, on_leave);
 }
 
 /// A kernel exception, in words, with a hint where the address gives one.
@@ -141,18 +156,6 @@ fn resolve(address: VirtAddr, error: u64) -> bool {
     let resolved = (hooks.page_fault)(PageFault { address: address.as_u64(), error });
     interrupts::disable();
     resolved
-}
-
-/// A page fault of user mode, the short way. Interrupts on.
-extern "C" fn on_user_page_fault(address: u64, error: u64) -> bool {
-    // User code that touches memory with the kernel's rights (a descriptor table; in some
-    // emulators, the stack of a far return) and meets a page that these do not allow: no
-    // page can be brought for that.
-    let supervisor = error & (page_fault::USER | page_fault::PRESENT) == page_fault::PRESENT;
-    if supervisor || error & page_fault::RESERVED != 0 || !VirtAddr::new(address).is_user() {
-        return false;
-    }
-    HOOKS.get().is_some_and(|hooks| (hooks.page_fault)(PageFault { address, error }))
 }
 
 extern "C" fn on_leave(frame: &mut TrapFrame) {

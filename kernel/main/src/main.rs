@@ -135,6 +135,14 @@ fn boot(loader: LoaderInformation) -> ! {
 
 /// The second half of the story, in the task that becomes the shell.
 fn start(data: Box<BootData>, settings: Settings) {
+    start_devices(&data);
+    shell::run(data, settings.commands())
+}
+
+/// The other CPUs, devices, files and what programs need. Not part of its caller, whose
+/// frame stays on the stack as long as the shell runs.
+#[inline(never)]
+fn start_devices(data: &BootData) {
     // The other CPUs.
     let usable = drivers::acpi::platform().cpus.iter().filter(|cpu| cpu.usable);
     let cpus = task::smp::start(usable.map(|cpu| cpu.apic_id));
@@ -161,15 +169,13 @@ fn start(data: Box<BootData>, settings: Settings) {
     }
 
     // The file tree, from the first module that the loader brought.
-    mount_initramfs(&data);
+    mount_initramfs(data);
 
     // User programs: their system calls, faults and signals.
     syscall::init();
     if let Err(error) = process::init() {
         log::error!("no task for ^C: {error}");
     }
-
-    shell::run(data, settings.commands())
 }
 
 fn mount_initramfs(data: &BootData) {

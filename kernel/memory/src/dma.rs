@@ -205,9 +205,11 @@ fn dma_buffers_share_pages_and_come_back() {
     assert!(buffers.iter().enumerate().all(intact));
     let sizes = |index: usize| buffers.iter().filter(|b| size_index(b.len()) == index).count();
     let pages: usize = (0..SIZES).map(|index| sizes(index).div_ceil((PAGE / LEAST) >> index)).sum();
-    assert_eq!(frames(), before + pages);
+    // The pool may have kept one page for each size.
+    let all = frames();
+    assert!(all <= before + pages && all + SIZES >= before + pages, "{all} for {pages}");
     let large = POOL.allocate(3 * PAGE + 1).expect("memory at boot");
-    assert!(large.address().is_aligned(PAGE_SIZE) && frames() == before + pages + 4);
+    assert!(large.address().is_aligned(PAGE_SIZE) && frames() == all + 4);
     assert!(POOL.allocate(0).is_err() && POOL.allocate(1 << 40).is_err());
     drop((buffers, large));
     assert!(frames() <= before + SIZES, "one page for each size");

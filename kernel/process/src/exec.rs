@@ -200,6 +200,8 @@ fn choose_bias(image: &Image, layout: &Layout) -> u64 {
     base.unwrap_or_else(|| USER_START.next_multiple_of(image.alignment)).wrapping_sub(first)
 }
 
+// Not part of its caller, whose frame is deep in the stack when the program is started.
+#[inline(never)]
 fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Loaded, ExecError> {
     let free = frames::statistics();
     let layout = choose_layout();

@@ -58,6 +58,8 @@ pub(crate) struct Parts {
 
 impl Process {
     /// A process that is in no table yet.
+    // It is built on the stack and moved: not in the frame of a caller that goes deeper.
+    #[inline(never)]
     pub(crate) fn new(number: &Reserved, parts: Parts) -> Arc<Self> {
         let Parts { parent, job, exit_signal, executable, descriptors, signals } = parts;
         Arc::new(Self {

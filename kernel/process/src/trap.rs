@@ -21,7 +21,12 @@ use crate::thread::with_thread;
 
 /// Registers the hooks.
 pub(crate) fn init() {
-    set_hooks(TrapHooks { page_fault: task::page_fault, user_fault, return_to_user });
+    set_hooks(TrapHooks {
+        page_fault: task::page_fault,
+        user_page_fault: task::user_page_fault,
+        user_fault,
+        return_to_user,
+    });
 }
 
 /// What a page fault of user code is called, and its signal.

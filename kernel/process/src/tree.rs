@@ -61,7 +61,7 @@ pub(crate) struct Family {
 /// eighth of the memory, as Linux has it for its stacks.
 pub fn max_processes() -> usize {
     let each = (STACK_BYTES / PAGE_SIZE) as usize + TABLE_PAGES;
-    (frames::statistics().total / 8 / each).clamp(FEW, MAX_PID as usize / 2)
+    (frames::total() / 8 / each).clamp(FEW, MAX_PID as usize / 2)
 }
 
 impl Table {

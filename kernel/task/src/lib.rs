@@ -50,7 +50,8 @@ pub use sched::{Policy, SLICE_NS, become_idle, cpu_time_ns, init, schedule, yiel
 pub use semaphore::{Permit, Semaphore};
 pub use spawn::{exit, spawn, spawn_user};
 pub use task::{
-    State, Task, TaskInfo, ThreadData, current, find, is_killed, page_fault, tasks, with_current,
+    State, Task, TaskInfo, ThreadData, current, find, is_killed, page_fault, tasks,
+    user_page_fault, with_current,
 };
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};
 pub use work::{Work, WorkQueue};

@@ -324,7 +324,14 @@ pub fn with_current<R>(look: impl FnOnce(&Task) -> R) -> Option<R> {
     unsafe { task.as_ref() }.map(look)
 }
 
-/// Resolves a page fault of the current task: `base::trap`'s hook.
+/// Resolves a page fault of user code of the current task: `base::trap`'s hook.
+pub extern "C" fn user_page_fault(address: u64, error: u64) -> bool {
+    let fault = PageFault { address, error };
+    fault.may_be_resolved() && page_fault(fault)
+}
+
+/// Resolves a page fault on a user address of the current task: `base::trap`'s hook.
+#[inline(always)]
 pub fn page_fault(fault: PageFault) -> bool {
     let touch = |task: &Task| task.data.get().is_some_and(|data| data.page_fault(fault));
     with_current(touch).unwrap_or(false)

@@ -9,6 +9,10 @@
 //!
 //! A write to a page that is there and that others see too, after a fork, copies it.
 //!
+//! The most frequent of all, a write to a page of anonymous memory that is not there, by a
+//! program that goes on where it was but not in order, has a short way ([`AddressSpace::fault`]
+//! tries it first); all others, and what that does not get done, go the long one.
+//!
 //! Faults take the address space's lock for reading, so that threads fault side by side; what
 //! two bring at once is mapped once, by the page table's lock.
 
@@ -72,6 +76,18 @@ impl Streams {
         Self([const { AtomicU64::new(0) }; 8])
     }
 
+    /// Whether `page` is not the one that comes next; that is the one behind it then.
+    #[inline(always)]
+    fn is_alone(&self, page: u64) -> bool {
+        let (number, index) = (page / PAGE, (page / LARGE) as usize % self.0.len());
+        let Some(stream) = self.0.get(index) else { return false };
+        let is_alone = stream.load(Ordering::Relaxed) >> 8 != number;
+        if is_alone {
+            stream.store(((number + 1) << 8) | 1, Ordering::Relaxed);
+        }
+        is_alone
+    }
+
     /// How many pages to bring for a touch of `page`, at most `most`: twice as many as the
     /// last time if it is the page that comes next, else one.
     fn window(&self, page: u64, most: usize) -> usize {
@@ -84,6 +100,15 @@ impl Streams {
         stream.store((number + window as u64) << 8 | window as u64, Ordering::Relaxed);
         window
     }
+}
+
+/// Whether `vma` takes the whole 2 MiB that hold `page`, and may have a large page there.
+#[inline(always)]
+fn may_be_large(vma: &Vma, page: u64) -> bool {
+    let block = page & !(LARGE - 1);
+    block >= vma.start
+        && vma.end - block >= LARGE
+        && !vma.flags.intersects(VmaFlags::NO_HUGE | VmaFlags::GROWS_DOWN)
 }
 
 /// Whether `access` allows the fault.
@@ -103,7 +128,33 @@ impl AddressSpace {
     ///
     /// # Errors
     /// As [`FaultKind`] says.
+    #[inline(always)]
     pub fn fault(&self, fault: Fault) -> Result<(), FaultKind> {
+        if self.bring_one(&fault) { Ok(()) } else { self.fault_slowly(fault) }
+    }
+
+    /// The short way. False if it does not lead there; then nothing has changed.
+    #[inline(always)]
+    fn bring_one(&self, fault: &Fault) -> bool {
+        if fault.is_present() || !fault.is_write() {
+            return false;
+        }
+        let state = self.state.read();
+        let Some(vma) = state.map.find_again(fault.address) else { return false };
+        let page = fault.address & !(PAGE - 1);
+        if !vma.access.write
+            || !vma.is_private_anonymous()
+            || may_be_large(vma, page)
+            || !self.streams.is_alone(page)
+        {
+            return false;
+        }
+        let Some(frame) = Frame::zeroed_at_hand(FrameUse::Anonymous) else { return false };
+        self.table.map_at_hand(VirtAddr::new(page), frame, vma.access)
+    }
+
+    #[inline(never)]
+    fn fault_slowly(&self, fault: Fault) -> Result<(), FaultKind> {
         for _ in 0..2 {
             let state = self.state.read();
             if let Some(vma) = state.map.find(fault.address) {
@@ -170,7 +221,7 @@ impl AddressSpace {
         let window = self.streams.window(page, Self::room(vma, page));
         if window == 1 {
             let frame = Frame::zeroed(FrameUse::Anonymous)?;
-            return Ok(self.table.map_one(at, frame, vma.access)?);
+            return Ok(self.table.map(at, [frame], vma.access)?);
         }
         let mut frames: ArrayVec<Frame, WINDOW> = ArrayVec::new();
         frames.push(Frame::zeroed(FrameUse::Anonymous)?);
@@ -183,11 +234,7 @@ impl AddressSpace {
     /// yet, and there is memory in one piece.
     fn bring_large(&self, vma: &Vma, page: u64) -> Result<bool, FaultKind> {
         let block = page & !(LARGE - 1);
-        if block < vma.start
-            || vma.end - block < LARGE
-            || vma.flags.intersects(VmaFlags::NO_HUGE | VmaFlags::GROWS_DOWN)
-            || !self.table.is_block_empty(VirtAddr::new(block))
-        {
+        if !may_be_large(vma, page) || !self.table.is_block_empty(VirtAddr::new(block)) {
             return Ok(false);
         }
         let Ok(frame) = LargeFrame::zeroed(FrameUse::Anonymous) else { return Ok(false) };

@@ -55,6 +55,12 @@ impl VmaMap {
         self.vmas.is_empty()
     }
 
+    /// The VMA that holds `address`, if it is the one that was found last.
+    #[inline(always)]
+    pub fn find_again(&self, address: u64) -> Option<&Vma> {
+        self.vmas.find_again(address)
+    }
+
     /// The VMA that holds `address`.
     #[inline]
     pub fn find(&self, address: u64) -> Option<&Vma> {

@@ -189,11 +189,14 @@ impl<'a> FrameBitmap<'a> {
             let mut bits = 0;
             let mut taken = 0;
             while rest != 0 && left > 0 {
-                each(word * WORD_BITS + rest.trailing_zeros() as usize);
-                bits |= rest & rest.wrapping_neg();
-                rest &= rest - 1;
-                left -= 1;
-                taken += 1;
+                let first = rest.trailing_zeros() as usize;
+                let run = ((rest >> first).trailing_ones() as usize).min(left);
+                (first..first + run).for_each(|bit| each(word * WORD_BITS + bit));
+                let run_bits = bits_between(first, first + run);
+                bits |= run_bits;
+                rest &= !run_bits;
+                left -= run;
+                taken += run as u32;
             }
             self.clear(word, bits, taken);
             self.hint = word * WORD_BITS + WORD_BITS - bits.leading_zeros() as usize;

@@ -97,14 +97,17 @@ impl<A: Area> RangeMap<A> {
         Place { chunk: index, index: areas.partition_point(|area| area.end() <= address) }
     }
 
+    /// The area that holds `address`, if it is the one that was found last.
+    #[inline(always)]
+    pub fn find_again(&self, address: u64) -> Option<&A> {
+        let last = self.get(Place::unpack(self.hint.load(Ordering::Relaxed)));
+        last.filter(|area| area.start() <= address && address < area.end())
+    }
+
     /// The area that holds `address`. It is quick where the last one was found.
     #[inline]
     pub fn find(&self, address: u64) -> Option<&A> {
-        let last = self.get(Place::unpack(self.hint.load(Ordering::Relaxed)));
-        if last.is_some_and(|area| area.start() <= address && address < area.end()) {
-            return last;
-        }
-        self.search(address)
+        self.find_again(address).or_else(|| self.search(address))
     }
 
     #[inline(never)]

@@ -201,23 +201,40 @@ pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
     if statistics.free <= statistics.reserve { Err(OutOfMemory) } else { Ok(()) }
 }
 
+/// Takes one frame that this CPU keeps.
+#[inline(always)]
+pub(super) fn take_at_hand(frame_use: FrameUse) -> Option<PhysAddr> {
+    let address = cache::try_here()?.pop(frame_use)?;
+    metadata::hand_out(address, frame_use);
+    Some(address)
+}
+
 /// Takes one frame.
 #[inline(never)]
 pub(super) fn take_one(frame_use: FrameUse) -> Result<PhysAddr, OutOfMemory> {
-    if let Some(mut cache) = cache::try_here()
-        && let Some(address) = cache.pop(frame_use)
-    {
-        drop(cache);
-        metadata::hand_out(address, frame_use);
-        return Ok(address);
-    }
-    take_one_slowly(frame_use)
+    take_at_hand(frame_use).map_or_else(|| take_one_slowly(frame_use), Ok)
+}
+
+/// What is done for frames that are not at hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Nothing: the caller has another way.
+    Glance,
+    /// Caches are drained, and memory is reclaimed.
+    Insist,
 }
 
 /// Calls `take` until it succeeds, and sees to more free frames in between.
-fn insist<T>(count: usize, mut take: impl FnMut() -> Option<T>) -> Result<T, OutOfMemory> {
+fn insist<T>(
+    count: usize,
+    effort: Effort,
+    mut take: impl FnMut() -> Option<T>,
+) -> Result<T, OutOfMemory> {
     if let Some(taken) = take() {
         return Ok(taken);
+    }
+    if effort == Effort::Glance {
+        return Err(OutOfMemory);
     }
     drain_caches();
     if let Some(taken) = take() {
@@ -234,7 +251,7 @@ fn insist<T>(count: usize, mut take: impl FnMut() -> Option<T>) -> Result<T, Out
 #[inline(never)]
 fn take_one_slowly(frame_use: FrameUse) -> Result<PhysAddr, OutOfMemory> {
     let mut becomes_low = false;
-    let taken = insist(BATCH, || {
+    let taken = insist(BATCH, Effort::Insist, || {
         let mut cache = cache::here();
         let mut guard = ALLOCATOR.lock();
         let allocator = guard.as_mut()?;
@@ -257,13 +274,14 @@ pub(super) fn take_run(
     align: usize,
     below: u64,
     frame_use: FrameUse,
+    effort: Effort,
 ) -> Result<PhysAddr, OutOfMemory> {
     if count == 1 && align <= 1 && below == u64::MAX {
         return take_one(frame_use);
     }
     let limit = (below / PAGE_SIZE) as usize;
     let mut becomes_low = false;
-    let first = insist(count, || {
+    let first = insist(count, effort, || {
         let mut guard = ALLOCATOR.lock();
         let allocator = guard.as_mut()?;
         if !allocator.may_take(count, frame_use) {

@@ -4,7 +4,7 @@ use core::mem::ManuallyDrop;
 
 use arch::paging::PhysAddr;
 
-use super::allocator::{statistics, take_run};
+use super::allocator::{Effort, statistics, take_run};
 use super::owner::clear;
 use super::release::release_frames;
 use super::usage::FrameUse;
@@ -29,7 +29,7 @@ impl LargeFrame {
         if statistics.free < statistics.total / 8 + LARGE_FRAMES {
             return Err(OutOfMemory);
         }
-        let start = take_run(LARGE_FRAMES, LARGE_FRAMES, u64::MAX, frame_use)?;
+        let start = take_run(LARGE_FRAMES, LARGE_FRAMES, u64::MAX, frame_use, Effort::Glance)?;
         clear(start, LARGE_FRAMES);
         Ok(Self(start))
     }

@@ -5,7 +5,7 @@ use core::mem::ManuallyDrop;
 
 use arch::paging::{PAGE_SIZE, PhysAddr};
 
-use super::allocator::{take_one, take_run};
+use super::allocator::{Effort, take_at_hand, take_one, take_run};
 use super::release::{release_frames, release_one};
 use super::shared::{add_reference, reference_count};
 use super::usage::FrameUse;
@@ -51,6 +51,14 @@ impl Frame {
         let frame = Self::allocate(frame_use)?;
         clear(frame.0, 1);
         Ok(frame)
+    }
+
+    /// As [`Frame::zeroed`], if this CPU has a frame at hand: for short ways.
+    #[inline(always)]
+    pub fn zeroed_at_hand(frame_use: FrameUse) -> Option<Self> {
+        let frame = Self(take_at_hand(frame_use)?);
+        clear(frame.0, 1);
+        Some(frame)
     }
 
     /// One more reference to the same frame.
@@ -131,6 +139,17 @@ impl FrameRun {
         Self::allocate_below(count, align, u64::MAX, frame_use)
     }
 
+    /// As [`FrameRun::allocate`], but nothing is reclaimed for it: for callers that have another
+    /// way.
+    pub(crate) fn allocate_at_hand(
+        count: usize,
+        align: usize,
+        frame_use: FrameUse,
+    ) -> Result<Self, OutOfMemory> {
+        take_run(count, align, u64::MAX, frame_use, Effort::Glance)
+            .map(|start| Self { start, count })
+    }
+
     /// As [`FrameRun::allocate`], all below physical address `below`: for devices that
     /// cannot reach all memory.
     ///
@@ -142,7 +161,7 @@ impl FrameRun {
         below: u64,
         frame_use: FrameUse,
     ) -> Result<Self, OutOfMemory> {
-        take_run(count, align, below, frame_use).map(|start| Self { start, count })
+        take_run(count, align, below, frame_use, Effort::Insist).map(|start| Self { start, count })
     }
 
     /// 2^`order` frames, naturally aligned.

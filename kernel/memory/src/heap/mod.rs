@@ -17,6 +17,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr, VMALLOC_BASE, VirtAddr};
 use base::sync::IrqSpinLock;
 
+use crate::OutOfMemory;
 use crate::frames::{FrameRun, FrameUse};
 use crate::kernel_space::vmalloc;
 use slab::{CLASSES, Cache, class_of};
@@ -48,12 +49,18 @@ fn pages(layout: Layout) -> usize {
 fn allocate_pages(layout: Layout) -> *mut u8 {
     let (pages, align) = (pages(layout), layout.align().div_ceil(PAGE_SIZE as usize));
     let can_map = vmalloc::is_ready();
-    if ((pages <= MOST_IN_A_ROW && align <= MOST_IN_A_ROW) || !can_map)
-        && let Ok(run) = FrameRun::allocate(pages, align, FrameUse::Heap)
-    {
+    let in_a_row = match (pages, align) {
+        (1, 1) => FrameRun::allocate(1, 1, FrameUse::Heap),
+        (..=MOST_IN_A_ROW, ..=MOST_IN_A_ROW) if can_map => {
+            FrameRun::allocate_at_hand(pages, align, FrameUse::Heap)
+        }
+        _ if !can_map => FrameRun::allocate(pages, align, FrameUse::Heap),
+        _ => Err(OutOfMemory),
+    };
+    if let Ok(run) = in_a_row {
         return run.leak().to_physmap().as_mut_ptr();
     }
-    if !can_map {
+    if !can_map || (pages, align) == (1, 1) {
         return core::ptr::null_mut();
     }
     vmalloc::allocate(pages, align).map_or(core::ptr::null_mut(), |start| start.as_mut_ptr())

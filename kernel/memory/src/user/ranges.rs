@@ -38,7 +38,7 @@ fn for_each_used(leaves: &Leaves<'_>, mut each: impl FnMut(VirtAddr, PageSize, &
 fn takes_away(old: EntryFlags, new: EntryFlags) -> bool {
     let allowed = EntryFlags::PRESENT | EntryFlags::WRITABLE;
     old.contains(EntryFlags::PRESENT)
-        && (!(old & allowed - new).is_empty()
+        && (!(old & (allowed - new)).is_empty()
             || new.contains(EntryFlags::NO_EXECUTE) && !old.contains(EntryFlags::NO_EXECUTE))
 }
 

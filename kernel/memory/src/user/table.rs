@@ -171,24 +171,19 @@ impl UserTable {
         Ok(())
     }
 
-    /// As [`UserTable::map`] for one frame, the short way.
-    ///
-    /// # Errors
-    /// As [`UserTable::map`].
+    /// As [`UserTable::map`] for one frame, the short way: false if the page's table is not
+    /// there or something is mapped there. The frame is dropped then.
     #[inline(always)]
-    pub fn map_one(&self, page: VirtAddr, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
-        {
-            let tables = self.tables.lock();
-            if let Some(slot) = tables.small_slot(page)
-                && !slot.load().is_used()
-            {
-                slot.store(Entry::new(frame.into_address(), access.flags()));
-                drop(tables);
-                self.mapped.fetch_add(1, Ordering::Relaxed);
-                return Ok(());
-            }
-        }
-        self.map(page, [frame], access)
+    pub fn map_at_hand(&self, page: VirtAddr, frame: Frame, access: Access) -> bool {
+        debug_assert!(is_user_page(page));
+        let tables = self.tables.lock();
+        let Some(slot) = tables.small_slot(page).filter(|slot| !slot.load().is_used()) else {
+            return false;
+        };
+        slot.store(Entry::new(frame.into_address(), access.flags()));
+        drop(tables);
+        self.mapped.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Shows the page of zeros at `page`, for reading.
