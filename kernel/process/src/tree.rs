@@ -31,6 +31,8 @@ const FIRST_AGAIN: u32 = 300;
 /// A place in the table; without a process as long as it is being made.
 struct Slot {
     pid: u32,
+    /// [`Process::parent`], here too: an end looks through all for its children.
+    parent: u32,
     process: Option<Arc<Process>>,
 }
 
@@ -114,7 +116,7 @@ impl Reserved {
             pid = if pid >= MAX_PID { FIRST_AGAIN } else { pid + 1 };
             // Fewer are in use than there are.
             if let Err(at) = table.at(pid) {
-                table.slots.insert(at, Slot { pid, process: None });
+                table.slots.insert(at, Slot { pid, parent: 0, process: None });
                 table.last = pid;
                 return Ok(Self(pid));
             }
@@ -155,6 +157,7 @@ impl Reserved {
         if let Ok(at) = table.at(self.0)
             && let Some(slot) = table.slots.get_mut(at)
         {
+            slot.parent = process.parent();
             slot.process = Some(process.clone());
         }
         core::mem::forget(self);
@@ -216,9 +219,11 @@ pub(crate) fn end(process: &Process, outcome: Outcome) {
         let mut table = TABLE.lock();
         let family = core::mem::take(&mut *process.family.lock());
         if family.count != [0; 2] {
-            let children = table.slots.iter().filter_map(|slot| slot.process.as_ref());
-            for child in children.filter(|child| child.parent() == process.pid()) {
-                child.parent.store(0, Ordering::Relaxed);
+            for slot in table.slots.iter_mut().filter(|slot| slot.parent == process.pid()) {
+                slot.parent = 0;
+                if let Some(child) = &slot.process {
+                    child.parent.store(0, Ordering::Relaxed);
+                }
             }
         }
         for child in &family.ended {
