@@ -34,7 +34,7 @@ use crate::OutOfMemory;
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Metadata {
-    /// For the floors that use the frame: page tables keep their number of entries here.
+    /// For the floors that use the frame.
     pub(super) mapping: AtomicU64,
     /// Owners and mappings.
     pub(super) references: AtomicU32,

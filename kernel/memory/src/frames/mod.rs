@@ -39,7 +39,5 @@ pub use large::{LARGE_FRAMES, LargeFrame};
 pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
 pub(crate) use poison::PATTERN;
-pub use shared::{
-    reference_count, release_range, share_address, share_range, table_entries, zero_page,
-};
+pub use shared::{mapping, reference_count, release_range, share_address, share_range, zero_page};
 pub use usage::FrameUse;
