@@ -25,6 +25,7 @@ static const struct {
     {"wx", test_wx},
     {"zero", test_zero},
     {"cow", test_cow},
+    {"many", test_many},
     {"cost", test_cost},
 };
 #define PARTS (sizeof parts / sizeof parts[0])

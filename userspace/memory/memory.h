@@ -14,4 +14,5 @@ int test_huge(void);
 int test_wx(void);
 int test_zero(void);
 int test_cow(void);
+int test_many(void);
 int test_cost(void);

@@ -196,6 +196,10 @@ pub(crate) fn mincore(call: &Call<'_>) -> Result<usize> {
     let to = buffer(to, pages)?;
     let mut bytes = [0; MINCORE_PAGES];
     for done in (0..pages as usize).step_by(MINCORE_PAGES) {
+        // All addresses at once take minutes: whoever asked may be killed meanwhile.
+        if task::is_killed() {
+            return Err(Errno::EINTR);
+        }
         let count = MINCORE_PAGES.min(pages as usize - done);
         let (bytes, _) = bytes.split_at_mut(count);
         call.thread.space.residency(address + done as u64 * PAGE, bytes)?;

@@ -78,7 +78,7 @@ impl AddressSpace {
     /// `ENOMEM`.
     pub(crate) fn split_ends(&self, state: &State, range: &Range<u64>) -> Result<()> {
         for at in [range.start, range.end] {
-            if state.map.find(at).is_some_and(|vma| vma.start < at) {
+            if state.map.is_cut_at(at) {
                 self.table.split(VirtAddr::new(at))?;
             }
         }
@@ -214,8 +214,10 @@ impl AddressSpace {
         }
         let range = address..end;
         self.split_ends(&state, &range)?;
-        // Room for the change below is made before a page is changed.
-        state.map.reserve(2)?;
+        // Room for the change below is made before a page is changed: for no more than it adds,
+        // so that what is a mapping of its own can be changed when there may be no more of them.
+        let cuts = [range.start, range.end].map(|at| state.map.is_cut_at(at));
+        state.map.reserve(cuts.into_iter().filter(|&is_cut| is_cut).count())?;
         for vma in state.map.overlapping(range.clone()) {
             let part = vma.start.max(address)..vma.end.min(end);
             self.table.protect_range(addresses(&part), access, vma.is_shared());

@@ -82,6 +82,12 @@ impl VmaMap {
         self.vmas.overlapping(range)
     }
 
+    /// Whether a VMA begins below `at` and goes on from there, so that a change which begins or
+    /// ends at `at` splits it.
+    pub(crate) fn is_cut_at(&self, at: u64) -> bool {
+        self.find(at).is_some_and(|vma| vma.start < at)
+    }
+
     /// Whether no VMA has an address in `range`.
     pub fn is_free(&self, range: Range<u64>) -> bool {
         self.vmas.is_free(range)

@@ -14,12 +14,36 @@ use crate::object::{MemoryObject, ObjectError};
 /// Pages in a block.
 const BLOCK: usize = 512;
 
+/// Pages of the object in a row, of which one was touched.
+#[derive(Debug)]
+struct Block {
+    /// Its place in the object, in blocks.
+    number: u64,
+    /// [`BLOCK`] pages; those past the object's end never come.
+    pages: Vec<Option<Frame>>,
+}
+
 /// Pages that come with the first touch and stay until nobody maps the object any more.
 #[derive(Debug)]
 pub struct SharedMemory {
     len: u64,
-    /// Blocks of [`BLOCK`] pages; an empty one has no page, and those past the end neither.
-    blocks: Mutex<Vec<Vec<Option<Frame>>>>,
+    /// By rising number, and only those that were touched: an object may be as long as all
+    /// addresses, and a list of what it could hold would take more memory than there is.
+    blocks: Mutex<Vec<Block>>,
+}
+
+/// The page at `index`, as the number of its block and its place there.
+fn place(index: u64) -> (u64, usize) {
+    (index / BLOCK as u64, (index % BLOCK as u64) as usize)
+}
+
+/// Makes room for `more` in `list`.
+fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), ObjectError> {
+    if list.capacity() - list.len() < more {
+        frames::check_user_may_allocate().map_err(|_| ObjectError::OutOfMemory)?;
+        list.try_reserve(more).map_err(|_| ObjectError::OutOfMemory)?;
+    }
+    Ok(())
 }
 
 impl SharedMemory {
@@ -31,21 +55,6 @@ impl SharedMemory {
         frames::check_user_may_allocate()?;
         Ok(Arc::new(Self { len, blocks: named_mutex("shared memory", Vec::new()) }))
     }
-
-    fn place(index: u64) -> Option<(usize, usize)> {
-        let index = usize::try_from(index).ok()?;
-        Some((index / BLOCK, index % BLOCK))
-    }
-}
-
-/// Makes `list` at least `len` long.
-fn grow<T>(list: &mut Vec<T>, len: usize, fill: impl FnMut() -> T) -> Result<(), ObjectError> {
-    if let Some(more) = len.checked_sub(list.len()).filter(|&more| more > 0) {
-        frames::check_user_may_allocate().map_err(|_| ObjectError::OutOfMemory)?;
-        list.try_reserve(more).map_err(|_| ObjectError::OutOfMemory)?;
-        list.resize_with(len, fill);
-    }
-    Ok(())
 }
 
 impl MemoryObject for SharedMemory {
@@ -68,12 +77,21 @@ impl MemoryObject for SharedMemory {
     }
 
     fn page(&self, index: u64) -> Result<Option<Frame>, ObjectError> {
-        let (block, within) = Self::place(index).ok_or(ObjectError::OutOfMemory)?;
+        let (number, within) = place(index);
         let mut blocks = self.blocks.lock();
-        grow(&mut blocks, block + 1, Vec::new)?;
-        let block = blocks.get_mut(block).ok_or(ObjectError::OutOfMemory)?;
-        grow(block, BLOCK, || None)?;
-        let page = block.get_mut(within).ok_or(ObjectError::OutOfMemory)?;
+        let at = match blocks.binary_search_by_key(&number, |block| block.number) {
+            Ok(at) => at,
+            Err(at) => {
+                let mut pages = Vec::new();
+                reserve(&mut pages, BLOCK)?;
+                pages.resize_with(BLOCK, || None);
+                reserve(&mut blocks, 1)?;
+                blocks.insert(at, Block { number, pages });
+                at
+            }
+        };
+        let page = blocks.get_mut(at).and_then(|block| block.pages.get_mut(within));
+        let page = page.ok_or(ObjectError::OutOfMemory)?;
         if page.is_none() {
             let frame = Frame::zeroed(FrameUse::SharedMemory);
             *page = Some(frame.map_err(|_| ObjectError::OutOfMemory)?);
@@ -82,12 +100,33 @@ impl MemoryObject for SharedMemory {
     }
 
     fn is_resident(&self, index: u64) -> bool {
-        let Some((block, within)) = Self::place(index) else { return false };
+        let (number, within) = place(index);
         let blocks = self.blocks.lock();
-        blocks.get(block).and_then(|block| block.get(within)).is_some_and(Option::is_some)
+        let block = blocks.binary_search_by_key(&number, |block| block.number).ok();
+        let block = block.and_then(|at| blocks.get(at));
+        block.and_then(|block| block.pages.get(within)).is_some_and(Option::is_some)
     }
 
     fn name(&self) -> &[u8] {
         b"/dev/zero (deleted)"
     }
+}
+
+#[cfg(not(test))]
+#[base::kernel_test]
+fn a_page_far_out_costs_no_more_than_a_near_one() {
+    let object = SharedMemory::new(1 << 46).expect("memory");
+    let last = (1 << 46) / PAGE - 1;
+    let heap = || {
+        let uses = [FrameUse::Heap, FrameUse::Vmalloc];
+        uses.map(frames::frames_for).iter().sum::<usize>()
+    };
+    let before = heap();
+    for index in [last, 0, last / 2] {
+        assert!(!object.is_resident(index));
+        assert!(object.page(index).is_ok_and(|page| page.is_some()), "page {index}");
+        assert!(object.is_resident(index));
+    }
+    assert!(!object.is_resident(1) && !object.is_resident(last - 1));
+    assert!(heap() < before + 64, "{} frames for three pages", heap() - before);
 }
