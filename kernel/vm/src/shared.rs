@@ -11,15 +11,22 @@ use task::{Mutex, named_mutex};
 use crate::PAGE;
 use crate::object::{MemoryObject, ObjectError};
 
-/// Pages in a block.
-const BLOCK: usize = 512;
+/// Bits of a page's number that choose an entry at each level.
+const LEVEL_BITS: u32 = 9;
+/// Pages in a leaf, and entries of what is above it.
+const ENTRIES: usize = 1 << LEVEL_BITS;
+
+/// Empty, or [`ENTRIES`] pages of which some are there.
+type Leaf = Vec<Option<Frame>>;
+/// Pages by number. As deep as page tables are, so that what it takes depends on the pages that
+/// are there and not on their numbers; what is not there is an empty list, or past the end of one.
+type Tree = Vec<Vec<Vec<Leaf>>>;
 
 /// Pages that come with the first touch and stay until nobody maps the object any more.
 #[derive(Debug)]
 pub struct SharedMemory {
     len: u64,
-    /// Blocks of [`BLOCK`] pages; an empty one has no page, and those past the end neither.
-    blocks: Mutex<Vec<Vec<Option<Frame>>>>,
+    pages: Mutex<Tree>,
 }
 
 impl SharedMemory {
@@ -29,23 +36,30 @@ impl SharedMemory {
     /// [`OutOfMemory`] while only the kernel's reserve is left.
     pub fn new(len: u64) -> Result<Arc<Self>, OutOfMemory> {
         frames::check_user_may_allocate()?;
-        Ok(Arc::new(Self { len, blocks: named_mutex("shared memory", Vec::new()) }))
+        Ok(Arc::new(Self { len, pages: named_mutex("shared memory", Vec::new()) }))
     }
 
-    fn place(index: u64) -> Option<(usize, usize)> {
-        let index = usize::try_from(index).ok()?;
-        Some((index / BLOCK, index % BLOCK))
+    /// The entry of a page at each level, from the top.
+    fn place(index: u64) -> [usize; 4] {
+        let above = |level: u32| (index >> (LEVEL_BITS * level)) as usize;
+        [above(3), above(2) % ENTRIES, above(1) % ENTRIES, above(0) % ENTRIES]
     }
 }
 
 /// Makes `list` at least `len` long.
-fn grow<T>(list: &mut Vec<T>, len: usize, fill: impl FnMut() -> T) -> Result<(), ObjectError> {
+fn grow<T: Default>(list: &mut Vec<T>, len: usize) -> Result<(), ObjectError> {
     if let Some(more) = len.checked_sub(list.len()).filter(|&more| more > 0) {
         frames::check_user_may_allocate().map_err(|_| ObjectError::OutOfMemory)?;
         list.try_reserve(more).map_err(|_| ObjectError::OutOfMemory)?;
-        list.resize_with(len, fill);
+        list.resize_with(len, T::default);
     }
     Ok(())
+}
+
+/// The entry at `index`, which is made if it is not there.
+fn entry<T: Default>(list: &mut Vec<T>, index: usize) -> Result<&mut T, ObjectError> {
+    grow(list, index + 1)?;
+    list.get_mut(index).ok_or(ObjectError::OutOfMemory)
 }
 
 impl MemoryObject for SharedMemory {
@@ -68,12 +82,11 @@ impl MemoryObject for SharedMemory {
     }
 
     fn page(&self, index: u64) -> Result<Option<Frame>, ObjectError> {
-        let (block, within) = Self::place(index).ok_or(ObjectError::OutOfMemory)?;
-        let mut blocks = self.blocks.lock();
-        grow(&mut blocks, block + 1, Vec::new)?;
-        let block = blocks.get_mut(block).ok_or(ObjectError::OutOfMemory)?;
-        grow(block, BLOCK, || None)?;
-        let page = block.get_mut(within).ok_or(ObjectError::OutOfMemory)?;
+        let [top, upper, lower, within] = Self::place(index);
+        let mut pages = self.pages.lock();
+        let leaf = entry(entry(entry(&mut pages, top)?, upper)?, lower)?;
+        grow(leaf, ENTRIES)?;
+        let page = entry(leaf, within)?;
         if page.is_none() {
             let frame = Frame::zeroed(FrameUse::SharedMemory);
             *page = Some(frame.map_err(|_| ObjectError::OutOfMemory)?);
@@ -82,9 +95,10 @@ impl MemoryObject for SharedMemory {
     }
 
     fn is_resident(&self, index: u64) -> bool {
-        let Some((block, within)) = Self::place(index) else { return false };
-        let blocks = self.blocks.lock();
-        blocks.get(block).and_then(|block| block.get(within)).is_some_and(Option::is_some)
+        let [top, upper, lower, within] = Self::place(index);
+        let pages = self.pages.lock();
+        let leaf = pages.get(top).and_then(|list| list.get(upper)?.get(lower));
+        leaf.and_then(|leaf| leaf.get(within)).is_some_and(Option::is_some)
     }
 
     fn name(&self) -> &[u8] {
