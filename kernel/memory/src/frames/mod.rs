@@ -1,6 +1,6 @@
 //! Physical frames of 4 KiB.
 //!
-//! The truth are bitmaps ([`bitmap::FrameBitmap`], one for each of the [`zones`]) under one
+//! What is free is in bitmaps ([`bitmap::FrameBitmap`], one for each of the [`zones`]) under one
 //! lock, in [`allocator`], with a [`cache`] of free frames for each CPU in front; and for each
 //! frame of RAM a few bytes of [`metadata`]: what it is for ([`FrameUse`]) and how many hold
 //! it. What the rest of the kernel has are references that count: [`Frame`], [`FrameRun`] and
