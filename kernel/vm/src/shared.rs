@@ -37,11 +37,14 @@ fn place(index: u64) -> (u64, usize) {
     (index / BLOCK as u64, (index % BLOCK as u64) as usize)
 }
 
-/// Makes room for `more` in `list`.
+/// Makes room for `more` in `list`, for as many again as there were.
 fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), ObjectError> {
     if list.capacity() - list.len() < more {
-        frames::check_user_may_allocate().map_err(|_| ObjectError::OutOfMemory)?;
-        list.try_reserve(more).map_err(|_| ObjectError::OutOfMemory)?;
+        let more = more.max(list.capacity());
+        let bytes = (list.len() + more) * size_of::<T>();
+        frames::check_user_may_take(bytes.div_ceil(PAGE as usize))
+            .map_err(|_| ObjectError::OutOfMemory)?;
+        list.try_reserve_exact(more).map_err(|_| ObjectError::OutOfMemory)?;
     }
     Ok(())
 }
