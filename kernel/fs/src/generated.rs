@@ -8,7 +8,7 @@ use core::fmt;
 
 use abi::stat::S_IFREG;
 use abi::{Errno, Result};
-use memory::frames::check_user_may_allocate;
+use memory::frames::{check_user_may_allocate, check_user_may_take};
 use memory::user::UserSlice;
 use spin::Once;
 
@@ -57,7 +57,13 @@ impl Text {
 
 impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.try_reserve(text.len()).map_err(|_| fmt::Error)?;
+        let more = text.len().max(self.0.capacity());
+        if self.0.capacity() - self.0.len() < text.len() {
+            // The text is kept for the program as long as the file is open.
+            check_user_may_take((self.0.len() + more).div_ceil(vm::PAGE as usize))
+                .map_err(|_| fmt::Error)?;
+            self.0.try_reserve_exact(more).map_err(|_| fmt::Error)?;
+        }
         self.0.extend_from_slice(text.as_bytes());
         Ok(())
     }

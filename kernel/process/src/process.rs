@@ -130,9 +130,12 @@ impl Process {
         self.task()?.data::<Thread>().map(|thread| thread.space.clone())
     }
 
-    /// Pages of memory that it has, those included that it shares, and of page tables.
+    /// Pages of memory that it has, those included that it shares; and of what the kernel keeps
+    /// for that: page tables, and the map of them.
     pub fn memory_pages(&self) -> [usize; 2] {
-        self.space().map_or([0; 2], |space| [space.resident_pages(), space.table_frames()])
+        self.space().map_or([0; 2], |space| {
+            [space.resident_pages(), space.table_frames() + space.map_pages()]
+        })
     }
 
     /// How it ended; `None` while it runs.

@@ -10,6 +10,7 @@ use abi::mman::{
     PROT_WRITE,
 };
 use abi::{Errno, Result};
+use memory::user::UserSlice;
 use vm::layout::USER_END;
 use vm::{
     Access, Backing, MapRequest, MemoryObject, PAGE, Placement, RemapRequest, SharedMemory,
@@ -193,7 +194,9 @@ pub(crate) fn mincore(call: &Call<'_>) -> Result<usize> {
     let pages = len.div_ceil(PAGE);
     let in_user_space = |end: &u64| *end <= USER_END;
     address.checked_add(len).filter(in_user_space).ok_or(Errno::ENOMEM)?;
-    let to = buffer(to, pages)?;
+    buffer(to, pages)?;
+    // There may be more bytes than one transfer has.
+    let to = UserSlice::new(to, pages as usize);
     let mut bytes = [0; MINCORE_PAGES];
     for done in (0..pages as usize).step_by(MINCORE_PAGES) {
         // All addresses at once take minutes: whoever asked may be killed meanwhile.

@@ -89,6 +89,13 @@ impl AddressSpace {
         self.table.table_frames()
     }
 
+    /// Pages of kernel memory that the map of VMAs takes; 0 while somebody changes it. Waits
+    /// for nobody.
+    pub fn map_pages(&self) -> usize {
+        let bytes = |state: &State| state.map.len() * size_of::<Vma>();
+        self.state.try_read().map_or(0, |state| bytes(&state)) / PAGE as usize
+    }
+
     /// Calls `look` with each VMA, by rising address. `look` must not touch user memory:
     /// the map is locked.
     pub fn for_each_vma(&self, look: impl FnMut(&Vma)) {

@@ -2,6 +2,7 @@
 //! programs.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Errno;
 use abi::mman::{MADV_DONTFORK, MADV_DONTNEED, MADV_NOHUGEPAGE};
@@ -284,4 +285,90 @@ fn faults_of_many_tasks_meet() {
     let frames_of_table = space.table_frames() - 1;
     space.clear();
     assert_eq!(frames::statistics().free, free + PAGES as usize + frames_of_table);
+}
+
+#[base::kernel_test]
+fn changes_meet_faults() {
+    const BYTES: u64 = 6 << 20;
+    let space = space();
+    let free = frames::statistics().free;
+    let next = |seed: &mut u64| {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *seed >> 33
+    };
+    let is_over = Arc::new(AtomicBool::new(false));
+    let tasks: alloc::vec::Vec<_> = (0..3u64)
+        .map(|number| {
+            let (space, is_over) = (space.clone(), is_over.clone());
+            task::spawn("faults", move || {
+                let mut seed = number;
+                while !is_over.load(Ordering::Relaxed) {
+                    let address = AT + next(&mut seed) % (BYTES / PAGE) * PAGE;
+                    // It may be gone or forbidden, but nothing else.
+                    let touched = touch(&space, address, seed & 4 != 0);
+                    assert!(!matches!(touched, Err(FaultKind::NoBytes | FaultKind::OutOfMemory)));
+                }
+            })
+            .expect("memory")
+        })
+        .collect();
+    let mut seed = 99;
+    for round in 0..400 {
+        let start = AT + next(&mut seed) % (BYTES / PAGE) * PAGE;
+        let most = (AT + BYTES - start) / PAGE;
+        let len = (1 + next(&mut seed) % most) * PAGE;
+        // What meets a hole is refused in part, and the rest done.
+        match round % 8 {
+            0 | 1 => {
+                let placement = Placement::Fixed(start);
+                let again = MapRequest { placement, ..request(start, len, VmaFlags::empty()) };
+                assert_eq!(space.map(again), Ok(start));
+            }
+            2 => assert_eq!(space.unmap(start, len), Ok(())),
+            3 | 4 => _ = space.advise(start, len, MADV_DONTNEED),
+            5 => {
+                let access = if seed & 4 != 0 { RW } else { Access::NONE };
+                let _ = space.protect(start, len, access);
+            }
+            6 => {
+                let to = AT + BYTES + (start - AT);
+                let (address, fixed) = (start, Some(to));
+                let (old_len, new_len) = (PAGE, PAGE);
+                let (may_move, keeps_old) = (true, seed & 4 != 0);
+                let request =
+                    RemapRequest { address, old_len, new_len, may_move, fixed, keeps_old };
+                let _ = space.remap(request);
+            }
+            _ => {
+                let child = space.fork().expect("memory");
+                for page in 0..16 {
+                    let _ = touch(&child, start + page * PAGE, true); // or it is not there
+                }
+            }
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    tasks.iter().for_each(|task| task.join());
+    let now = frames::statistics().free;
+    let held = space.resident_pages() + space.table_frames() - 1;
+    space.clear();
+    assert_eq!(counts(&space), (0, 0));
+    let after = frames::statistics().free;
+    // The map itself was on the heap, in a frame or a few.
+    assert!((now + held..now + held + 16).contains(&after), "{now} and {held}: {after}");
+    drop(space);
+    // The tasks' stacks, and what the heap keeps, are not of the space.
+    assert!(frames::statistics().free + 512 > free);
+}
+
+#[base::kernel_test]
+fn a_map_of_many_counts() {
+    let space = space();
+    for index in 0..2000 {
+        map(&space, AT + index * 2 * PAGE, PAGE, VmaFlags::empty());
+    }
+    let pages = space.map_pages();
+    assert!(pages >= 2000 * 48 / PAGE as usize, "{pages} pages");
+    space.clear();
+    assert_eq!(space.map_pages(), 0);
 }

@@ -197,11 +197,21 @@ pub fn total() -> usize {
 /// # Errors
 /// [`OutOfMemory`] while only the reserve is left.
 pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
-    if !IS_LOW.load(Ordering::Relaxed) {
+    check_user_may_take(1)
+}
+
+/// As [`check_user_may_allocate`], for what takes `count` frames: it must not come from the
+/// reserve in part either.
+///
+/// # Errors
+/// [`OutOfMemory`] if no more than the reserve would be left.
+pub fn check_user_may_take(count: usize) -> Result<(), OutOfMemory> {
+    // As long as memory is not low, there is room for that many (`becomes_low`).
+    if count <= BATCH && !IS_LOW.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let statistics = statistics();
-    if statistics.free <= statistics.reserve { Err(OutOfMemory) } else { Ok(()) }
+    let Statistics { free, reserve, .. } = statistics();
+    if free.saturating_sub(count.saturating_sub(1)) <= reserve { Err(OutOfMemory) } else { Ok(()) }
 }
 
 /// Takes one frame that this CPU keeps.

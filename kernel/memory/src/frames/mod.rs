@@ -29,8 +29,8 @@ mod usage;
 mod zones;
 
 pub use allocator::{
-    Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, frames_for, free_unowned,
-    statistics, total, usage, zones,
+    Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, check_user_may_take,
+    frames_for, free_unowned, statistics, total, usage, zones,
 };
 pub(crate) use allocator::{drain_caches, has_caches, use_all_memory, use_caches};
 pub use audit::{Audit, Disorder, audit, audit_patiently};
