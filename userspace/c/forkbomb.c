@@ -1,19 +1,31 @@
 // forkbomb SECONDS [MIB [stubborn]]
 //
 // Every process makes children as fast as it can, until the time is over; with MIB each
-// touches as much memory first; a stubborn one ignores ^C. What it proves: the machine survives it, and all end.
+// touches as much memory first; a stubborn one ignores ^C. What it proves: the machine survives
+// it, and all end. The first one says how many children there were of all, how often fork was
+// refused, and how many were killed as far as their parents saw it.
 // Do not try it on a machine of yours without a limit on processes.
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 static time_t end;
-static long made, refused, killed;
+
+// In memory that all processes share.
+static struct {
+    long made, refused, killed;
+} *counts;
+
+static void count(long *counter)
+{
+    __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+}
 
 static void touch(long mib)
 {
@@ -32,16 +44,20 @@ int main(int argc, char **argv)
     long mib = argc > 2 ? atol(argv[2]) : 0;
     if (argc > 3)
         signal(SIGINT, SIG_IGN);
+    counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (counts == MAP_FAILED) {
+        perror("forkbomb: mmap");
+        return 3;
+    }
     pid_t first = getpid();
     while (time(NULL) < end) {
         pid_t pid = fork();
         if (pid == 0) {
-            made = refused = killed = 0;
             touch(mib);
         } else if (pid > 0) {
-            made++;
+            count(&counts->made);
         } else if (errno == EAGAIN || errno == ENOMEM) {
-            refused++;
+            count(&counts->refused);
             usleep(1000);
         } else {
             _exit(3);
@@ -50,8 +66,10 @@ int main(int argc, char **argv)
     // Those that have no parent any more end by themselves.
     int status;
     while (wait(&status) > 0)
-        killed += WIFSIGNALED(status);
+        if (WIFSIGNALED(status))
+            count(&counts->killed);
     if (getpid() == first)
-        printf("forkbomb: %ld children, %ld refused, %ld killed\n", made, refused, killed);
+        printf("forkbomb: %ld children, %ld refused, %ld killed\n", counts->made,
+               counts->refused, counts->killed);
     return 0;
 }

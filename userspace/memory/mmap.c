@@ -112,6 +112,12 @@ static void test_refused(void)
     check(!is_error(most), "noreserve", "%ld", (long)most);
     check_touch("noreserve-middle", most + much / 2, WRITE, 0);
     check_result("noreserve-back", SYS(SYS_munmap, most, much), 0);
+    // Takes no more for its size when it is shared.
+    char *shared = (char *)MMAP(0, much, RW, SHARED | MAP_NORESERVE, -1, 0);
+    check(!is_error(shared), "noreserve-shared", "%ld", (long)shared);
+    check_touch("noreserve-shared-end", shared + much - 1, WRITE, 0);
+    check_touch("noreserve-shared-start", shared, WRITE, 0);
+    check_result("noreserve-shared-back", SYS(SYS_munmap, shared, much), 0);
 }
 
 static void test_populate(void)

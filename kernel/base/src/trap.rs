@@ -50,15 +50,19 @@ impl PageFault {
         self.error & page_fault::PRESENT != 0
     }
 
-    /// Whether a page can help at all, of a fault of user code. User code that touches memory
-    /// with the kernel's rights (a descriptor table; in some emulators, the stack of a far
-    /// return) and meets a page that these do not allow: no page can be brought for that.
+    /// Whether a page can help at all, of a fault of user code.
     #[inline(always)]
-    pub const fn may_be_resolved(&self) -> bool {
-        let rights = self.error & (page_fault::USER | page_fault::PRESENT);
-        rights != page_fault::PRESENT
-            && self.error & page_fault::RESERVED == 0
-            && VirtAddr::new(self.address).is_user()
+    pub fn may_be_resolved(&self) -> bool {
+        let usual = self.error & (page_fault::USER | page_fault::RESERVED) == page_fault::USER;
+        usual || self.is_missing_for_kernel()
+    }
+
+    /// User code that touches memory with the kernel's rights (a descriptor table; in some
+    /// emulators, the stack of a far return) and meets a page that these do not allow: no
+    /// page can be brought for that. One that is not there can.
+    #[cold]
+    fn is_missing_for_kernel(&self) -> bool {
+        self.error & (page_fault::PRESENT | page_fault::RESERVED) == 0
     }
 
     /// With the rights of user mode; otherwise from a copy by the kernel.

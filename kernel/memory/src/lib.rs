@@ -1,9 +1,12 @@
 //! Floor 3: memory.
 //!
 //! Physical frames ([`frames`]), the kernel heap ([`heap`]), the kernel's address space
-//! with device memory and kernel stacks ([`kernel_space`]), memory for devices ([`dma`]), what
-//! is done when memory is out ([`reclaim`]), the firmware's ACPI tables
-//! ([`firmware`]), and safe doors to user memory ([`user`]). Start-up, in order, all from the boot CPU with interrupts off:
+//! with device memory and kernel stacks ([`kernel_space`]), what CPUs are told when a mapping
+//! goes ([`shootdown`]), memory for devices ([`dma`]), what is done when memory is out
+//! ([`reclaim`]), the firmware's ACPI tables ([`firmware`]), and safe doors to user memory
+//! ([`user`]).
+//!
+//! Start-up, in order, all from the boot CPU with interrupts off:
 //!
 //! 1. [`boot_data::start`] reads the loader's information and starts the frame allocator
 //!    (and with it the heap) with its memory map.

@@ -78,7 +78,8 @@ fn choose(needs: &Process) -> Option<Arc<Process>> {
 }
 
 /// Called when there was no memory for a page of the current thread, with no address space
-/// locked; `holds_nothing` if it holds no other lock either. True if it is to try again, false if its process is to end.
+/// locked; `holds_nothing` if it holds no other lock either. True if it is to try again, false
+/// if its process is to end.
 pub(crate) fn wait_for_memory(thread: &Thread, holds_nothing: bool) -> bool {
     if task::is_killed() {
         return false;

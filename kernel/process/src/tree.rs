@@ -51,7 +51,7 @@ pub(crate) struct Family {
     /// Children that have not been waited for: usual ones, and those that send their parent
     /// another signal than SIGCHLD ("clone" children, waitpid(2)).
     count: [usize; 2],
-    /// Of them those that have ended, first first. There is room for all.
+    /// Of them those that have ended, in that order. There is room for all.
     ended: Vec<Arc<Process>>,
     /// Nanoseconds on a CPU of all that were waited for, and theirs.
     cpu_ns: u64,

@@ -105,10 +105,11 @@ impl Streams {
 /// Whether `vma` takes the whole 2 MiB that hold `page`, and may have a large page there.
 #[inline(always)]
 fn may_be_large(vma: &Vma, page: u64) -> bool {
+    if vma.flags.intersects(VmaFlags::NO_HUGE | VmaFlags::GROWS_DOWN) {
+        return false;
+    }
     let block = page & !(LARGE - 1);
-    block >= vma.start
-        && vma.end - block >= LARGE
-        && !vma.flags.intersects(VmaFlags::NO_HUGE | VmaFlags::GROWS_DOWN)
+    block >= vma.start && vma.end - block >= LARGE
 }
 
 /// Whether `access` allows the fault.
@@ -149,7 +150,10 @@ impl AddressSpace {
         {
             return false;
         }
-        let Some(frame) = Frame::zeroed_at_hand(FrameUse::Anonymous) else { return false };
+        let at_hand = Frame::zeroed_at_hand(FrameUse::Anonymous);
+        let Some(frame) = at_hand.or_else(|| Frame::zeroed(FrameUse::Anonymous).ok()) else {
+            return false;
+        };
         self.table.map_at_hand(VirtAddr::new(page), frame, vma.access)
     }
 

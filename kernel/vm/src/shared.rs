@@ -11,42 +11,22 @@ use task::{Mutex, named_mutex};
 use crate::PAGE;
 use crate::object::{MemoryObject, ObjectError};
 
-/// Pages in a block.
-const BLOCK: usize = 512;
+/// Bits of a page's number that choose an entry at each level.
+const LEVEL_BITS: u32 = 9;
+/// Pages in a leaf, and entries of what is above it.
+const ENTRIES: usize = 1 << LEVEL_BITS;
 
-/// Pages of the object in a row, of which one was touched.
-#[derive(Debug)]
-struct Block {
-    /// Its place in the object, in blocks.
-    number: u64,
-    /// [`BLOCK`] pages; those past the object's end never come.
-    pages: Vec<Option<Frame>>,
-}
+/// Empty, or [`ENTRIES`] pages of which some are there.
+type Leaf = Vec<Option<Frame>>;
+/// Pages by number. As deep as page tables are, so that what it takes depends on the pages that
+/// are there and not on their numbers; what is not there is an empty list, or past the end of one.
+type Tree = Vec<Vec<Vec<Leaf>>>;
 
 /// Pages that come with the first touch and stay until nobody maps the object any more.
 #[derive(Debug)]
 pub struct SharedMemory {
     len: u64,
-    /// By rising number, and only those that were touched: an object may be as long as all
-    /// addresses, and a list of what it could hold would take more memory than there is.
-    blocks: Mutex<Vec<Block>>,
-}
-
-/// The page at `index`, as the number of its block and its place there.
-fn place(index: u64) -> (u64, usize) {
-    (index / BLOCK as u64, (index % BLOCK as u64) as usize)
-}
-
-/// Makes room for `more` in `list`, for as many again as there were.
-fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), ObjectError> {
-    if list.capacity() - list.len() < more {
-        let more = more.max(list.capacity());
-        let bytes = (list.len() + more) * size_of::<T>();
-        frames::check_user_may_take(bytes.div_ceil(PAGE as usize))
-            .map_err(|_| ObjectError::OutOfMemory)?;
-        list.try_reserve_exact(more).map_err(|_| ObjectError::OutOfMemory)?;
-    }
-    Ok(())
+    pages: Mutex<Tree>,
 }
 
 impl SharedMemory {
@@ -56,8 +36,30 @@ impl SharedMemory {
     /// [`OutOfMemory`] while only the kernel's reserve is left.
     pub fn new(len: u64) -> Result<Arc<Self>, OutOfMemory> {
         frames::check_user_may_allocate()?;
-        Ok(Arc::new(Self { len, blocks: named_mutex("shared memory", Vec::new()) }))
+        Ok(Arc::new(Self { len, pages: named_mutex("shared memory", Vec::new()) }))
     }
+
+    /// The entry of a page at each level, from the top.
+    fn place(index: u64) -> [usize; 4] {
+        let above = |level: u32| (index >> (LEVEL_BITS * level)) as usize;
+        [above(3), above(2) % ENTRIES, above(1) % ENTRIES, above(0) % ENTRIES]
+    }
+}
+
+/// Makes `list` at least `len` long.
+fn grow<T: Default>(list: &mut Vec<T>, len: usize) -> Result<(), ObjectError> {
+    if let Some(more) = len.checked_sub(list.len()).filter(|&more| more > 0) {
+        frames::check_user_may_allocate().map_err(|_| ObjectError::OutOfMemory)?;
+        list.try_reserve(more).map_err(|_| ObjectError::OutOfMemory)?;
+        list.resize_with(len, T::default);
+    }
+    Ok(())
+}
+
+/// The entry at `index`, which is made if it is not there.
+fn entry<T: Default>(list: &mut Vec<T>, index: usize) -> Result<&mut T, ObjectError> {
+    grow(list, index + 1)?;
+    list.get_mut(index).ok_or(ObjectError::OutOfMemory)
 }
 
 impl MemoryObject for SharedMemory {
@@ -80,21 +82,11 @@ impl MemoryObject for SharedMemory {
     }
 
     fn page(&self, index: u64) -> Result<Option<Frame>, ObjectError> {
-        let (number, within) = place(index);
-        let mut blocks = self.blocks.lock();
-        let at = match blocks.binary_search_by_key(&number, |block| block.number) {
-            Ok(at) => at,
-            Err(at) => {
-                let mut pages = Vec::new();
-                reserve(&mut pages, BLOCK)?;
-                pages.resize_with(BLOCK, || None);
-                reserve(&mut blocks, 1)?;
-                blocks.insert(at, Block { number, pages });
-                at
-            }
-        };
-        let page = blocks.get_mut(at).and_then(|block| block.pages.get_mut(within));
-        let page = page.ok_or(ObjectError::OutOfMemory)?;
+        let [top, upper, lower, within] = Self::place(index);
+        let mut pages = self.pages.lock();
+        let leaf = entry(entry(entry(&mut pages, top)?, upper)?, lower)?;
+        grow(leaf, ENTRIES)?;
+        let page = entry(leaf, within)?;
         if page.is_none() {
             let frame = Frame::zeroed(FrameUse::SharedMemory);
             *page = Some(frame.map_err(|_| ObjectError::OutOfMemory)?);
@@ -103,11 +95,10 @@ impl MemoryObject for SharedMemory {
     }
 
     fn is_resident(&self, index: u64) -> bool {
-        let (number, within) = place(index);
-        let blocks = self.blocks.lock();
-        let block = blocks.binary_search_by_key(&number, |block| block.number).ok();
-        let block = block.and_then(|at| blocks.get(at));
-        block.and_then(|block| block.pages.get(within)).is_some_and(Option::is_some)
+        let [top, upper, lower, within] = Self::place(index);
+        let pages = self.pages.lock();
+        let leaf = pages.get(top).and_then(|list| list.get(upper)?.get(lower));
+        leaf.and_then(|leaf| leaf.get(within)).is_some_and(Option::is_some)
     }
 
     fn name(&self) -> &[u8] {

@@ -192,6 +192,27 @@ fn shared_memory_is_the_same_in_both() {
 }
 
 #[base::kernel_test]
+fn shared_memory_costs_what_is_touched() {
+    let space = space();
+    let before = frames::statistics().free;
+    let len = 1 << 46;
+    let object = SharedMemory::new(len).expect("memory");
+    let backing = Backing::Object { object, offset: 0, end: len };
+    let flags = VmaFlags::SHARED | VmaFlags::NO_RESERVE;
+    assert_eq!(space.map(MapRequest { backing, ..request(AT, len, flags) }), Ok(AT));
+    for at in [AT + len - PAGE, AT, AT + len / 2] {
+        assert_eq!(touch(&space, at, true), Ok(()));
+        let mut resident = [9; 1];
+        space.residency(at, &mut resident).expect("mapped");
+        assert_eq!(resident, [1]);
+    }
+    // For each page itself, three tables, and the way to it in the object.
+    let taken = before - frames::statistics().free;
+    assert!(taken < 3 * 16, "{taken} frames");
+    drop(space);
+}
+
+#[base::kernel_test]
 fn a_stack_grows_but_not_into_its_neighbour() {
     let space = space();
     let top = AT + STACK_BYTES;

@@ -26,13 +26,13 @@ const MEMORY: u64 = 8 << 20;
 /// What `memory cost` prints, in instructions, and the most that each may be.
 const MEMORY_COSTS: [(&str, u64); 11] = [
     // First touch of a page, with zeroing: alone, and in a sequence that is gone ahead of.
-    ("fault", 900),
+    ("fault", 860),
     ("fault_sequence", 700),
     ("read_fault", 450),
     ("write_after_read", 1300),
     ("cow_fault", 1400),
     ("touch_mib_large", 150_000),
-    ("mmap_munmap", 1500),
+    ("mmap_munmap", 1450),
     ("mmap_munmap_of_1000", 5000),
     ("mprotect_pair", 7500),
     ("brk_pair", 2000),

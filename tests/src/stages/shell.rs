@@ -39,7 +39,7 @@ const STEPS: [Step; 15] = [
 /// A command, and what it prints; all of it in this order.
 const COMMANDS: [(&str, &[&str]); 53] = [
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
-    ("help exec", &["exec [N] PATH [ARGUMENT]…: run a program", "^D ends it"]),
+    ("help exec", &["exec [N] PATH [ARGUMENT]… [&]: run a program", "^D ends it"]),
     (
         "test base::irq::a_line",
         &["test base::irq::a_line_is_taken_once ... ok", "kernel tests: 1 passed, 0 failed"],
@@ -77,7 +77,7 @@ const COMMANDS: [(&str, &[&str]); 53] = [
             "free",
             "used",
             "kernel stacks",
-            "heap slabs",
+            "heap",
             "HEAP SIZE",
             "image text r-x",
         ],

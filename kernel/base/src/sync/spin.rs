@@ -269,6 +269,7 @@ impl<T: ?Sized, D: Discipline> DerefMut for Guard<'_, T, D> {
 }
 
 impl<T: ?Sized, D: Discipline> Drop for Guard<'_, T, D> {
+    #[inline(always)]
     fn drop(&mut self) {
         checker::freeing(self.lock.key());
         self.lock.holder.store(0, Ordering::Release);

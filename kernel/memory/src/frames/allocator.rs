@@ -85,10 +85,13 @@ impl Allocator {
         if cache.len() == 0 && HAS_CACHES.load(Ordering::Relaxed) && !IS_LOW.load(Ordering::Relaxed)
         {
             cache.use_from_now_on();
+            let mut count = cache.len();
             self.zones.take_some(BATCH, usize::MAX, |frame| {
-                metadata::of(PhysAddr::from_frame(frame)).set_state(State::Cached);
-                cache.add(frame);
+                metadata::of_frame(frame).set_state(State::Cached);
+                cache.put(count, frame);
+                count += 1;
             });
+            cache.set_len(count);
         }
         cache.pop(frame_use).or_else(|| {
             let frame = self.zones.take_run(1, 1, self.reach)?;

@@ -87,6 +87,17 @@ impl Cache {
         self.count += 1;
     }
 
+    /// Writes a free frame to place `index`; [`Cache::set_len`] takes it in.
+    #[inline(always)]
+    pub(super) fn put(&mut self, index: usize, frame: usize) {
+        self.frames[index % CAPACITY] = frame as u32;
+    }
+
+    /// Says how many frames are in it, all of them put in.
+    pub(super) fn set_len(&mut self, count: usize) {
+        self.count = count.min(CAPACITY);
+    }
+
     /// Frames in it.
     pub(super) fn len(&self) -> usize {
         self.count

@@ -34,7 +34,7 @@ use crate::OutOfMemory;
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Metadata {
-    /// For the floors that use the frame: page tables keep their number of entries here.
+    /// For the floors that use the frame.
     pub(super) mapping: AtomicU64,
     /// Owners and mappings.
     pub(super) references: AtomicU32,
@@ -157,9 +157,17 @@ fn entry(frame: usize) -> *const Metadata {
 /// If `address` lies behind all RAM.
 #[inline(always)]
 pub(super) fn of(address: PhysAddr) -> &'static Metadata {
-    let frame = address.frame();
+    of_frame(address.frame())
+}
+
+/// As [`of`], by frame number.
+///
+/// # Panics
+/// As [`of`].
+#[inline(always)]
+pub(super) fn of_frame(frame: usize) -> &'static Metadata {
     if frame >= FRAMES.load(Ordering::Relaxed) {
-        not_ram(address);
+        not_ram(frame);
     }
     // SAFETY: `build` mapped zeroed memory, which is a valid entry of atomics, for all RAM
     // below `FRAMES`, for good; a frame number in a hole of the memory map faults.
@@ -188,8 +196,8 @@ pub(super) fn hand_out(address: PhysAddr, frame_use: FrameUse) {
 }
 
 #[cold]
-fn not_ram(address: PhysAddr) -> ! {
-    panic!("the frame at {address} is not RAM");
+fn not_ram(frame: usize) -> ! {
+    panic!("the frame at {:#x} is not RAM", frame as u64 * PAGE_SIZE);
 }
 
 /// Page tables from the bitmap, before there is an allocator.

@@ -1,11 +1,12 @@
 //! Physical frames of 4 KiB.
 //!
-//! The truth are bitmaps ([`bitmap::FrameBitmap`], one for each of the [`zones`]) under one
+//! What is free is in bitmaps ([`bitmap::FrameBitmap`], one for each of the [`zones`]) under one
 //! lock, in [`allocator`], with a [`cache`] of free frames for each CPU in front; and for each
-//! frame of RAM a few bytes of [`metadata`]: what it is for ([`FrameUse`]) and how many hold it. What the rest of the kernel has are references that count: [`Frame`],
-//! [`FrameRun`] and [`LargeFrame`]; the last one that is dropped frees the frame. A
-//! page-table entry that maps a frame holds a reference, too, given up as an address
-//! ([`Frame::into_address`], [`shared`]).
+//! frame of RAM a few bytes of [`metadata`]: what it is for ([`FrameUse`]) and how many hold
+//! it. What the rest of the kernel has are references that count: [`Frame`], [`FrameRun`] and
+//! [`LargeFrame`]; the last one that is dropped frees the frame. A page-table entry that maps
+//! a frame holds a reference, too, given up as an address ([`Frame::into_address`],
+//! [`shared`]).
 //!
 //! Frames on behalf of user programs are refused while only the kernel's reserve is left
 //! ([`FrameUse::is_for_user`]), so that the kernel can still act when a program has eaten
@@ -39,7 +40,5 @@ pub use large::{LARGE_FRAMES, LargeFrame};
 pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
 pub(crate) use poison::PATTERN;
-pub use shared::{
-    reference_count, release_range, share_address, share_range, table_entries, zero_page,
-};
+pub use shared::{mapping, reference_count, release_range, share_address, share_range, zero_page};
 pub use usage::FrameUse;

@@ -78,11 +78,10 @@ pub fn reference_count(address: PhysAddr) -> u32 {
     metadata::of(address).references.load(Ordering::Relaxed)
 }
 
-/// A number that belongs to a frame in use as a page table: how many of its entries are
-/// used. It is 0 when the frame is handed out.
-#[inline(always)]
-pub fn table_entries(table: PhysAddr) -> &'static AtomicU64 {
-    &metadata::of(table).mapping
+/// What the owner of a frame wants to find by the frame: for a page cache, object and index.
+/// It is 0 when the frame is handed out, and nobody uses it yet.
+pub fn mapping(address: PhysAddr) -> &'static AtomicU64 {
+    &metadata::of(address).mapping
 }
 
 static ZERO_PAGE: AtomicU64 = AtomicU64::new(0);

@@ -75,7 +75,8 @@ pub(super) unsafe fn fill(object: *mut u8, size: usize, places: Places) {
     unsafe {
         if words.add(1).read() & UPPER == mark(object) {
             panic!(
-                "double free of the heap object at {object:p}, {size} bytes: freed by {}, and again by {}",
+                "double free of the heap object at {object:p}, {size} bytes: freed by {}, \
+                 and again by {}",
                 freed_by(object, size),
                 FreedBy(places),
             );

@@ -85,8 +85,8 @@ fn map_image(
 }
 
 /// Builds the kernel's page tables and switches to them: the physical map (rw-, but r--
-/// where text and rodata are), the image (text r-x, rodata r--, data rw-), nothing else; the identity map of the boot tables
-/// is gone. Then frees the memory of the boot code.
+/// where text and rodata are), the image (text r-x, rodata r--, data rw-), nothing else; the
+/// identity map of the boot tables is gone. Then frees the memory of the boot code.
 ///
 /// # Errors
 /// [`OutOfMemory`]; the boot tables then stay in use.

@@ -37,6 +37,17 @@ impl Access {
         flags
     }
 
+    /// As [`Access::flags`], of memory that is known to be writable.
+    #[inline(always)]
+    pub(super) fn writable_flags(self) -> EntryFlags {
+        let flags = EntryFlags::USER
+            | EntryFlags::PRESENT
+            | EntryFlags::ACCESSED
+            | EntryFlags::WRITABLE
+            | EntryFlags::DIRTY;
+        if self.execute { flags } else { flags | EntryFlags::NO_EXECUTE }
+    }
+
     /// What the flags of a leaf allow now.
     pub(super) fn of(flags: EntryFlags) -> Self {
         let read = flags.contains(EntryFlags::PRESENT);

@@ -171,16 +171,17 @@ impl UserTable {
         Ok(())
     }
 
-    /// As [`UserTable::map`] for one frame, the short way: false if the page's table is not
-    /// there or something is mapped there. The frame is dropped then.
+    /// As [`UserTable::map`] for one frame of memory that may be written, the short way: false
+    /// if the page's table is not there or something is mapped there. The frame is dropped then.
     #[inline(always)]
     pub fn map_at_hand(&self, page: VirtAddr, frame: Frame, access: Access) -> bool {
-        debug_assert!(is_user_page(page));
+        debug_assert!(is_user_page(page) && access.write);
         let tables = self.tables.lock();
-        let Some(slot) = tables.small_slot(page).filter(|slot| !slot.load().is_used()) else {
+        let Some(slot) = tables.small_slot(page) else { return false };
+        if slot.load().is_used() {
             return false;
-        };
-        slot.store(Entry::new(frame.into_address(), access.flags()));
+        }
+        slot.store(Entry::new(frame.into_address(), access.writable_flags()));
         drop(tables);
         self.mapped.fetch_add(1, Ordering::Relaxed);
         true
