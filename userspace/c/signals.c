@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -107,6 +108,18 @@ static void test_repair(void)
     signal(SIGSEGV, SIG_DFL);
 }
 
+static volatile int depth, deepest;
+
+// Sends its own signal once more, which is blocked as long as it runs.
+static void again(int signal)
+{
+    if (++depth > deepest)
+        deepest = depth;
+    if (++calls == 1)
+        kill(getpid(), signal);
+    depth--;
+}
+
 static void test_sending(void)
 {
     set(SIGUSR1, note, 0);
@@ -136,6 +149,18 @@ static void test_sending(void)
     check_result("sigpending", sigismember(&pending, SIGUSR1), 1);
     sigprocmask(SIG_UNBLOCK, &set_of_one, NULL);
     check_result("unblocked", calls, 1);
+
+    // One that comes while its handler runs is blocked, and comes when that has returned.
+    signal(SIGUSR1, again);
+    calls = 0;
+    raise(SIGUSR1);
+    check_result("again", calls, 2);
+    check_result("again-not-inside", deepest, 1);
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    check(child > 0 && waitpid(child, &status, 0) == child, "fork-afterwards", "errno %d", errno);
 
     // Ignored, and the ones whose default is to be ignored.
     signal(SIGUSR2, SIG_IGN);

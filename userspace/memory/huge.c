@@ -4,6 +4,8 @@
 // under them. It asks for large pages, which need not be given.
 
 #define _GNU_SOURCE
+#include <sys/wait.h>
+
 #include "../c/check.h"
 #include "mem.h"
 #include "memory.h"
@@ -97,6 +99,33 @@ static void test_protect(void)
     check_touch("protect-back-write", at + 3 * MIB, WRITE, 0);
 }
 
+static void test_advice(void)
+{
+    // Advice that makes a part a mapping of its own; then that is changed as a whole.
+    char *at = aligned(2 * LARGE);
+    fill(at, 2 * LARGE, 4);
+    check_result("advice-inside", SYS(SYS_madvise, at + MIB, 3 * PAGE, MADV_DONTFORK), 0);
+    check_result("advice-dontneed", SYS(SYS_madvise, at + MIB, 3 * PAGE, MADV_DONTNEED), 0);
+    check(holds(at, MIB, 4) && is_zero(at + MIB, 3 * PAGE) &&
+              holds_from(at + MIB + 3 * PAGE, 2 * LARGE - MIB - 3 * PAGE, 4, MIB / PAGE + 3),
+          "advice-neighbours", "changed");
+    char *wiped = at + LARGE + 5 * PAGE;
+    check_result("advice-wipe", SYS(SYS_madvise, wiped, 2 * PAGE, MADV_WIPEONFORK), 0);
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(is_zero(wiped, 2 * PAGE) && holds_from(at + LARGE, 5 * PAGE, 4, LARGE / PAGE) &&
+                      holds_from(wiped + 2 * PAGE, MIB, 4, LARGE / PAGE + 7)
+                  ? 0
+                  : 1);
+    waitpid(child, &status, 0);
+    check(child > 0 && status == 0, "advice-wiped", "status %#x", status);
+    check(holds_from(wiped, 2 * PAGE, 4, LARGE / PAGE + 5), "advice-kept", "changed");
+    check_result("advice-unmap", SYS(SYS_munmap, wiped, 2 * PAGE), 0);
+    check(holds_from(at + LARGE, 5 * PAGE, 4, LARGE / PAGE), "advice-rest", "changed");
+    SYS(SYS_munmap, at, 2 * LARGE);
+}
+
 static void test_move(void)
 {
     // To where it fits large pages, and to where it does not.
@@ -136,6 +165,7 @@ int test_huge(void)
     test_whole();
     test_cut();
     test_protect();
+    test_advice();
     test_move();
     return summary();
 }

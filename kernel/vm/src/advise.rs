@@ -73,6 +73,7 @@ impl AddressSpace {
                     if fits { Ok(()) } else { Err(Errno::EINVAL) }
                 })
                 .or_else(|error| if error == Errno::ENOMEM { Ok(()) } else { Err(error) })?;
+                self.split_ends(&state, &range)?; // each end becomes one of a VMA
                 state.map.change(range.clone(), |vma| vma.flags.set(flag, set))?;
                 Self::for_each_part(&state, &range, |_, _| Ok(()))
             }

@@ -105,3 +105,22 @@ impl MemoryObject for SharedMemory {
         b"/dev/zero (deleted)"
     }
 }
+
+#[cfg(not(test))]
+#[base::kernel_test]
+fn a_page_far_out_costs_no_more_than_a_near_one() {
+    let object = SharedMemory::new(1 << 46).expect("memory");
+    let last = (1 << 46) / PAGE - 1;
+    let heap = || {
+        let uses = [FrameUse::Heap, FrameUse::Vmalloc];
+        uses.map(frames::frames_for).iter().sum::<usize>()
+    };
+    let before = heap();
+    for index in [last, 0, last / 2] {
+        assert!(!object.is_resident(index));
+        assert!(object.page(index).is_ok_and(|page| page.is_some()), "page {index}");
+        assert!(object.is_resident(index));
+    }
+    assert!(!object.is_resident(1) && !object.is_resident(last - 1));
+    assert!(heap() < before + 64, "{} frames for three pages", heap() - before);
+}

@@ -22,7 +22,9 @@ use arch::cpu::fpu;
 use arch::cpu::tables::{USER_CODE, USER_DATA};
 use arch::paging::VirtAddr;
 use arch::trap::TrapFrame;
+use base::preempt::SIGNAL;
 use memory::user::UserSlice;
+use task::with_current;
 use vm::layout::USER_END;
 
 use super::state::{Action, SignalStack};
@@ -247,7 +249,12 @@ fn restore(thread: &Thread, regs: &mut TrapFrame) -> Result<(), BadFrame> {
     {
         thread.signals.set_stack(stack);
     }
-    thread.process.signals.set_blocked(frame.iter().copied().nth(MASK).unwrap_or(0));
+    let signals = &thread.process.signals;
+    signals.set_blocked(frame.iter().copied().nth(MASK).unwrap_or(0));
+    // What came while the handler ran, and was blocked, comes now.
+    if signals.has_deliverable() {
+        with_current(|task| task.set_pending(SIGNAL));
+    }
     // The frame is no longer that of a system call: nothing restarts.
     new.error = u64::MAX;
     *regs = new;
