@@ -74,8 +74,14 @@ pub fn push(bytes: &[u8]) {
 
 /// The next byte, if one is there.
 pub fn try_read_byte() -> Option<u8> {
+    try_read_byte_if(|| true)
+}
+
+/// The next byte, if one is there and `may_read` says so, which is asked while nobody else can
+/// take one: once it says no, no byte is taken by who asked before.
+pub fn try_read_byte_if(may_read: impl FnOnce() -> bool) -> Option<u8> {
     let mut ring = RING.lock();
-    if ring.read == ring.written {
+    if ring.read == ring.written || !may_read() {
         return None;
     }
     let byte = ring.bytes[ring.read % CAPACITY];

@@ -103,15 +103,21 @@ impl Line {
         }
     }
 
-    /// Takes what has been typed, up to the end of a line.
+    /// Takes what has been typed, up to the end of a line, as long as that is for the caller.
     fn pump(&mut self) {
         while !self.complete {
-            match console_input::try_read_byte() {
+            match console_input::try_read_byte_if(is_in_front) {
                 Some(byte) => self.take(byte),
                 None => return,
             }
         }
     }
+}
+
+/// Whether the caller's job is the one in front. In the background it would take what is typed
+/// for others.
+fn is_in_front() -> bool {
+    with_thread(|thread| thread.process.job()) == Some(foreground::job())
 }
 
 /// Forgets lines that a program left unread, and what is being typed: called between
@@ -138,15 +144,15 @@ impl File for Console {
     fn read(&self, _position: u64, to: UserSlice) -> Result<usize> {
         let mut line = LINE.lock();
         loop {
+            if !is_in_front() {
+                return Err(Errno::EIO); // as on Linux for an orphaned process group
+            }
             line.pump();
             if line.complete {
                 break;
             }
-            // In the background it would take what is typed for others (as Linux does it for
-            // an orphaned process group).
-            let job = with_thread(|thread| thread.process.job());
-            let next = || match job == Some(foreground::job()) {
-                true => console_input::try_read_byte().map(Ok),
+            let next = || match is_in_front() {
+                true => console_input::try_read_byte_if(is_in_front).map(Ok),
                 false => Some(Err(Errno::EIO)),
             };
             let byte = console_input::readers().wait_with(WaitOptions::INTERRUPTIBLE, next);
