@@ -91,6 +91,9 @@ impl MemoryObject for SharedMemory {
             let frame = Frame::zeroed(FrameUse::SharedMemory);
             *page = Some(frame.map_err(|_| ObjectError::OutOfMemory)?);
         }
+        if page.as_ref().is_some_and(frames::is_shared_by_many) {
+            return Err(ObjectError::OutOfMemory);
+        }
         Ok(page.as_ref().map(Frame::share))
     }
 

@@ -40,5 +40,8 @@ pub use large::{LARGE_FRAMES, LargeFrame};
 pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
 pub(crate) use poison::PATTERN;
-pub use shared::{mapping, reference_count, release_range, share_address, share_range, zero_page};
+pub use shared::{
+    is_shared_by_many, mapping, reference_count, release_range, share_address, share_range,
+    zero_page,
+};
 pub use usage::FrameUse;

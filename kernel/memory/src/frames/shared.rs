@@ -11,8 +11,15 @@ use super::release::release_frames;
 use super::zones::Zones;
 use crate::OutOfMemory;
 
-/// More references to one frame than this are a mistake: a count that only grows.
+/// More references to one frame than this are a mistake: a count that only grows. What a program
+/// can make grow stops at half of it ([`is_shared_by_many`]).
 const MOST_REFERENCES: u32 = u32::MAX / 2;
+
+/// Whether a frame has so many references that no program may have more: with as many page-table
+/// entries for one page they fill 8 GiB.
+pub fn is_shared_by_many(frame: &Frame) -> bool {
+    reference_count(frame.address()) > MOST_REFERENCES / 2
+}
 
 /// Counts one more reference to the frame at `address`, which somebody holds.
 #[inline(always)]
