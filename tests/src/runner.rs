@@ -13,7 +13,7 @@ pub(crate) type Outcome = Result<(), String>;
 /// Workers, and so QEMUs at a time.
 const WORKERS: usize = 2;
 /// Lines of a console that a failure shows.
-const TAIL: usize = 40;
+const TAIL: usize = 120;
 
 type Body = Box<dyn FnOnce(&Results<'_>) + Send>;
 
