@@ -161,15 +161,6 @@ impl VmaMap {
         self.vmas.gap_around(address)
     }
 
-    /// Takes what lies in `range` out of the map and hands it to `taken`, by rising
-    /// address.
-    ///
-    /// # Errors
-    /// As [`VmaMap::remove`].
-    pub fn take(&mut self, range: Range<u64>, taken: impl FnMut(Vma)) -> Result<(), OutOfMemory> {
-        self.vmas.take(range, taken).map_err(out_of_memory)
-    }
-
     /// Changes each VMA in `range`; those that cross its ends are split first, and what
     /// then fits is merged.
     ///
@@ -181,12 +172,6 @@ impl VmaMap {
         change: impl FnMut(&mut Vma),
     ) -> Result<(), OutOfMemory> {
         self.vmas.change(range, change).map_err(out_of_memory)
-    }
-
-    /// Changes the whole VMA that holds `address`, but not its addresses; what `change`
-    /// returns. It is not merged.
-    pub fn update<R>(&mut self, address: u64, change: impl FnOnce(&mut Vma) -> R) -> Option<R> {
-        self.vmas.update(address, change)
     }
 
     /// Gives the VMA that holds `address` other ends, and merges it with what it then
