@@ -20,6 +20,7 @@ pub mod cpu_set;
 pub mod crash;
 pub mod entry;
 pub mod exit;
+pub mod fallible;
 pub mod io_ports;
 pub mod irq;
 pub mod ktest;
