@@ -37,6 +37,7 @@ pub use audit::{Audit, Disorder, audit, audit_patiently};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};
+pub(crate) use metadata::use_of;
 pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
 pub(crate) use poison::PATTERN;
