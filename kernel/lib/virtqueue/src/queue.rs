@@ -316,6 +316,12 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
         notify::ask_not(&self.memory, &self.layout, self.queueing.event_index, taken);
     }
 
+    /// Takes a chain back that the device has not returned; `None`: there is none. Only while the
+    /// device does not use the queue, as for [`reset`](Self::reset), which must follow.
+    pub fn recall(&mut self) -> Option<T> {
+        self.slots.take_any()
+    }
+
     /// Makes the queue what it was when it was new: the tokens of all chains go to `each`, in no
     /// order, and all parts are set to zero. Only while the device does not use the queue: it
     /// was reset, and nobody has told it of the queue since.

@@ -107,6 +107,12 @@ impl<T> Slots<T> {
         Some(chain)
     }
 
+    /// Frees some chain; its token.
+    pub(crate) fn take_any(&mut self) -> Option<T> {
+        let heads = 0..self.chains.len() as u16;
+        heads.into_iter().find_map(|head| self.free_chain(head)).map(|chain| chain.token)
+    }
+
     /// Frees all chains; `each` gets their tokens, in no order.
     pub(crate) fn clear(&mut self, each: impl FnMut(T)) {
         self.chains.iter_mut().filter_map(Option::take).map(|chain| chain.token).for_each(each);

@@ -119,8 +119,9 @@ fn a_reset_queue_is_as_new() {
         device.finish(head, 0);
         queue.add([Buffer::readable(5, 1)], 5).expect("room");
         queue.disarm();
-        let mut tokens = Vec::new();
+        let mut tokens = Vec::from([queue.recall().expect("six"), queue.recall().expect("five")]);
         queue.reset(|token| tokens.push(token));
+        assert_eq!(queue.recall(), None);
         tokens.sort_unstable();
         assert_eq!(tokens, [0, 1, 2, 3, 4, 5]);
         assert_eq!((queue.free(), queue.in_flight(), queue.taken()), (8, 0, 0));
