@@ -1,7 +1,8 @@
 //! Floor 7: device drivers.
 //!
 //! What the firmware's tables say ([`acpi`]), the serial line ([`serial`]) and where its bytes go ([`console_input`]), the clock that
-//! runs on a battery ([`rtc`]), and random numbers ([`random`]).
+//! runs on a battery ([`rtc`]), random numbers ([`random`]), and the devices of virtual machines
+//! ([`virtio`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,3 +13,4 @@ pub mod console_input;
 pub mod random;
 pub mod rtc;
 pub mod serial;
+pub mod virtio;
