@@ -1,8 +1,8 @@
 //! Floor 7: device drivers.
 //!
-//! What the firmware's tables say ([`acpi`]), the serial line ([`serial`]) and where its bytes go ([`console_input`]), the clock that
-//! runs on a battery ([`rtc`]), random numbers ([`random`]), and the devices of virtual machines
-//! ([`virtio`]).
+//! What the firmware's tables say ([`acpi`]), PCI ([`pci`]), the devices of virtual machines
+//! ([`virtio`]), the serial line ([`serial`]) and where its bytes go ([`console_input`]), the
+//! clock that runs on a battery ([`rtc`]), and random numbers ([`random`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod acpi;
 pub mod console_input;
+pub mod pci;
 pub mod random;
 pub mod rtc;
 pub mod serial;

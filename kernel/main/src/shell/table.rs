@@ -3,7 +3,7 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    acpi, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, page_table,
+    acpi, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, page_table, pci,
     power, tasks, test, timer, tools,
 };
 
@@ -180,6 +180,15 @@ pub(super) static COMMANDS: &[Command] = &[
                tells in text, as sysfs has it.",
         arguments: Arguments::First(devices::options),
         run: devices::devices,
+    },
+    Command {
+        name: "list-pci",
+        usage: "[-v]",
+        summary: "list the PCI functions, with their classes and drivers",
+        help: "With -v what each has: its ranges of addresses (BAR), what it may do, its \
+               capabilities and interrupts, and what a bridge lets through.",
+        arguments: Arguments::First(pci::options),
+        run: pci::list_pci,
     },
     Command {
         name: "irqs",

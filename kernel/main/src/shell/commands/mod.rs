@@ -12,6 +12,7 @@ pub(super) mod locks;
 pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
+pub(super) mod pci;
 pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;
