@@ -2,12 +2,12 @@
 
 use core::fmt;
 
-use base::irq::IrqError;
 use memory::OutOfMemory;
 use memory::kernel_space::DeviceMapError;
 use virtqueue::NewQueueError;
 
 use super::Status;
+use crate::pci::{BarClaimError, InterruptError};
 
 /// Why a device cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum VirtioError {
     OutOfMemory,
     /// It has a driver.
     InUse,
+    /// It is of before VirtIO 1.0, or made to look so.
+    Legacy,
     /// It does not offer what this driver cannot do without.
     Missing {
         /// Which feature.
@@ -48,8 +50,10 @@ pub enum VirtioError {
     /// It does not take the vectors of its interrupts.
     VectorRefused,
     /// There are no interrupts for it.
-    Interrupts(IrqError),
-    /// Its registers cannot be mapped.
+    Interrupts(InterruptError),
+    /// One of its ranges of registers cannot be had.
+    Bar(BarClaimError),
+    /// Its registers are not where they should be.
     Registers(DeviceMapError),
     /// It did not do what it was asked for in time.
     TimedOut,
@@ -60,6 +64,7 @@ impl fmt::Display for VirtioError {
         match self {
             Self::OutOfMemory => f.write_str("out of memory"),
             Self::InUse => f.write_str("the device has a driver"),
+            Self::Legacy => f.write_str("the device has only the interface of before VirtIO 1.0"),
             Self::Missing { feature } => write!(f, "the device does not offer {feature}"),
             Self::FeaturesRefused => f.write_str("the device refuses the features it has offered"),
             Self::ResetTimeout { status } => {
@@ -72,7 +77,8 @@ impl fmt::Display for VirtioError {
             Self::ConfigUnstable => f.write_str("the device's configuration does not hold still"),
             Self::BadConfig { what } => write!(f, "the device's configuration: {what}"),
             Self::VectorRefused => f.write_str("the device does not take its interrupt vectors"),
-            Self::Interrupts(error) => write!(f, "no interrupts: {error}"),
+            Self::Interrupts(error) => error.fmt(f),
+            Self::Bar(error) => error.fmt(f),
             Self::Registers(error) => write!(f, "the registers: {error}"),
             Self::TimedOut => f.write_str("the device did not answer in time"),
         }
@@ -87,9 +93,15 @@ impl From<OutOfMemory> for VirtioError {
     }
 }
 
-impl From<IrqError> for VirtioError {
-    fn from(error: IrqError) -> Self {
+impl From<InterruptError> for VirtioError {
+    fn from(error: InterruptError) -> Self {
         Self::Interrupts(error)
+    }
+}
+
+impl From<BarClaimError> for VirtioError {
+    fn from(error: BarClaimError) -> Self {
+        Self::Bar(error)
     }
 }
 

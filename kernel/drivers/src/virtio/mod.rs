@@ -13,6 +13,7 @@
 //! | `session.rs` | [`Setup`], [`Session`], [`Function`]: from features to reset |
 //! | `queue.rs` | [`Queue`]: chains, notifications, counters |
 //! | `error.rs` | [`VirtioError`] |
+//! | `pci/` | the transport over PCI |
 //! | `rng.rs` | the driver of sources of random numbers |
 //!
 //! The arithmetic of rings is in `kernel/lib/virtqueue`.
@@ -20,6 +21,7 @@
 mod device;
 mod error;
 mod features;
+mod pci;
 mod queue;
 mod rng;
 mod session;

@@ -9,7 +9,7 @@
 //! was: the driver gets its chains back ([`Function::stopped`]) and begins anew
 //! ([`Function::restarted`]). One that fails too often, or cannot be reset, is given up.
 
-use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -152,7 +152,8 @@ impl Setup {
         self.is_started = true;
         let session = Session(inner);
         session.0.device.set_session(Arc::downgrade(&session.0));
-        let connection = session.0.device.transport().connect(callbacks)?;
+        let owner = format!("{}", session.0.device);
+        let connection = session.0.device.transport().connect(&owner, callbacks)?;
         *session.0.connection.lock() = Some(connection);
         session.0.enable()?;
         Ok(session)
@@ -162,11 +163,11 @@ impl Setup {
         let device = self.device.clone();
         let of_queue = |(queue, cpu): (&Arc<dyn AnyQueue>, &Option<u32>)| {
             let (function, index) = (function.clone(), queue.report().index);
-            let callback: Callback = Box::new(move || function.used(index));
+            let callback: Callback = Arc::new(move || function.used(index));
             (callback, *cpu)
         };
         Callbacks {
-            config: Box::new(move || device.config_interrupt()),
+            config: Arc::new(move || device.config_interrupt()),
             queues: self.queues.iter().zip(&self.cpus).map(of_queue).collect(),
         }
     }
@@ -174,8 +175,11 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        if !self.is_started {
-            quiet(&self.device);
+        // It was not connected yet, so that it reaches no memory in any case.
+        if !self.is_started
+            && let Err(error) = self.device.reset()
+        {
+            log::warn!("{}: {error}", self.device);
         }
     }
 }
@@ -199,14 +203,6 @@ fn agree(device: &VirtioDevice, features: Features) -> Result<(), VirtioError> {
     } else {
         transport.set_status(status | Status::FAILED);
         Err(VirtioError::FeaturesRefused)
-    }
-}
-
-/// Resets a device for the last time. It does not reach memory any more in any case.
-fn quiet(device: &VirtioDevice) {
-    if let Err(error) = device.reset() {
-        log::error!("{device}: {error}; it is cut off from memory");
-        device.transport().cut_off();
     }
 }
 
@@ -277,6 +273,7 @@ impl Inner {
         }
         self.halt();
         self.device.transport().set_status(Status::FAILED);
+        self.disconnect();
         state.given_up = true;
         self.function.given_up();
     }
@@ -284,7 +281,10 @@ impl Inner {
     /// Stops the device and gives the driver its chains back.
     fn halt(&self) {
         self.queues.iter().for_each(|queue| queue.stop());
-        quiet(&self.device);
+        if let Err(error) = self.device.reset() {
+            log::error!("{}: {error}; it is cut off from memory", self.device);
+            self.disconnect();
+        }
         self.function.stopped();
         self.queues.iter().for_each(|queue| queue.reset());
     }
@@ -304,6 +304,11 @@ impl Inner {
         if !state.given_up {
             self.halt();
         }
+        self.disconnect();
+    }
+
+    /// The device cannot interrupt and reaches no memory any more.
+    fn disconnect(&self) {
         let connection = self.connection.lock().take();
         drop(connection);
     }

@@ -250,6 +250,7 @@ fn a_device_that_fails_is_started_again() {
     session.device().alarm();
     task::sleep(20_000_000);
     assert_eq!(recorder.counts()[2..], [5, 1]);
+    assert!(!machine.is_connected());
     drop(session);
     assert_eq!(recorder.counts()[1], 7, "once before it was given up, and at the end of that");
 }

@@ -35,7 +35,7 @@ bitflags::bitflags! {
 pub const NO_VECTOR: u16 = 0xffff;
 
 /// Called when a device has interrupted, in an interrupt handler.
-pub type Callback = Box<dyn Fn() + Send + Sync>;
+pub type Callback = Arc<dyn Fn() + Send + Sync>;
 
 /// What is done about a device's interrupts.
 pub struct Callbacks {
@@ -46,10 +46,10 @@ pub struct Callbacks {
     pub queues: Vec<(Callback, Option<u32>)>,
 }
 
-/// Interrupts that were connected; dropping it gives them back, and no callback runs any more.
-/// The device must be reset before.
+/// A device that may interrupt and use memory. When this is dropped it can do neither any more,
+/// whatever it tries, and no callback runs. The device should be reset before.
 pub struct Connection {
-    /// What owns them.
+    /// What owns both rights.
     pub guard: Box<dyn Any + Send + Sync>,
     /// How they come, in words.
     pub description: String,
@@ -99,13 +99,13 @@ pub trait Transport: Send + Sync {
     /// Tells it of a queue, which it uses from `DRIVER_OK` on.
     ///
     /// # Errors
-    /// `Interrupts` if it does not take the vector.
+    /// `VectorRefused` if it does not take the vector.
     fn enable_queue(&self, queue: &QueueSetup<'_>) -> Result<(), VirtioError>;
 
     /// Tells it the vector for changes of the configuration.
     ///
     /// # Errors
-    /// `Interrupts` if it does not take it.
+    /// `VectorRefused` if it does not take it.
     fn set_config_vector(&self, vector: u16) -> Result<(), VirtioError>;
 
     /// Tells it that there is something new in the available ring of a queue. From any context.
@@ -144,12 +144,9 @@ pub trait Transport: Send + Sync {
     /// As [`config8`](Transport::config8).
     fn set_config32(&self, offset: u16, value: u32) -> Result<(), VirtioError>;
 
-    /// Connects the device's interrupts.
+    /// Connects the device's interrupts, for `owner`, and lets it use memory.
     ///
     /// # Errors
     /// `Interrupts` if there is no way.
-    fn connect(&self, callbacks: Callbacks) -> Result<Connection, VirtioError>;
-
-    /// Keeps the device from reaching memory, whatever it does; for one that cannot be reset.
-    fn cut_off(&self);
+    fn connect(&self, owner: &str, callbacks: Callbacks) -> Result<Connection, VirtioError>;
 }

@@ -34,6 +34,7 @@ pub(super) struct Seen {
     pub(super) statuses: Vec<u8>,
     pub(super) features: Features,
     pub(super) notifications: Vec<u16>,
+    /// It could not use memory any more while it had not been reset.
     pub(super) is_cut_off: bool,
 }
 
@@ -172,6 +173,8 @@ struct Guard(Arc<Machine>);
 impl Drop for Guard {
     fn drop(&mut self) {
         *self.0.callbacks.lock() = None;
+        let mut state = self.0.state.lock();
+        state.seen.is_cut_off |= !state.status.is_empty();
     }
 }
 
@@ -264,7 +267,7 @@ impl Transport for Fake {
         (offset..).zip(value.to_le_bytes()).try_for_each(|(at, byte)| self.set_config8(at, byte))
     }
 
-    fn connect(&self, callbacks: Callbacks) -> Result<Connection, VirtioError> {
+    fn connect(&self, _: &str, callbacks: Callbacks) -> Result<Connection, VirtioError> {
         let queue_vectors = (1..).take(callbacks.queues.len()).collect();
         *self.0.callbacks.lock() = Some(Arc::new(callbacks));
         Ok(Connection {
@@ -273,9 +276,5 @@ impl Transport for Fake {
             config_vector: 0,
             queue_vectors,
         })
-    }
-
-    fn cut_off(&self) {
-        self.0.state.lock().seen.is_cut_off = true;
     }
 }
