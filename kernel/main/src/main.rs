@@ -16,6 +16,7 @@ mod shell;
 use alloc::boxed::Box;
 
 use base::entry::LoaderInformation;
+use device as _; // until something here uses it: the linker is to have its tests
 use drivers::random::SeedSource;
 use memory::boot_data::BootData;
 use settings::Settings;

@@ -228,12 +228,11 @@ impl Disk {
             }
             look_at(now.saturating_add(watch::period(self.timeout_ns)));
             for (tag, age) in queue.overdue(self.timeout_ns, now) {
-                log::warn!("{}: request {tag} of queue {index} takes too long", self.name);
+                if !self.is_gone() {
+                    log::warn!("{}: request {tag} of queue {index} takes too long", self.name);
+                }
                 if age > watch::MOST_TIMEOUTS * self.timeout_ns && self.close() {
-                    log::error!(
-                        "{}: given up: its driver does not bring back a request",
-                        self.name
-                    );
+                    log::error!("{}: given up: it does not bring back a request", self.name);
                 }
                 self.device.timed_out(index, tag);
             }

@@ -40,6 +40,10 @@ mod segment;
 mod statistics;
 mod sync_io;
 mod tags;
+#[cfg(not(test))]
+mod test_disk;
+#[cfg(not(test))]
+mod tests;
 mod volume;
 mod waiter;
 mod watch;

@@ -219,5 +219,5 @@ fn disks_have_the_names_and_numbers_of_linux() {
     assert_eq!(numbers.take_fixed("ram3").expect("memory").1, number(1, 3));
     assert_eq!(of_partition("vda", 1), "vda1");
     assert_eq!(of_partition("nvme0n1", 12), "nvme0n1p12");
-    assert_eq!(number(259, 300).encoded(), 0x0010_032c);
+    assert_eq!(number(259, 300).encoded(), 0x0011_032c);
 }
