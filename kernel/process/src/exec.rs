@@ -17,7 +17,8 @@ use arch::cpu::{features, fpu};
 use arch::trap::TrapFrame;
 use elf_image::{ElfError, Image, Kind, Limits};
 use fs::{Inode, LastLink, OpenFile};
-use memory::{OutOfMemory, frames};
+use memory::OutOfMemory;
+use memory::frames::{self, Allowance};
 use vm::layout::{Layout, STACK_BYTES, STACK_START_BYTES, USER_START};
 use vm::{
     Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAGE, Placement, VmaFlags,
@@ -250,7 +251,7 @@ fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Load
 /// # Errors
 /// As [`ExecError`] says; nothing runs then.
 pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>, ExecError> {
-    frames::check_user_may_allocate()?;
+    let _allowance = Allowance::take(crate::process::FRAMES)?;
     let inode = fs::lookup(fs::root(), path, LastLink::Follow).map_err(ExecError::Path)?;
     if inode.kind() != fs::Kind::Regular {
         return Err(ExecError::NotAFile);
