@@ -32,6 +32,7 @@ mod error;
 mod limits;
 mod merge;
 mod names;
+mod node;
 mod partitions;
 mod queue;
 mod registry;

@@ -28,6 +28,15 @@ impl fmt::Display for RescanError {
 
 impl core::error::Error for RescanError {}
 
+impl From<RescanError> for abi::Errno {
+    fn from(error: RescanError) -> Self {
+        match error {
+            RescanError::Claim(error) => error.into(),
+            RescanError::Read(error) => error.into(),
+        }
+    }
+}
+
 impl From<ClaimError> for RescanError {
     fn from(error: ClaimError) -> Self {
         Self::Claim(error)

@@ -14,9 +14,11 @@ use super::device::{BlockDevice, Description, DiskName};
 use super::disk::Disk;
 use super::limits::{LimitsFault, MAX_DEPTH};
 use super::names::{self, DeviceNumber, Numbers};
+use super::node;
 use super::partitions;
 use super::volume::{Part, Volume};
 use super::watch;
+use crate::{AddError, Device, DeviceGuard};
 
 /// Most hardware queues of a disk that the layer uses.
 const MAX_QUEUES: usize = 256;
@@ -26,6 +28,8 @@ struct Entry {
     volume: Arc<Volume>,
     /// Who has it for himself.
     holder: Option<String>,
+    /// Its place in the tree of devices; none while it is being made.
+    node: Option<DeviceGuard>,
 }
 
 struct Registry {
@@ -46,6 +50,8 @@ pub enum RegisterError {
     Limits(LimitsFault),
     /// A disk has its name already.
     NameInUse,
+    /// It does not get a place in the tree of devices.
+    Tree(AddError),
     /// No memory.
     NoMemory,
 }
@@ -56,12 +62,22 @@ impl fmt::Display for RegisterError {
             Self::Queues => f.write_str("it has no queues, or too many, or too long ones"),
             Self::Limits(fault) => fault.fmt(f),
             Self::NameInUse => f.write_str("a disk has its name already"),
+            Self::Tree(error) => error.fmt(f),
             Self::NoMemory => f.write_str("out of memory"),
         }
     }
 }
 
 impl core::error::Error for RegisterError {}
+
+impl From<AddError> for RegisterError {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::OutOfMemory => Self::NoMemory,
+            error => Self::Tree(error),
+        }
+    }
+}
 
 impl From<OutOfMemory> for RegisterError {
     fn from(_: OutOfMemory) -> Self {
@@ -116,10 +132,12 @@ impl Drop for Registration {
             registry.remove(|volume| Arc::ptr_eq(volume.disk(), &self.disk))
         };
         removed.iter().for_each(|entry| entry.volume.set_gone());
-        for Entry { volume, holder } in removed {
+        // The partitions leave the tree before the disk of which they are part.
+        for Entry { volume, holder, node } in removed.into_iter().rev() {
             if let Some(holder) = holder {
                 log::warn!("{} is gone while {holder} uses it", volume.name());
             }
+            drop(node);
         }
     }
 }
@@ -143,13 +161,15 @@ impl Registry {
     }
 }
 
-/// Makes a disk known, and its partitions. The device must be ready for requests: its first
-/// sectors are read. May sleep, for as long as the device takes.
+/// Makes a disk known, and its partitions, in the tree of devices as part of `parent`. The device
+/// must be ready for requests: its first sectors are read. May sleep, for as long as the device
+/// takes.
 ///
 /// # Errors
 /// As [`RegisterError`] says. A table of partitions that cannot be read is no error: the log
 /// tells of it.
 pub fn register(
+    parent: &Arc<Device>,
     description: Description,
     device: Arc<dyn BlockDevice>,
 ) -> Result<Registration, RegisterError> {
@@ -163,11 +183,28 @@ pub fn register(
     }
     let registration = enter(description, device)?;
     watch::add(&registration.disk)?;
+    if let Some(whole) = whole(&registration.disk) {
+        attach(parent, &whole)?;
+    }
     log::info!("{}", names::Introduction(&registration.disk));
     if let Err(error) = partitions::rescan(&registration.disk) {
         log::warn!("{}: {error}", registration.disk.name());
     }
     Ok(registration)
+}
+
+/// Gives a volume its place in the tree of devices.
+fn attach(parent: &Arc<Device>, volume: &Arc<Volume>) -> Result<(), AddError> {
+    let node = node::add_volume(parent, volume)?;
+    let mut registry = REGISTRY.lock();
+    let index = registry.index_of(volume);
+    let left = match index.and_then(|index| registry.entries.get_mut(index)) {
+        Some(entry) => entry.node.replace(node),
+        None => Some(node), // it went meanwhile
+    };
+    drop(registry);
+    drop(left);
+    Ok(())
 }
 
 /// Gives a disk its name and enters it.
@@ -193,7 +230,7 @@ fn enter(
     let disk = Disk::new(name.clone(), description, device).map_err(free)?;
     let volume = Arc::new(Volume::new(name, number, disk.clone(), None));
     let mut registry = REGISTRY.lock();
-    registry.entries.push(Entry { volume, holder: None });
+    registry.entries.push(Entry { volume, holder: None, node: None });
     Ok(Registration { disk })
 }
 
@@ -278,7 +315,7 @@ impl Claim {
         let holder = holder.to_string();
         let mut registry = REGISTRY.lock();
         let index = registry.index_of(volume).ok_or(ClaimError::Gone)?;
-        if let Some(Entry { volume, holder: Some(holder) }) = registry.holder(volume) {
+        if let Some(Entry { volume, holder: Some(holder), .. }) = registry.holder(volume) {
             return Err(ClaimError::InUse(volume.name().to_string(), holder.clone()));
         }
         if let Some(entry) = registry.entries.get_mut(index) {
@@ -316,7 +353,7 @@ pub(super) fn replace_partitions(disk: &Arc<Disk>, parts: Vec<Part>) -> Result<u
     let count = parts.len();
     let removed = {
         let mut registry = REGISTRY.lock();
-        if let Some(Entry { volume, holder: Some(holder) }) = registry.holder(&whole) {
+        if let Some(Entry { volume, holder: Some(holder), .. }) = registry.holder(&whole) {
             return Err(ClaimError::InUse(volume.name().to_string(), holder.clone()));
         }
         let is_part =
@@ -331,11 +368,30 @@ pub(super) fn replace_partitions(disk: &Arc<Disk>, parts: Vec<Part>) -> Result<u
             let name = names::of_partition(disk.name(), part.info.number);
             let number = numbers.of_partition(whole.number(), disk.name(), part.info.number);
             let volume = Arc::new(Volume::new(name, number, disk.clone(), Some(part)));
-            Entry { volume, holder: None }
+            Entry { volume, holder: None, node: None }
         });
         entries.splice(index + 1..index + 1, new);
         removed
     };
     removed.iter().for_each(|entry| entry.volume.set_gone());
+    drop(removed); // and with them their places in the tree
+    attach_parts(disk, &whole);
     Ok(count)
+}
+
+/// Gives the partitions of a disk their places in the tree of devices.
+fn attach_parts(disk: &Arc<Disk>, whole: &Arc<Volume>) {
+    let parent = {
+        let registry = REGISTRY.lock();
+        let entry = registry.index_of(whole).and_then(|index| registry.entries.get(index));
+        entry.and_then(|entry| entry.node.as_ref()).map(|node| node.device().clone())
+    };
+    let Some(parent) = parent else { return };
+    let is_part =
+        |volume: &Arc<Volume>| volume.partition().is_some() && Arc::ptr_eq(volume.disk(), disk);
+    for volume in volumes().iter().filter(|volume| is_part(volume)) {
+        if let Err(error) = attach(&parent, volume) {
+            log::warn!("{} is not in the tree of devices: {error}", volume.name());
+        }
+    }
 }

@@ -97,7 +97,8 @@ impl TestDisk {
     /// A disk that is registered as `description` says.
     pub(super) fn register(description: Description) -> (Arc<Self>, Registration) {
         let disk = Self::new(description.sectors);
-        let registration = register(description, disk.clone()).expect("a sound description");
+        let registration =
+            register(crate::root(), description, disk.clone()).expect("a sound description");
         disk.state.lock().asked.clear();
         (disk, registration)
     }
@@ -188,7 +189,8 @@ impl BlockDevice for TestDisk {
         if state.kept.len() >= state.room {
             return Err(Refused(request));
         }
-        assert!(state.kept.iter().all(|kept| kept.tag() != request.tag()), "a tag twice");
+        let names = |it: &Request| (it.queue(), it.tag());
+        assert!(state.kept.iter().all(|kept| names(kept) != names(&request)), "a tag twice");
         let asked = Asked {
             operation: request.operation(),
             sector: request.sector(),

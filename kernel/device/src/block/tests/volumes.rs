@@ -4,6 +4,7 @@ use super::super::test_disk::{TestDisk, description};
 use super::super::{Claim, ClaimError, Description, DiskName, LimitsFault, RegisterError};
 use super::super::{find, find_number, holder, register};
 use super::whole;
+use crate::root;
 
 #[base::kernel_test]
 fn a_volume_has_one_holder() {
@@ -28,7 +29,7 @@ fn descriptions_that_make_no_sense_are_refused() {
     let refused = |change: fn(&mut Description)| {
         let mut wrong = description(64);
         change(&mut wrong);
-        register(wrong, disk.clone()).err()
+        register(root(), wrong, disk.clone()).err()
     };
     assert_eq!(refused(|it| it.queues = 0), Some(RegisterError::Queues));
     assert_eq!(refused(|it| it.depth = 0), Some(RegisterError::Queues));
@@ -38,12 +39,12 @@ fn descriptions_that_make_no_sense_are_refused() {
     assert_eq!(refused(|it| it.limits.physical_block = 256), limits(LimitsFault::BlockSize));
     assert_eq!(refused(|it| it.limits.max_segments = 0), limits(LimitsFault::TooSmall));
     assert_eq!(refused(|it| it.limits.dma_alignment = 3), limits(LimitsFault::Dma));
-    let first = register(description(64), disk.clone()).expect("sound");
+    let first = register(root(), description(64), disk.clone()).expect("sound");
     assert!(first.name().starts_with("tst"));
     let name = DiskName::Fixed(first.name().into());
-    let taken = register(Description { name, ..description(64) }, disk.clone());
+    let taken = register(root(), Description { name, ..description(64) }, disk.clone());
     assert_eq!(taken.err(), Some(RegisterError::NameInUse));
-    let second = register(description(64), disk.clone()).expect("sound");
+    let second = register(root(), description(64), disk.clone()).expect("sound");
     assert_ne!(first.name(), second.name());
     let name = alloc::string::String::from(first.name());
     drop(first);
