@@ -6,7 +6,8 @@
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
 //! ([`panic`], which stops the others by [`nmi`]), and what is done about a CPU
 //! that is stuck ([`watchdog`]); with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
-//! ([`time`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
+//! ([`time`]); registers of devices by type ([`registers`]), and what is called at boot
+//! ([`initcall`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
 //! purpose ([`crash`]).
 #![no_std]
 
@@ -20,6 +21,7 @@ pub mod cpu_set;
 pub mod crash;
 pub mod entry;
 pub mod exit;
+pub mod initcall;
 pub mod io_ports;
 pub mod irq;
 pub mod ktest;
@@ -28,6 +30,7 @@ pub mod nmi;
 pub mod panic;
 pub mod percpu;
 pub mod preempt;
+pub mod registers;
 pub mod smp;
 pub mod symbols;
 pub mod sync;

@@ -16,6 +16,7 @@ mod shell;
 use alloc::boxed::Box;
 
 use base::entry::LoaderInformation;
+use base::initcall::Stage;
 use drivers::random::SeedSource;
 use memory::boot_data::BootData;
 use settings::Settings;
@@ -154,7 +155,13 @@ fn start_devices(data: &BootData) {
         log::error!("no memory for the tasks that do deferred work: {error}");
     }
 
-    // Devices.
+    // Devices: drivers make themselves known, and buses look for devices.
+    for stage in [Stage::Buses, Stage::Drivers, Stage::Devices] {
+        base::initcall::run(stage);
+    }
+    for (device, what) in device::binding::deferred() {
+        log::warn!("{device}: no driver yet, it waits for {what}");
+    }
     match drivers::serial::init_input() {
         Ok(()) => base::exit::announce_input(),
         Err(error) => log::error!("no input from the serial line: {error}"),

@@ -17,7 +17,8 @@ use arch::cpu::{features, fpu};
 use arch::trap::TrapFrame;
 use elf_image::{ElfError, Image, Kind, Limits, ProgramFile, Unreadable};
 use fs::{LastLink, OpenFile, Path};
-use memory::{OutOfMemory, frames};
+use memory::OutOfMemory;
+use memory::frames::{self, Allowance};
 use vm::layout::{Layout, STACK_BYTES, STACK_START_BYTES, USER_START};
 use vm::{
     Access, AddressSpace, Backing, FaultKind, MapRequest, MemoryObject, PAGE, Placement, VmaFlags,
@@ -289,7 +290,7 @@ impl ProgramFile for Contents<'_> {
 /// # Errors
 /// As [`ExecError`] says; nothing runs then.
 pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>, ExecError> {
-    frames::check_user_may_allocate()?;
+    let _allowance = Allowance::take(crate::process::FRAMES)?;
     let root = fs::root().map_err(ExecError::Path)?;
     let program = fs::lookup(&root, path, LastLink::Follow).map_err(ExecError::Path)?;
     let file = open(&program)?;

@@ -8,7 +8,8 @@ use alloc::sync::Arc;
 
 use abi::{Errno, Signal};
 use arch::trap::TrapFrame;
-use memory::{OutOfMemory, frames, reclaim};
+use memory::frames::Allowance;
+use memory::{OutOfMemory, reclaim};
 use task::{WaitOptions, with_current};
 
 use crate::process::{Parts, Process};
@@ -82,8 +83,7 @@ pub fn fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result
 
 fn try_fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result<u32, ForkError> {
     let parent = &thread.process;
-    // What cannot fail below comes from the reserve at worst.
-    frames::check_user_may_allocate()?;
+    let _allowance = Allowance::take(crate::process::FRAMES)?;
     let number = Reserved::take()?;
     let parts = Parts {
         parent: parent.pid(),

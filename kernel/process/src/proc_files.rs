@@ -77,7 +77,7 @@ impl fmt::Display for MemInfo {
             ("SwapFree", 0),
             ("AnonPages", used_for(&[FrameUse::Anonymous])),
             ("Shmem", shared),
-            ("Slab", used_for(&[FrameUse::Heap])),
+            ("Slab", used_for(&[FrameUse::Heap, FrameUse::HeapSingle])),
             ("KernelStack", used_for(&[FrameUse::KernelStack])),
             ("PageTables", used_for(&[FrameUse::UserTable])),
             ("VmallocUsed", used_for(&[FrameUse::Vmalloc])),

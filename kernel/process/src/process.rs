@@ -17,6 +17,10 @@ use crate::signal::Signals;
 use crate::thread::Thread;
 use crate::tree::{self, Children, Family, Reserved};
 
+/// Frames that what belongs to a new process may take where it cannot fail: a slab for each of
+/// its objects, at worst.
+pub(crate) const FRAMES: usize = 12;
+
 /// A process. What runs is its thread's task; the process itself may be kept by whoever
 /// wants to know how it ended.
 #[derive(Debug)]

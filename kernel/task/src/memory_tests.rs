@@ -104,6 +104,21 @@ fn every_frame_is_accounted_for_after_torture() {
     assert!(audit.used > 0 && audit.free > 0 && audit.shared == 0);
 }
 
+/// Takes most of the memory quickly, by large blocks; a thousand frames and the reserve are left.
+fn take_most() -> Vec<FrameRun> {
+    let mut runs: Vec<FrameRun> = Vec::with_capacity(100);
+    let reserve = frames::statistics().reserve;
+    for order in (9..=18).rev() {
+        while frames::statistics().free > (1 << order) + reserve + 1000
+            && runs.len() < runs.capacity()
+            && let Ok(run) = FrameRun::allocate_order(order, FrameUse::Other)
+        {
+            runs.push(run);
+        }
+    }
+    runs
+}
+
 /// Whatever CPUs keep for themselves: a task gets all that is not the kernel's, and an error then.
 #[base::kernel_test]
 fn no_frame_is_out_of_reach() {
@@ -114,17 +129,8 @@ fn no_frame_is_out_of_reach() {
         assert_eq!(some.len(), 100);
     });
     tasks.iter().for_each(|task| task.join());
-    let mut runs: Vec<FrameRun> = Vec::with_capacity(100);
     let before = frames::statistics();
-    // Most of it quickly, by large blocks.
-    for order in (9..=18).rev() {
-        while frames::statistics().free > (1 << order) + before.reserve + 1000
-            && runs.len() < runs.capacity()
-            && let Ok(run) = FrameRun::allocate_order(order, FrameUse::Other)
-        {
-            runs.push(run);
-        }
-    }
+    let runs = take_most();
     let mut singles: Vec<Frame> = Vec::new();
     let left = frames::statistics().free;
     singles.try_reserve_exact(left).expect("some memory is left");
@@ -137,4 +143,39 @@ fn no_frame_is_out_of_reach() {
     assert!(at_end.free.abs_diff(at_end.reserve) <= 16 && at_end.cached == 0, "{at_end:?}");
     // Reclaim may have freed what was kept ready before; new page tables stay.
     assert!(frames::statistics().free + 64 > before.free, "{before:?}");
+}
+
+/// The reserve is of use even if no two free frames lie side by side: what the kernel cannot do
+/// without comes from there.
+#[base::kernel_test]
+fn scattered_frames_serve_every_small_size() {
+    const SIZES: [usize; 7] = [528, 768, 1024, 1500, 1536, 2048, PAGE];
+    const EACH: usize = 30;
+    let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(SIZES.len() * EACH);
+    let runs = take_most();
+    let left = frames::statistics().free;
+    let mut singles: Vec<Frame> = Vec::new();
+    singles.try_reserve_exact(left).expect("some memory is left");
+    singles.extend((0..left).map_while(|_| Frame::allocate(FrameUse::Other).ok()));
+    let taken = singles.len();
+    singles.retain(|frame| frame.address().frame() % 4 != 1);
+    let freed = taken - singles.len();
+    let mut missing = None;
+    for size in SIZES.into_iter().flat_map(|size| [size; EACH]) {
+        let mut block = Vec::new();
+        if block.try_reserve_exact(size).is_err() {
+            missing = missing.or(Some(size));
+        }
+        block.resize(block.capacity(), size as u8);
+        blocks.push(block);
+    }
+    // Memory first: a failure takes some to be told.
+    drop((singles, runs));
+    assert!(freed > SIZES.len() * EACH, "{freed} of {taken} frames");
+    assert_eq!(missing, None, "so many bytes could not be had");
+    let intact = |block: &Vec<u8>| block.iter().all(|&byte| byte == block.capacity() as u8);
+    assert!(blocks.iter().all(intact));
+    drop(blocks);
+    let audit = frames::audit_patiently(|| sleep(20_000_000));
+    assert!(audit.errors == 0, "{:?}", audit.first);
 }

@@ -8,8 +8,9 @@ use arch::cpu::fpu::FpuState;
 use arch::cpu::{context, interrupts};
 use arch::trap::{TrapFrame, return_to_user};
 use base::trap::leave_to_user;
+use memory::OutOfMemory;
+use memory::frames::Allowance;
 use memory::kernel_space::KernelStack;
-use memory::{OutOfMemory, frames};
 
 use crate::sched::{self, finish_switch};
 use crate::task::{State, Task, ThreadData, current};
@@ -53,8 +54,8 @@ pub fn spawn_user<E: From<OutOfMemory>>(
     fpu: Option<FpuState>,
     before_start: impl FnOnce(&Arc<Task>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // What cannot fail below comes from the reserve at worst.
-    frames::check_user_may_allocate()?;
+    // What cannot fail below.
+    let _allowance = Allowance::take(2)?;
     let stack = KernelStack::allocate()?;
     let fpu = match fpu {
         Some(state) => state,

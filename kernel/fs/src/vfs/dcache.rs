@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::sync::SpinLock;
-use memory::frames::{self, check_user_may_allocate};
+use memory::frames::{self, Allowance};
 use memory::{OutOfMemory, heap, reclaim};
 use spin::Once;
 
@@ -168,6 +168,7 @@ pub(super) fn lookup(
             (Caching::WhileUsed, _) => unhash(table, &found),
         }
     }
+    let _allowance = allowance()?;
     let inode = match parent.inode() {
         Some(directory) => directory.lookup(name)?,
         None => return Err(Errno::ENOTDIR),
@@ -182,17 +183,19 @@ pub(super) fn lookup(
     Ok(dentry.inode().is_some().then_some(dentry))
 }
 
-/// Asks for leave to make a dentry for a program; if there is no memory, others go.
-fn check_memory() -> Result<()> {
-    if check_user_may_allocate().is_ok() {
-        return Ok(());
+/// Leave to make an inode and a dentry, with its name and a place in the table, which cannot
+/// fail; if there is no memory, others go.
+fn allowance() -> Result<Allowance> {
+    const FRAMES: usize = 4;
+    if let Ok(allowance) = Allowance::take(FRAMES) {
+        return Ok(allowance);
     }
     shrink(BATCH, 4 * BATCH);
-    heap::shrink(1);
-    Ok(check_user_may_allocate()?)
+    heap::shrink(FRAMES);
+    Ok(Allowance::take(FRAMES)?)
 }
 
-/// Makes a dentry, or finds the one that somebody else has made meanwhile.
+/// Makes a dentry, for which there is leave, or finds the one that somebody else has made meanwhile.
 fn insert(
     table: &Table,
     parent: &Arc<Dentry>,
@@ -200,7 +203,6 @@ fn insert(
     hash: u64,
     inode: Option<Arc<dyn crate::Inode>>,
 ) -> Result<Arc<Dentry>> {
-    check_memory()?;
     let address = Arc::as_ptr(parent).addr();
     let dentry = Arc::new(Dentry::child(parent, name, hash, inode));
     COUNT.fetch_add(1, Ordering::Relaxed);

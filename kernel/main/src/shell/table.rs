@@ -3,8 +3,8 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    acpi, boot_info, crash, exec, files, help, irqs, locks, log, memory, page_table, power, tasks,
-    test, timer, tools,
+    acpi, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, page_table,
+    power, tasks, test, timer, tools,
 };
 
 /// The commands, as `help` lists them.
@@ -171,6 +171,15 @@ pub(super) static COMMANDS: &[Command] = &[
                from the rate that is used.",
         arguments: Arguments::None,
         run: timer::timer,
+    },
+    Command {
+        name: "devices",
+        usage: "[-v]",
+        summary: "print the tree of devices, with their buses and drivers",
+        help: "Of a device that has no driver though one wanted it: why. With -v what each device \
+               tells in text, as sysfs has it.",
+        arguments: Arguments::First(devices::options),
+        run: devices::devices,
     },
     Command {
         name: "irqs",

@@ -33,12 +33,16 @@ static IS_LOW: AtomicBool = AtomicBool::new(false);
 
 /// [`Statistics::total`].
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
+/// [`Statistics::reserve`].
+static RESERVE: AtomicUsize = AtomicUsize::new(0);
 
 /// Lets CPUs keep free frames. To be called when this one runs on its own copy of the
 /// per-CPU variables.
 pub(crate) fn use_caches() {
     HAS_CACHES.store(true, Ordering::Relaxed);
-    TOTAL.store(statistics().total, Ordering::Relaxed);
+    let Statistics { total, reserve, .. } = statistics();
+    TOTAL.store(total, Ordering::Relaxed);
+    RESERVE.store(reserve, Ordering::Relaxed);
 }
 
 /// Hands out all frames from now on: the kernel's own page tables show them.
@@ -190,28 +194,14 @@ pub fn total() -> usize {
     TOTAL.load(Ordering::Relaxed)
 }
 
-/// Asks for leave before the kernel allocates for itself what a user program wants kept, an
-/// open file or a mapping: programs may not use up the reserve in this way either. What is
-/// then allocated without a way to fail comes from the reserve at worst.
-///
-/// # Errors
-/// [`OutOfMemory`] while only the reserve is left.
-pub fn check_user_may_allocate() -> Result<(), OutOfMemory> {
-    check_user_may_take(1)
+/// Frames kept for the kernel, without taking a lock; 0 before there are caches.
+pub(super) fn reserve() -> usize {
+    RESERVE.load(Ordering::Relaxed)
 }
 
-/// As [`check_user_may_allocate`], for what takes `count` frames: it must not come from the
-/// reserve in part either.
-///
-/// # Errors
-/// [`OutOfMemory`] if no more than the reserve would be left.
-pub fn check_user_may_take(count: usize) -> Result<(), OutOfMemory> {
-    // As long as memory is not low, there is room for that many (`becomes_low`).
-    if count <= BATCH && !IS_LOW.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    let Statistics { free, reserve, .. } = statistics();
-    if free.saturating_sub(count.saturating_sub(1)) <= reserve { Err(OutOfMemory) } else { Ok(()) }
+/// Whether few frames are left.
+pub(super) fn is_low() -> bool {
+    IS_LOW.load(Ordering::Relaxed)
 }
 
 /// Takes one frame that this CPU keeps.

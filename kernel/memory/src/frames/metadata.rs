@@ -174,6 +174,13 @@ pub(super) fn of_frame(frame: usize) -> &'static Metadata {
     unsafe { &*entry(frame) }
 }
 
+/// What the frame at `address` is used for; `None` if it is free.
+pub(crate) fn use_of(address: PhysAddr) -> Option<FrameUse> {
+    let metadata = of(address);
+    let is_used = metadata.state() == State::Used;
+    FrameUse::ALL.get(metadata.use_index()).copied().filter(|_| is_used)
+}
+
 /// Hands the frame at `address` out, which the caller took from where it was free: its one
 /// reference is the caller's.
 ///

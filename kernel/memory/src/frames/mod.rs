@@ -13,6 +13,7 @@
 //! all there was.
 
 mod allocator;
+mod allowance;
 mod audit;
 mod cache;
 mod init;
@@ -29,14 +30,16 @@ mod usage;
 mod zones;
 
 pub use allocator::{
-    Statistics, ZoneStatistics, cached_frames, check_user_may_allocate, check_user_may_take,
-    frames_for, free_unowned, statistics, total, usage, zones,
+    Statistics, ZoneStatistics, cached_frames, frames_for, free_unowned, statistics, total, usage,
+    zones,
 };
 pub(crate) use allocator::{drain_caches, has_caches, use_all_memory, use_caches};
+pub use allowance::{Allowance, check_user_may_allocate, check_user_may_take};
 pub use audit::{Audit, Disorder, audit, audit_patiently};
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};
+pub(crate) use metadata::use_of;
 pub use metadata::{METADATA_BYTES, metadata_frames};
 pub use owner::{Frame, FrameRun};
 pub(crate) use poison::PATTERN;

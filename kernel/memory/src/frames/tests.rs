@@ -138,14 +138,3 @@ fn a_free_frame_cannot_be_shared() {
     // SAFETY: breaks the rule on purpose: nobody holds a reference.
     drop(unsafe { share_address(address) });
 }
-
-#[base::kernel_test]
-fn what_programs_want_kept_leaves_the_reserve_alone() {
-    let Statistics { free, reserve, .. } = statistics();
-    let most = free - reserve;
-    // Others may allocate and free meanwhile, a little.
-    assert_eq!(check_user_may_take(most / 2), Ok(()));
-    assert_eq!(check_user_may_take(most + reserve / 2), Err(OutOfMemory));
-    assert_eq!(check_user_may_take(usize::MAX), Err(OutOfMemory));
-    assert_eq!(check_user_may_take(0), Ok(()));
-}

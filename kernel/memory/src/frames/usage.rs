@@ -24,6 +24,8 @@ pub enum FrameUse {
     KernelTable,
     /// Slabs and other blocks of the kernel heap.
     Heap,
+    /// Objects of the heap that have a frame each, since no slab could be had for them.
+    HeapSingle,
     /// What kernel virtual allocations map.
     Vmalloc,
     /// Memory that devices read and write.
@@ -36,7 +38,7 @@ pub enum FrameUse {
 
 impl FrameUse {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Anonymous,
         Self::SharedMemory,
         Self::FileCache,
@@ -44,6 +46,7 @@ impl FrameUse {
         Self::KernelStack,
         Self::KernelTable,
         Self::Heap,
+        Self::HeapSingle,
         Self::Vmalloc,
         Self::Dma,
         Self::PerCpu,
@@ -65,6 +68,7 @@ impl FrameUse {
             Self::KernelStack => "kernel stacks",
             Self::KernelTable => "kernel page tables",
             Self::Heap => "heap",
+            Self::HeapSingle => "heap, single frames",
             Self::Vmalloc => "vmalloc",
             Self::Dma => "DMA",
             Self::PerCpu => "per-CPU variables",

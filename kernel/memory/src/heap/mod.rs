@@ -5,7 +5,8 @@
 //!
 //! A slab is a naturally aligned block of 1 to 4 frames with a header and objects of one
 //! size; the header is found by rounding an object's address down. Empty slabs go back
-//! to the frame allocator, but for one per size. What fits into a page is physically
+//! to the frame allocator, but for one per size. However scattered the free frames are, what fits
+//! into a page can be had as long as there is one. What fits into a page is physically
 //! contiguous, in the physical map.
 
 mod magazine;

@@ -7,7 +7,7 @@ use arch::paging::{PAGE_SIZE, PHYSMAP_BASE, PhysAddr};
 use static_assertions::const_assert;
 
 use super::{ClassStatistics, poison};
-use crate::frames::{FrameRun, FrameUse};
+use crate::frames::{self, FrameRun, FrameUse};
 
 /// A size class: bytes of an object, its alignment, and frames of a slab (a power of
 /// two).
@@ -31,9 +31,9 @@ pub(super) const CLASSES: [Class; 14] = [
     class(128, 128, 1),
     class(192, 64, 1),
     class(256, 256, 1),
-    class(384, 128, 2),
-    class(512, 512, 2),
-    class(768, 256, 4),
+    class(384, 128, 1),
+    class(512, 512, 1),
+    class(768, 256, 1),
     class(1024, 1024, 4),
     class(1536, 512, 4),
     class(2048, 2048, 4),
@@ -81,6 +81,9 @@ struct Slab {
 const_assert!(size_of::<Slab>() <= 64);
 
 /// All slabs of one class.
+///
+/// When memory is out what is left lies scattered: an object whose slab would be several frames
+/// then has a whole frame, told from those of slabs by its [`FrameUse`].
 pub(super) struct Cache {
     class: usize,
     /// Slabs with free objects, doubly linked. Full slabs are on no list.
@@ -89,6 +92,8 @@ pub(super) struct Cache {
     slabs: usize,
     /// Slabs on the list without a used object.
     empty: usize,
+    /// Objects that have a frame each.
+    single: usize,
 }
 
 // SAFETY: the pointers lead to slabs that only this cache, behind its lock, touches.
@@ -96,7 +101,7 @@ unsafe impl Send for Cache {}
 
 impl Cache {
     pub(super) const fn new(class: usize) -> Self {
-        Self { class, partial: null_mut(), used: 0, slabs: 0, empty: 0 }
+        Self { class, partial: null_mut(), used: 0, slabs: 0, empty: 0, single: 0 }
     }
 
     fn first_object(class: &Class) -> usize {
@@ -165,9 +170,50 @@ impl Cache {
     /// An object, or null when memory is out.
     pub(super) fn allocate(&mut self) -> *mut u8 {
         if self.partial.is_null() && self.grow().is_none() {
-            return null_mut();
+            return self.allocate_single();
         }
         self.allocate_at_hand().unwrap_or_default()
+    }
+
+    /// An object with a frame of its own, where a slab is more than that.
+    #[cold]
+    fn allocate_single(&mut self) -> *mut u8 {
+        let class = &CLASSES[self.class];
+        if class.frames == 1 {
+            return null_mut();
+        }
+        let Ok(run) = FrameRun::allocate(1, 1, FrameUse::HeapSingle) else { return null_mut() };
+        let object = run.leak().to_physmap().as_mut_ptr::<u8>();
+        // SAFETY: the frame is ours, and an object is smaller.
+        unsafe { Self::prepare(object, class) };
+        self.single += 1;
+        self.used += 1;
+        object
+    }
+
+    /// Makes an object that was never used look like a free one.
+    ///
+    /// # Safety
+    /// The object's memory is the caller's.
+    unsafe fn prepare(object: *mut u8, class: &Class) {
+        if cfg!(debug_assertions) {
+            // SAFETY: the caller's memory, of at least 16 bytes.
+            unsafe {
+                // Whatever the frame held is no mark.
+                object.cast::<u64>().add(1).write(0);
+                poison::fill(object, class.size, [0; 2]);
+            }
+        }
+    }
+
+    /// The frame of an object that has one for itself.
+    fn frame_of_single(object: *mut u8, class: &Class) -> Option<PhysAddr> {
+        if class.frames == 1 {
+            return None;
+        }
+        let frame = PhysAddr::new(object as u64 - PHYSMAP_BASE);
+        (frame.is_aligned(PAGE_SIZE) && frames::use_of(frame) == Some(FrameUse::HeapSingle))
+            .then_some(frame)
     }
 
     /// An object of a slab that there is.
@@ -184,11 +230,7 @@ impl Cache {
                 let index = (*slab).started as usize;
                 (*slab).started += 1;
                 let object = slab.cast::<u8>().add(Self::first_object(class) + index * class.size);
-                if cfg!(debug_assertions) {
-                    // Whatever the frame held is no mark.
-                    object.cast::<u64>().add(1).write(0);
-                    poison::fill(object, class.size, [0; 2]);
-                }
+                Self::prepare(object, class);
                 object
             } else {
                 let object = (*slab).free;
@@ -210,6 +252,12 @@ impl Cache {
     /// `object` came from [`Cache::allocate`] of this cache and is not used any more.
     pub(super) unsafe fn free(&mut self, object: *mut u8) {
         let class = &CLASSES[self.class];
+        if let Some(frame) = Self::frame_of_single(object, class) {
+            self.single -= 1;
+            self.used -= 1;
+            // SAFETY: `allocate_single` leaked this frame, and its object is given up.
+            return drop(unsafe { FrameRun::from_parts(frame, 1) });
+        }
         let slab = (object as usize & !(Self::slab_bytes(class) - 1)) as *mut Slab;
         // SAFETY: slabs are naturally aligned, so the header of the object's slab is at
         // the rounded address; the object is free memory of at least 16 bytes now.
@@ -270,7 +318,7 @@ impl Cache {
             size: class.size,
             used: self.used,
             kept: 0,
-            frames: self.slabs * class.frames,
+            frames: self.slabs * class.frames + self.single,
         }
     }
 }

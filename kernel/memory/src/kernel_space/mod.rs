@@ -2,7 +2,7 @@
 //! user address space shares.
 //!
 //! [`init`] builds it, and `check` looks whether all of it is as it should be; [`device`] maps
-//! device memory; [`stack`] makes kernel stacks; [`vmalloc`] allocates pages in a row; [`ap`]
+//! device memory, in which [`Registers`] are; [`stack`] makes kernel stacks; [`vmalloc`] allocates pages in a row; [`ap`]
 //! has what another CPU starts with.
 
 pub mod ap;
@@ -10,11 +10,13 @@ pub mod ap;
 mod check;
 pub mod device;
 mod init;
+mod registers;
 pub mod stack;
 pub(crate) mod vmalloc;
 
 pub use device::{DeviceMapError, IoMem};
 pub use init::init;
+pub use registers::{RegisterArray, Registers};
 pub use stack::KernelStack;
 
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -3,6 +3,7 @@
 pub(super) mod acpi;
 pub(super) mod boot_info;
 pub(super) mod crash;
+pub(super) mod devices;
 pub(super) mod exec;
 pub(super) mod files;
 pub(super) mod help;

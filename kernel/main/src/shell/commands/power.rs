@@ -20,6 +20,7 @@ fn status(context: &Context<'_>) -> u8 {
 pub(in crate::shell) fn poweroff(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
     println!("Switching the machine off.");
+    device::shutdown();
     task::sleep(DRAIN_NS);
     let status = status(context);
     let error = power_off(acpi::platform(), || exit::announce(End::PowerOff, status));
@@ -38,6 +39,7 @@ pub(in crate::shell) fn reboot(context: &mut Context<'_>, arguments: &[String]) 
         }
     };
     println!("Resetting the machine.");
+    device::shutdown();
     task::sleep(DRAIN_NS);
     exit::announce(End::Reset, status(context));
     for way in ResetWay::ALL.into_iter().filter(|&way| wanted.is_none_or(|wanted| wanted == way)) {
