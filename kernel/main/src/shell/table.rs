@@ -4,7 +4,7 @@
 use super::command::{Arguments, Command};
 use super::commands::{
     acpi, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, page_table, pci,
-    power, tasks, test, timer, tools,
+    power, tasks, test, timer, tools, virtio,
 };
 
 /// The commands, as `help` lists them.
@@ -189,6 +189,16 @@ pub(super) static COMMANDS: &[Command] = &[
                capabilities and interrupts, and what a bridge lets through.",
         arguments: Arguments::First(pci::options),
         run: pci::list_pci,
+    },
+    Command {
+        name: "list-virtio",
+        usage: "",
+        summary: "list the VirtIO devices, with their features and queues",
+        help: "Features are named as the specification names them. Spared are notifications \
+               that the device did not want. Interrupts of a queue include those of others on \
+               the same vector or line.",
+        arguments: Arguments::None,
+        run: virtio::list_virtio,
     },
     Command {
         name: "irqs",

@@ -18,3 +18,4 @@ pub(super) mod tasks;
 pub(super) mod test;
 pub(super) mod timer;
 pub(super) mod tools;
+pub(super) mod virtio;
