@@ -15,9 +15,11 @@
 //! | `error.rs` | [`VirtioError`] |
 //! | `pci/` | the transport over PCI |
 //! | `rng.rs` | the driver of sources of random numbers |
+//! | `console/` | the driver of consoles |
 //!
 //! The arithmetic of rings is in `kernel/lib/virtqueue`.
 
+pub mod console;
 mod device;
 mod error;
 mod features;

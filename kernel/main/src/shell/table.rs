@@ -4,7 +4,7 @@
 use super::command::{Arguments, Command};
 use super::commands::{
     acpi, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, page_table, pci,
-    power, tasks, test, timer, tools, virtio,
+    port, power, tasks, test, timer, tools, virtio,
 };
 
 /// The commands, as `help` lists them.
@@ -199,6 +199,15 @@ pub(super) static COMMANDS: &[Command] = &[
                the same vector or line.",
         arguments: Arguments::None,
         run: virtio::list_virtio,
+    },
+    Command {
+        name: "port",
+        usage: "[list | read PORT [SECONDS] | write PORT TEXT…]",
+        summary: "list the lines to the host (VirtIO console), or read or write a line",
+        help: "PORT is a name that the list shows, also that of a console (hvc0) or the host's. Read \
+               waits for the end of a line, 10 seconds if not told otherwise.",
+        arguments: Arguments::First(port::words),
+        run: port::port,
     },
     Command {
         name: "irqs",

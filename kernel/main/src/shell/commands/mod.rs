@@ -13,6 +13,7 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
 pub(super) mod pci;
+pub(super) mod port;
 pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;
