@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use base::console::{self, Sink};
 use base::io_ports::{IoPorts, PortError};
-use base::irq::{IrqError, IrqLine};
+use base::irq::{self, Handled, IrqError, IrqLine};
 use spin::Once;
 
 use crate::console_input::{self, Batch};
@@ -139,7 +139,8 @@ pub fn init_output() -> Result<(), SerialError> {
 /// `Absent` without [`init_output`]; `Interrupt`.
 pub fn init_input() -> Result<(), SerialError> {
     let uart = UART.get().ok_or(SerialError::Absent)?;
-    let line = IrqLine::claim(COM1_LINE, "serial", |_| on_interrupt(), 0)
+    let line = irq::action(on_interrupt)
+        .and_then(|action| IrqLine::claim(COM1_LINE, "serial", action))
         .map_err(SerialError::Interrupt)?;
     LINE.call_once(|| line);
     // What came before, while no handler can run on another CPU; what comes from here on
@@ -150,8 +151,9 @@ pub fn init_input() -> Result<(), SerialError> {
     Ok(())
 }
 
-fn on_interrupt() {
-    let Some(uart) = UART.get() else { return };
+fn on_interrupt() -> Handled {
+    let Some(uart) = UART.get() else { return Handled::No };
+    let mut handled = Handled::No;
     // The line is edge-triggered: drain until the UART asks for nothing more, or the
     // next byte would raise no edge.
     for _ in 0..MAX_INPUT {
@@ -170,13 +172,16 @@ fn on_interrupt() {
         }
         if !batch.is_empty() {
             console_input::push(&batch);
+            handled = Handled::Yes;
         }
         if uart.ports.read(register::INTERRUPT_ID) & NO_INTERRUPT_PENDING != 0 {
-            return;
+            return handled;
         }
+        handled = Handled::Yes;
     }
     // More than one interrupt may take. The request is still up: down and up again, for
     // another edge.
     uart.ports.write(register::INTERRUPT_ENABLE, 0);
     uart.ports.write(register::INTERRUPT_ENABLE, RECEIVE_INTERRUPT);
+    handled
 }

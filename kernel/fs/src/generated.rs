@@ -9,10 +9,11 @@ use core::fmt;
 use abi::stat::S_IFREG;
 use abi::{Errno, Result};
 use memory::frames::{check_user_may_allocate, check_user_may_take};
-use memory::user::UserSlice;
 use spin::Once;
 
-use crate::file::{File, Status};
+use crate::buffer::{Destination, Source};
+use crate::file::File;
+use crate::status::Status;
 
 /// The text of the file at a path; `None` if there is none.
 pub type Generator = fn(&[u8]) -> Option<Result<Vec<u8>>>;
@@ -75,12 +76,12 @@ struct GeneratedFile {
 }
 
 impl File for GeneratedFile {
-    fn read(&self, position: u64, to: UserSlice) -> Result<usize> {
+    fn read(&self, position: u64, to: &mut Destination<'_>) -> Result<usize> {
         let from = usize::try_from(position).ok().and_then(|at| self.text.get(at..));
-        Ok(to.write(from.unwrap_or_default())?)
+        to.put(from.unwrap_or_default())
     }
 
-    fn write(&self, _position: u64, _from: UserSlice) -> Result<usize> {
+    fn write(&self, _position: u64, _from: &mut Source<'_>) -> Result<usize> {
         Err(Errno::EACCES)
     }
 

@@ -1,27 +1,42 @@
-//! Floor 8: the file tree and open files.
+//! Floor 8: files.
 //!
-//! The tree is the initramfs: a newc cpio archive that the boot loader left in memory,
-//! read-only ([`initramfs`]). A path leads to an [`Inode`] ([`lookup`]); opening one makes an
-//! [`OpenFile`] around a [`File`], which is what a file descriptor holds. Other kinds of
-//! file (the console) implement [`File`] on the floors above; what there is of `/proc` is text
-//! that these make when it is opened ([`open_generated`]).
+//! [`vfs`] is the tree of all that is mounted, and the way from a path in words to a file of
+//! it; what file systems implement is there, too. [`initramfs`] is the first of them, the root.
+//!
+//! A [`File`] is what can be done with a file that is open; an [`OpenFile`] around it is what a
+//! file descriptor holds. Most files come from the tree through [`open`]. Some are made by the
+//! floors above and have no path, as the console. Bytes go to and come from programs and the
+//! kernel alike ([`Destination`], [`Source`]).
+//!
+//! Start-up: [`init`], then [`mount_initramfs`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
 extern crate alloc;
 
+mod buffer;
 mod file;
 mod generated;
 mod initramfs;
-mod inode;
-mod path;
-mod regular;
-mod tree_object;
+mod open_file;
+mod status;
+mod vfs;
 
-pub use file::{File, OpenFile, Readiness, Seek, Status};
+use memory::OutOfMemory;
+
+pub use buffer::{Destination, Source};
+pub use file::{File, Readiness};
 pub use generated::{Generator, Text, generate, open_generated, set_generator};
-pub use initramfs::{Contents, mount, root};
-pub use inode::{Inode, Kind};
-pub use path::{LastLink, lookup};
-pub use regular::{DirectoryFile, RegularFile};
+pub use initramfs::{Contents, mount_initramfs};
+pub use open_file::{MappedFile, OpenFile, Seek};
+pub use status::{DeviceNumber, Kind, Status};
+pub use vfs::*;
+
+/// Makes the dentry cache. Call once, when there is memory and random numbers.
+///
+/// # Errors
+/// [`OutOfMemory`]: there can be no files.
+pub fn init() -> Result<(), OutOfMemory> {
+    vfs::init()
+}

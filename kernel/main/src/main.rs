@@ -186,15 +186,19 @@ fn start_devices(data: &BootData) {
 }
 
 fn mount_initramfs(data: &BootData) {
-    let Some(module) = data.modules.first() else {
-        return log::warn!("the loader brought no initramfs: there are no files");
-    };
-    match fs::mount(module.memory.bytes()) {
+    if let Err(error) = fs::init() {
+        return log::error!("files: {error}; there are none");
+    }
+    let archive = data.modules.first().map(|module| module.memory.bytes());
+    if archive.is_none() {
+        log::warn!("the loader brought no initramfs: there are no files");
+    }
+    match fs::mount_initramfs(archive.unwrap_or_default()) {
         Ok(contents) => log::info!(
             "initramfs: {} inodes, {} bytes of contents",
             contents.inodes,
             contents.bytes
         ),
-        Err(error) => log::error!("initramfs: {error}; there are no files"),
+        Err(error) => log::error!("initramfs: {}; there are no files", error.description()),
     }
 }

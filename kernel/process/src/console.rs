@@ -15,7 +15,7 @@ use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::console;
 use drivers::console_input;
-use fs::{File, Readiness, Status};
+use fs::{Destination, DeviceNumber, File, Readiness, Source, Status};
 use memory::user::UserSlice;
 use task::{Mutex, MutexGuard, WaitOptions, WaitQueue, named_mutex};
 
@@ -141,7 +141,7 @@ impl Console {
 }
 
 impl File for Console {
-    fn read(&self, _position: u64, to: UserSlice) -> Result<usize> {
+    fn read(&self, _position: u64, to: &mut Destination<'_>) -> Result<usize> {
         let mut line = LINE.lock();
         loop {
             if !is_in_front() {
@@ -159,7 +159,7 @@ impl File for Console {
             line.take(byte.map_err(|_| Errno::EINTR)??);
         }
         let rest = line.bytes.get(line.read..).unwrap_or_default();
-        let count = to.write(rest)?;
+        let count = to.put(rest)?;
         line.read += count;
         if line.read == line.bytes.len() {
             line.bytes.clear();
@@ -173,21 +173,21 @@ impl File for Console {
         Some(WRITER.lock())
     }
 
-    fn write(&self, _position: u64, from: UserSlice) -> Result<usize> {
+    fn write(&self, _position: u64, from: &mut Source<'_>) -> Result<usize> {
         let mut chunk = [0; WRITE_CHUNK];
         let mut written = 0;
-        while written < from.len() {
+        while !from.is_empty() {
             // A program that floods the console can be killed.
             if written > 0 && task::signal_pending() {
                 break;
             }
-            match from.skip(written).read(&mut chunk) {
+            match from.take(&mut chunk) {
                 Ok(len) => {
                     console::write(chunk.get(..len).unwrap_or_default());
                     written += len;
                 }
                 Err(_) if written > 0 => break,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(written)
@@ -195,7 +195,8 @@ impl File for Console {
 
     fn status(&self) -> Status {
         // The inode and device of Linux's /dev/console.
-        Status { inode: 5, mode: S_IFCHR | 0o620, links: 1, rdev: (5, 1), ..Status::default() }
+        let rdev = DeviceNumber { major: 5, minor: 1 };
+        Status { inode: 5, mode: S_IFCHR | 0o620, links: 1, rdev, ..Status::default() }
     }
 
     fn readiness(&self) -> Readiness {

@@ -10,13 +10,13 @@ use abi::auxv::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_MINSIGSTKSZ,
     AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID,
 };
-use abi::fcntl::O_RDWR;
+use abi::fcntl::{O_RDONLY, O_RDWR};
 use abi::stack_image::{self, StackRequest};
 use arch::cpu::tables::{USER_CODE, USER_DATA};
 use arch::cpu::{features, fpu};
 use arch::trap::TrapFrame;
-use elf_image::{ElfError, Image, Kind, Limits};
-use fs::{Inode, LastLink, OpenFile};
+use elf_image::{ElfError, Image, Kind, Limits, ProgramFile, Unreadable};
+use fs::{LastLink, OpenFile, Path};
 use memory::OutOfMemory;
 use memory::frames::{self, Allowance};
 use vm::layout::{Layout, STACK_BYTES, STACK_START_BYTES, USER_START};
@@ -27,6 +27,7 @@ use vm::{
 use crate::console::{self, Console};
 use crate::fds::Descriptors;
 use crate::foreground;
+use crate::places::Places;
 use crate::process::{Parts, Process};
 use crate::signal::Signals;
 use crate::thread::Thread;
@@ -48,6 +49,8 @@ pub enum ExecError {
     NotAFile,
     /// Nobody may execute it.
     NotExecutable,
+    /// Nothing may be executed from the file system, as it is mounted.
+    MountedNoExec,
     /// It is not a program that can be loaded.
     Elf(ElfError),
     /// Arguments and environment are too long, or have a NUL.
@@ -64,6 +67,7 @@ impl fmt::Display for ExecError {
             Self::Path(errno) => f.write_str(errno.description()),
             Self::NotAFile => f.write_str("not a file"),
             Self::NotExecutable => f.write_str("not executable: its mode has no x"),
+            Self::MountedNoExec => f.write_str("not executable: mounted noexec"),
             Self::Elf(error) => error.fmt(f),
             Self::Arguments(errno) => write!(f, "arguments: {}", errno.description()),
             Self::OutOfMemory => f.write_str("out of memory"),
@@ -203,7 +207,12 @@ fn choose_bias(image: &Image, layout: &Layout) -> u64 {
 
 // Not part of its caller, whose frame is deep in the stack when the program is started.
 #[inline(never)]
-fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Loaded, ExecError> {
+fn load(
+    file: Arc<dyn MemoryObject>,
+    path: &[u8],
+    args: &[&[u8]],
+    env: &[&[u8]],
+) -> Result<Loaded, ExecError> {
     let free = frames::statistics();
     let layout = choose_layout();
     let limits = Limits {
@@ -211,14 +220,13 @@ fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Load
         highest: layout.stack_bottom(),
         max_memory: free.free.saturating_sub(free.reserve) as u64 * PAGE,
     };
-    let image = Image::parse(inode.bytes(), &limits).map_err(ExecError::Elf)?;
+    let image = Image::read(&Contents(&*file), &limits).map_err(ExecError::Elf)?;
     let bias = match image.kind {
         Kind::Fixed => 0,
         Kind::PositionIndependent => choose_bias(&image, &layout),
     };
     let space = AddressSpace::new(layout)?;
-    let object: Arc<dyn MemoryObject> = Arc::new(inode.object());
-    map_segments(&space, &image, bias, &object)?;
+    map_segments(&space, &image, bias, &file)?;
     space.set_break_start(image.span().end.wrapping_add(bias));
 
     let access = Access { read: true, write: true, execute: image.executable_stack };
@@ -245,6 +253,37 @@ fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Load
     Ok(Loaded { space, entry: image.entry.wrapping_add(bias), stack_pointer: stack.sp })
 }
 
+/// The bytes of a program, if it may be run.
+fn open(program: &Path) -> Result<Arc<dyn MemoryObject>, ExecError> {
+    if program.kind() != fs::Kind::Regular {
+        return Err(ExecError::NotAFile);
+    }
+    if !program.status().is_executable() {
+        return Err(ExecError::NotExecutable);
+    }
+    if program.mount().is_no_exec() {
+        return Err(ExecError::MountedNoExec);
+    }
+    program.clone().open(O_RDONLY).and_then(|file| file.object()).map_err(ExecError::Path)
+}
+
+/// A program's bytes, for whoever reads its headers.
+struct Contents<'a>(&'a dyn MemoryObject);
+
+impl ProgramFile for Contents<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        // A file that has become shorter would leave the rest as it was.
+        if offset.checked_add(to.len() as u64).is_none_or(|end| end > self.0.len()) {
+            return Err(Unreadable);
+        }
+        self.0.read_at(offset, to).map_err(|_| Unreadable)
+    }
+}
+
 /// Starts the program at `path` with arguments (the first is the program's name) and
 /// environment, its descriptors 0 to 2 on the console. Relative paths begin at the root.
 ///
@@ -252,14 +291,10 @@ fn load(inode: Inode, path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Load
 /// As [`ExecError`] says; nothing runs then.
 pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>, ExecError> {
     let _allowance = Allowance::take(crate::process::FRAMES)?;
-    let inode = fs::lookup(fs::root(), path, LastLink::Follow).map_err(ExecError::Path)?;
-    if inode.kind() != fs::Kind::Regular {
-        return Err(ExecError::NotAFile);
-    }
-    if !inode.is_executable() {
-        return Err(ExecError::NotExecutable);
-    }
-    let loaded = load(inode, path, args, env)?;
+    let root = fs::root().map_err(ExecError::Path)?;
+    let program = fs::lookup(&root, path, LastLink::Follow).map_err(ExecError::Path)?;
+    let file = open(&program)?;
+    let loaded = load(file, path, args, env)?;
     let number = Reserved::take()?;
     let terminal = OpenFile::new(Console::file(), O_RDWR);
     let parts = Parts {
@@ -268,6 +303,7 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         exit_signal: None,
         executable: path.into(),
         descriptors: Descriptors::with_standard(&terminal),
+        places: Places::new(root, program),
         signals: Signals::new()?,
     };
     let process = Process::new(&number, parts);

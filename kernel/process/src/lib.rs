@@ -26,6 +26,7 @@ pub mod fork;
 mod leak_tests;
 mod oom;
 mod outcome;
+mod places;
 mod proc_files;
 mod process;
 pub mod rseq;
@@ -36,6 +37,7 @@ mod tree;
 
 pub use foreground::Foreground;
 pub use outcome::{Cause, Outcome};
+pub use places::Places;
 pub use process::Process;
 pub use thread::{Thread, exit, with_thread};
 pub use tree::{Children, find, max_processes, processes};

@@ -12,6 +12,7 @@ use vm::AddressSpace;
 use crate::fds::Descriptors;
 use crate::foreground;
 use crate::outcome::Outcome;
+use crate::places::Places;
 use crate::signal::Signals;
 use crate::thread::Thread;
 use crate::tree::{self, Children, Family, Reserved};
@@ -35,6 +36,8 @@ pub struct Process {
     executable: Arc<[u8]>,
     /// Its open files.
     pub descriptors: Descriptors,
+    /// Its working directory, and the file of its program.
+    pub places: Places,
     /// What it does about signals, and those that wait for it.
     pub signals: Signals,
     outcome: IrqSpinLock<Option<Outcome>>,
@@ -57,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) exit_signal: Option<Signal>,
     pub(crate) executable: Arc<[u8]>,
     pub(crate) descriptors: Descriptors,
+    pub(crate) places: Places,
     pub(crate) signals: Signals,
 }
 
@@ -65,7 +69,7 @@ impl Process {
     // It is built on the stack and moved: not in the frame of a caller that goes deeper.
     #[inline(never)]
     pub(crate) fn new(number: &Reserved, parts: Parts) -> Arc<Self> {
-        let Parts { parent, job, exit_signal, executable, descriptors, signals } = parts;
+        let Parts { parent, job, exit_signal, executable, descriptors, places, signals } = parts;
         Arc::new(Self {
             pid: number.pid(),
             parent: AtomicU32::new(parent),
@@ -73,6 +77,7 @@ impl Process {
             exit_signal,
             executable,
             descriptors,
+            places,
             signals,
             outcome: IrqSpinLock::new("process outcome", None),
             ended: WaitQueue::new("process exit"),

@@ -161,6 +161,7 @@ pub fn exit(outcome: Outcome) -> ! {
     with_thread(|thread| {
         // All of it while the task is a task like others, that can be preempted.
         thread.process.descriptors.clear();
+        thread.process.places.clear();
         thread.space.clear();
         tree::end(&thread.process, outcome);
     });

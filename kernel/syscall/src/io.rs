@@ -18,7 +18,7 @@ pub(crate) fn read(call: &Call<'_>) -> Result<usize> {
     if to.is_empty() {
         return Ok(0);
     }
-    file.read(to)
+    file.read(&mut to.into())
 }
 
 /// write(2).
@@ -33,7 +33,7 @@ pub(crate) fn write(call: &Call<'_>) -> Result<usize> {
         return Ok(0);
     }
     let _whole = file.file().whole_write();
-    file.write(from)
+    file.write(&mut from.into())
 }
 
 /// Calls `transfer` for each part of the vector until one is short. All parts are checked
@@ -89,7 +89,7 @@ pub(crate) fn readv(call: &Call<'_>) -> Result<usize> {
     if !file.is_readable() {
         return Err(Errno::EBADF);
     }
-    vectored(address, count, |part| file.read(part))
+    vectored(address, count, |part| file.read(&mut part.into()))
 }
 
 /// writev(2).
@@ -100,7 +100,7 @@ pub(crate) fn writev(call: &Call<'_>) -> Result<usize> {
         return Err(Errno::EBADF);
     }
     let _whole = file.file().whole_write();
-    vectored(address, count, |part| file.write(part))
+    vectored(address, count, |part| file.write(&mut part.into()))
 }
 
 /// lseek(2).

@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod call;
+mod directories;
 mod forks;
 mod identity;
 mod io;

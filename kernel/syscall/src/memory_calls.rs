@@ -65,7 +65,7 @@ fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<(Backin
     if !file.is_readable() || (shared && access.write && !file.is_writable()) {
         return Err(Errno::EACCES);
     }
-    let object: Arc<dyn MemoryObject> = file.file().object()?;
+    let object: Arc<dyn MemoryObject> = file.object()?;
     let end = object.len();
     Ok((Backing::Object { object, offset, end }, file.is_writable()))
 }

@@ -1,16 +1,16 @@
-//! Calls on paths: open, openat, the stat family, readlink. There is no current directory
-//! yet: relative paths begin at the root. The tree is read-only.
+//! Calls on paths: open, openat, the stat family, readlink; and where a process is: chdir,
+//! fchdir, getcwd.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::fcntl::{
     AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CREAT, O_DIRECTORY,
-    O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE, O_TRUNC, PATH_MAX,
+    O_RDONLY, PATH_MAX,
 };
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
-use fs::{DirectoryFile, File, Inode, Kind, LastLink, OpenFile, RegularFile, Status};
+use fs::{LastLink, LinkTarget, OpenFile, Path, Status};
 use memory::frames::check_user_may_allocate;
 use memory::user::{UserSlice, read_c_string};
 
@@ -18,80 +18,59 @@ use crate::call::Call;
 
 /// `AT_FDCWD` as it comes in a register.
 const HERE: u64 = AT_FDCWD as i64 as u64;
-/// The device number of the tree.
-const DEVICE: u64 = 1;
 const BLOCK: i64 = 4096;
 
-fn path_at(address: u64) -> Result<Vec<u8>> {
+/// The path at a user address.
+///
+/// # Errors
+/// `EFAULT`, `ENAMETOOLONG`, `ENOMEM`.
+pub(crate) fn path_at(address: u64) -> Result<Vec<u8>> {
     check_user_may_allocate()?;
     read_c_string(address, PATH_MAX as usize)?.ok_or(Errno::ENAMETOOLONG)
 }
 
-/// The directory that a relative `path` begins at.
-fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Inode> {
+/// The directory that `path` begins at, if it is relative.
+///
+/// # Errors
+/// `ENOENT` for an empty path; `EBADF`, `ENOTDIR`.
+fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Path> {
     if path.is_empty() {
         return Err(Errno::ENOENT); // whatever the directory is
     }
-    if path.starts_with(b"/") || directory as i32 == HERE as i32 {
-        return Ok(fs::root());
+    if path.starts_with(b"/") {
+        return fs::root();
+    }
+    if directory as i32 == HERE as i32 {
+        return call.thread.process.places.directory();
     }
     let file = call.thread.process.descriptors.get(directory)?;
-    file.file().directory().ok_or(Errno::ENOTDIR)
+    file.directory().cloned()
+}
+
+/// The file at a path of the caller's, from its working directory on.
+///
+/// # Errors
+/// As path_resolution(7).
+pub(crate) fn look_up(call: &Call<'_>, path: u64, last: LastLink) -> Result<Path> {
+    let path = path_at(path)?;
+    fs::lookup(&start_of(call, HERE, &path)?, &path, last)
 }
 
 fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usize> {
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
-    let writes =
-        flags & O_PATH == 0 && (flags & O_ACCMODE != O_RDONLY || flags & (O_TRUNC | O_CREAT) != 0);
-    if flags & O_TMPFILE & !O_DIRECTORY != 0 {
-        return Err(Errno::EROFS);
-    }
-    let last = if flags & O_NOFOLLOW != 0 { LastLink::Keep } else { LastLink::Follow };
-    let inode = match fs::lookup(start, &path, last) {
-        // What would be made; but it must be a file, and the directory must be there.
-        Err(Errno::ENOENT) if flags & (O_CREAT | O_PATH) == O_CREAT => {
-            if flags & O_DIRECTORY != 0 {
-                return Err(Errno::EINVAL);
-            }
-            let last = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-            let (parent, name) = path.split_at_checked(last).unwrap_or_default();
-            if name.is_empty() {
-                return Err(Errno::EISDIR);
-            }
-            if !parent.is_empty() && !fs::lookup(start, parent, LastLink::Follow)?.is_directory() {
-                return Err(Errno::ENOTDIR);
-            }
-            return Err(Errno::EROFS);
-        }
-        Err(Errno::ENOENT) if path.starts_with(b"/") => {
+    let file = match fs::open(&start, &path, flags) {
+        Err(Errno::ENOENT) if path.starts_with(b"/") && flags & O_CREAT == 0 => {
             let file = fs::open_generated(&path)?;
-            return match () {
-                () if flags & O_DIRECTORY != 0 => Err(Errno::ENOTDIR),
-                () if writes => Err(Errno::EACCES),
-                () => call.thread.process.descriptors.add(OpenFile::new(file, flags)),
-            };
+            match () {
+                () if flags & O_DIRECTORY != 0 => return Err(Errno::ENOTDIR),
+                () if flags & O_ACCMODE != O_RDONLY => return Err(Errno::EACCES),
+                () => OpenFile::new(file, flags),
+            }
         }
-        inode => inode?,
+        file => file?,
     };
-    if flags & (O_CREAT | O_EXCL | O_PATH) == O_CREAT | O_EXCL {
-        return Err(Errno::EEXIST);
-    }
-    if flags & O_DIRECTORY != 0 && !inode.is_directory() {
-        return Err(Errno::ENOTDIR);
-    }
-    let file: Arc<dyn File> = match inode.kind() {
-        Kind::Directory if writes => return Err(Errno::EISDIR),
-        Kind::Directory => Arc::new(DirectoryFile(inode)),
-        Kind::Symlink if flags & O_PATH == 0 => return Err(Errno::ELOOP),
-        // A node without a driver.
-        Kind::Special if flags & O_PATH == 0 => return Err(Errno::ENXIO),
-        _ if flags & O_PATH == 0 && (flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0) => {
-            return Err(Errno::EROFS);
-        }
-        _ => Arc::new(RegularFile::new(inode)),
-    };
-    call.thread.process.descriptors.add(OpenFile::new(file, flags))
+    call.thread.process.descriptors.add(file)
 }
 
 /// open(2).
@@ -108,19 +87,14 @@ pub(crate) fn openat(call: &Call<'_>) -> Result<usize> {
 
 /// Puts `status` into the layout of user space.
 fn to_user(status: Status) -> UserStat {
-    let device = |(major, minor): (u32, u32)| {
-        let (major, minor) = (u64::from(major), u64::from(minor));
-        // makedev(3)
-        (major & 0xfff) << 8 | (major & !0xfff) << 32 | minor & 0xff | (minor & !0xff) << 12
-    };
     let mut user = <UserStat as memory::user::UserValue>::ZERO;
-    user.st_dev = DEVICE;
+    user.st_dev = status.device.packed();
     user.st_ino = status.inode;
     user.st_nlink = status.links.into();
     user.st_mode = status.mode;
     user.st_uid = status.uid;
     user.st_gid = status.gid;
-    user.st_rdev = device(status.rdev);
+    user.st_rdev = status.rdev.packed();
     user.st_size = status.size as i64;
     user.st_blksize = BLOCK;
     user.st_blocks = status.size.div_ceil(512) as i64;
@@ -135,37 +109,27 @@ fn write_status(status: Status, to: u64) -> Result<usize> {
     Ok(0)
 }
 
-fn stat_path(call: &Call<'_>, path: u64, to: u64, last: LastLink) -> Result<usize> {
-    let path = path_at(path)?;
-    let start = start_of(call, HERE, &path)?;
-    write_status(status_of(start, &path, last)?, to)
-}
-
-/// What stat(2) tells of the file at `path`.
-fn status_of(start: Inode, path: &[u8], last: LastLink) -> Result<Status> {
-    match fs::lookup(start, path, last) {
-        Err(Errno::ENOENT) if path.starts_with(b"/") => Ok(fs::open_generated(path)?.status()),
-        inode => Ok(inode?.status()),
-    }
-}
-
 /// stat(2).
 pub(crate) fn stat(call: &Call<'_>) -> Result<usize> {
     let [path, to, ..] = call.args;
-    stat_path(call, path, to, LastLink::Follow)
+    let path = path_at(path)?;
+    let status = match fs::lookup(&start_of(call, HERE, &path)?, &path, LastLink::Follow) {
+        Err(Errno::ENOENT) if path.starts_with(b"/") => fs::open_generated(&path)?.status(),
+        found => found?.status(),
+    };
+    write_status(status, to)
 }
 
 /// lstat(2).
 pub(crate) fn lstat(call: &Call<'_>) -> Result<usize> {
     let [path, to, ..] = call.args;
-    stat_path(call, path, to, LastLink::Keep)
+    write_status(look_up(call, path, LastLink::Keep)?.status(), to)
 }
 
 /// fstat(2).
 pub(crate) fn fstat(call: &Call<'_>) -> Result<usize> {
     let [fd, to, ..] = call.args;
-    let file = call.thread.process.descriptors.get(fd)?;
-    write_status(file.file().status(), to)
+    write_status(call.thread.process.descriptors.get(fd)?.status(), to)
 }
 
 /// newfstatat(2), the call behind fstatat(3).
@@ -176,17 +140,22 @@ pub(crate) fn newfstatat(call: &Call<'_>) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     let path = path_at(path)?;
-    if path.is_empty() && flags & AT_EMPTY_PATH != 0 && directory as i32 != HERE as i32 {
-        let file = call.thread.process.descriptors.get(directory)?;
-        return write_status(file.file().status(), to);
-    }
     if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
-        return write_status(fs::root().status(), to);
+        let status = if directory as i32 == HERE as i32 {
+            call.thread.process.places.directory()?.status()
+        } else {
+            call.thread.process.descriptors.get(directory)?.status()
+        };
+        return write_status(status, to);
     }
     let nofollow = flags & AT_SYMLINK_NOFOLLOW != 0;
     let last = if nofollow { LastLink::Keep } else { LastLink::Follow };
     let start = start_of(call, directory, &path)?;
-    write_status(status_of(start, &path, last)?, to)
+    let status = match fs::lookup(&start, &path, last) {
+        Err(Errno::ENOENT) if path.starts_with(b"/") => fs::open_generated(&path)?.status(),
+        found => found?.status(),
+    };
+    write_status(status, to)
 }
 
 fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> Result<usize> {
@@ -196,11 +165,12 @@ fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> R
     }
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
-    let inode = fs::lookup(start, &path, LastLink::Keep)?;
-    if inode.kind() != Kind::Symlink {
-        return Err(Errno::EINVAL);
+    let link = fs::lookup(&start, &path, LastLink::Keep)?;
+    let to = UserSlice::new(to, len);
+    match link.inode().link_target()? {
+        LinkTarget::Text(target) => Ok(to.write(&target)?),
+        LinkTarget::File(file) => Ok(to.write(&file.text()?)?),
     }
-    Ok(UserSlice::new(to, len).write(inode.bytes())?)
 }
 
 /// readlink(2).
@@ -213,4 +183,38 @@ pub(crate) fn readlink(call: &Call<'_>) -> Result<usize> {
 pub(crate) fn readlinkat(call: &Call<'_>) -> Result<usize> {
     let [directory, path, to, len, ..] = call.args;
     read_link(call, directory, path, to, len)
+}
+
+fn change_directory(call: &Call<'_>, to: &Path) -> Result<usize> {
+    if !to.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    call.thread.process.places.set_directory(to.clone());
+    Ok(0)
+}
+
+/// chdir(2).
+pub(crate) fn chdir(call: &Call<'_>) -> Result<usize> {
+    let [path, ..] = call.args;
+    change_directory(call, &look_up(call, path, LastLink::Follow)?)
+}
+
+/// fchdir(2).
+pub(crate) fn fchdir(call: &Call<'_>) -> Result<usize> {
+    let [fd, ..] = call.args;
+    let file: Arc<OpenFile> = call.thread.process.descriptors.get(fd)?;
+    change_directory(call, file.directory()?)
+}
+
+/// getcwd(2): the path and its zero byte; how many bytes that are.
+pub(crate) fn getcwd(call: &Call<'_>) -> Result<usize> {
+    let [to, len, ..] = call.args;
+    let directory = call.thread.process.places.directory()?;
+    let mut text = directory.text_within(PATH_MAX as usize - 1)?;
+    text.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    text.push(0);
+    if (text.len() as u64) > len {
+        return Err(Errno::ERANGE);
+    }
+    Ok(UserSlice::new(to, text.len()).write(&text)?)
 }

@@ -4,7 +4,10 @@ use abi::Result;
 use abi::nr;
 
 use crate::call::Call;
-use crate::{identity, io, limits, memory_calls, paths, poll, sched, signals, system, time, waits};
+use crate::{
+    directories, identity, io, limits, memory_calls, paths, poll, sched, signals, system, time,
+    waits,
+};
 
 /// A system call's code.
 pub(crate) type Handler = fn(&Call<'_>) -> Result<usize>;
@@ -42,6 +45,10 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::NEWFSTATAT, paths::newfstatat),
     (nr::READLINK, paths::readlink),
     (nr::READLINKAT, paths::readlinkat),
+    (nr::CHDIR, paths::chdir),
+    (nr::FCHDIR, paths::fchdir),
+    (nr::GETCWD, paths::getcwd),
+    (nr::GETDENTS64, directories::getdents64),
     // memory
     (nr::MMAP, memory_calls::mmap),
     (nr::MUNMAP, memory_calls::munmap),

@@ -38,7 +38,7 @@ impl fmt::Display for Maps<'_> {
         for vma in state.map.iter() {
             let (offset, name) = match &vma.backing {
                 Backing::Anonymous => {
-                    (0, self.0.special_name(vma, (state.break_start, state.break_now)))
+                    (0, self.0.special_name(vma, (state.break_start, state.break_now)).into())
                 }
                 Backing::Object { object, offset, .. } => (*offset, object.name()),
             };

@@ -1,5 +1,6 @@
 //! Where the bytes of a mapping come from: [`MemoryObject`].
 
+use alloc::borrow::Cow;
 use core::fmt::Debug;
 
 use memory::frames::Frame;
@@ -46,9 +47,10 @@ pub trait MemoryObject: Debug + Send + Sync {
         false
     }
 
-    /// What it is called: the path of a file. Empty for what has no name.
-    fn name(&self) -> &[u8] {
-        b""
+    /// What it is called: the path of a file. Empty for what has no name. Takes spin locks at
+    /// most.
+    fn name(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(b"")
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`SharedMemory`]: anonymous memory that several address spaces map
 //! (`MAP_SHARED | MAP_ANONYMOUS`).
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -104,8 +105,8 @@ impl MemoryObject for SharedMemory {
         leaf.and_then(|leaf| leaf.get(within)).is_some_and(Option::is_some)
     }
 
-    fn name(&self) -> &[u8] {
-        b"/dev/zero (deleted)"
+    fn name(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(b"/dev/zero (deleted)")
     }
 }
 

@@ -16,7 +16,7 @@ pub enum ElfError {
     /// The file does not begin with `\x7fELF`.
     NotElf,
     /// The file ends inside the ELF header.
-    TruncatedHeader { file_len: usize },
+    TruncatedHeader { file_len: u64 },
     /// `e_ident[EI_CLASS]` is not `ELFCLASS64`.
     NotSixtyFourBit { class: u8 },
     /// `e_ident[EI_DATA]` is not `ELFDATA2LSB`.
@@ -30,13 +30,13 @@ pub enum ElfError {
     /// More program headers than [`MAX_PROGRAM_HEADERS`].
     TooManyProgramHeaders { count: u16 },
     /// The program headers reach past the end of the file.
-    TruncatedProgramHeaders { offset: u64, count: u16, file_len: usize },
+    TruncatedProgramHeaders { offset: u64, count: u16, file_len: u64 },
     /// There is a `PT_INTERP`: the program is dynamically linked.
     NeedsInterpreter { path: String },
     /// There is no `PT_LOAD` that takes memory.
     NoLoadSegment,
     /// A segment's data reach past the end of the file.
-    TruncatedSegment { index: usize, offset: u64, size: u64, file_len: usize },
+    TruncatedSegment { index: usize, offset: u64, size: u64, file_len: u64 },
     /// `p_memsz` is less than `p_filesz`.
     SmallerInMemory { index: usize, file_size: u64, memory_size: u64 },
     /// The end of a segment, rounded up to a page, is past the address space.
@@ -56,11 +56,13 @@ pub enum ElfError {
     EntryNotExecutable { entry: u64 },
     /// There was no memory for the list of segments.
     NoMemory,
+    /// The file could not be read.
+    Unreadable,
 }
 
 impl ElfError {
     /// What execve(2) returns for it: `ENOMEM` where memory or address space is
-    /// what lacks, else `ENOEXEC`.
+    /// what lacks, `EIO` if it could not be read, else `ENOEXEC`.
     #[must_use]
     pub fn errno(&self) -> Errno {
         match self {
@@ -68,6 +70,7 @@ impl ElfError {
             | Self::TooWide { .. }
             | Self::OutsideUserSpace { .. }
             | Self::NoMemory => Errno::ENOMEM,
+            Self::Unreadable => Errno::EIO,
             _ => Errno::ENOEXEC,
         }
     }
@@ -140,6 +143,7 @@ impl fmt::Display for ElfError {
                 write!(f, "the entry point {entry:#x} is not in an executable segment")
             }
             Self::NoMemory => write!(f, "no memory to read the program headers"),
+            Self::Unreadable => write!(f, "the file cannot be read"),
         }
     }
 }

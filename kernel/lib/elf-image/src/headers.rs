@@ -4,6 +4,7 @@
 //! which a file inside a cpio archive is not. So every header is checked for
 //! length and copied to an aligned place before it sees it.
 
+use alloc::vec::Vec;
 use core::mem::offset_of;
 
 use xmas_elf::header::{Class, Data, HeaderPt1, HeaderPt2_, MAGIC, Machine, Type, parse_header};
@@ -11,6 +12,7 @@ use xmas_elf::program::{ProgramHeader, ProgramHeader64, parse_program_header};
 
 use crate::error::ElfError;
 use crate::image::Kind;
+use crate::source::ProgramFile;
 
 /// The most program headers that a program may have. Linkers write about ten;
 /// Linux stops at 64 KiB of them.
@@ -30,29 +32,32 @@ const _: () = assert!(align_of::<Aligned<1>>() >= align_of::<Header64>());
 const _: () = assert!(align_of::<Aligned<1>>() >= align_of::<ProgramHeader64>());
 
 /// What the ELF header says, and where the program headers are.
-pub(crate) struct Headers<'a> {
+pub(crate) struct Headers {
     pub(crate) kind: Kind,
     pub(crate) entry: u64,
     /// Offset of the program headers in the file.
     pub(crate) table_offset: u64,
     /// Each program header as it is in the file.
-    table: &'a [[u8; PROGRAM_HEADER_LEN]],
+    table: Vec<[u8; PROGRAM_HEADER_LEN]>,
     /// The ELF header with `e_phoff` set to [`HEADER_LEN`].
     elf_header: [u8; HEADER_LEN],
 }
 
-impl<'a> Headers<'a> {
+impl Headers {
     /// Reads the ELF header and finds the program headers.
-    pub(crate) fn read(file: &'a [u8]) -> Result<Self, ElfError> {
+    pub(crate) fn read(file: &dyn ProgramFile) -> Result<Self, ElfError> {
         let file_len = file.len();
-        if !file.starts_with(&MAGIC) {
+        let mut elf_header = [0; HEADER_LEN];
+        let there = usize::try_from(file_len).unwrap_or(HEADER_LEN).min(HEADER_LEN);
+        file.read(0, elf_header.get_mut(..there).unwrap_or_default())?;
+        if !elf_header.starts_with(&MAGIC) {
             return Err(ElfError::NotElf);
         }
-        let Some(elf_header) = file.first_chunk() else {
+        if there < HEADER_LEN {
             return Err(ElfError::TruncatedHeader { file_len });
-        };
-        let aligned = Aligned::<HEADER_LEN>(*elf_header);
-        let [_, _, _, _, class, data, ..] = *elf_header;
+        }
+        let aligned = Aligned::<HEADER_LEN>(elf_header);
+        let [_, _, _, _, class, data, ..] = elf_header;
         // A header of the class ELFCLASS32 is shorter, so its length is no question.
         let header = parse_header(&aligned.0).map_err(|_| ElfError::NotSixtyFourBit { class })?;
         if header.pt1.class() != Class::SixtyFour {
@@ -85,13 +90,18 @@ impl<'a> Headers<'a> {
             return Err(ElfError::TooManyProgramHeaders { count });
         }
         let table_offset = header.pt2.ph_offset();
-        let table_len = usize::from(count) * PROGRAM_HEADER_LEN;
-        let table = slice(file, table_offset, table_len as u64)
-            .ok_or(ElfError::TruncatedProgramHeaders { offset: table_offset, count, file_len })?;
-        let mut elf_header = *elf_header;
-        set_table_offset(&mut elf_header);
         let entry = header.pt2.entry_point();
-        Ok(Self { kind, entry, table_offset, table: table.as_chunks().0, elf_header })
+        let table_len = usize::from(count) * PROGRAM_HEADER_LEN;
+        if !is_inside(file_len, table_offset, table_len as u64) {
+            let offset = table_offset;
+            return Err(ElfError::TruncatedProgramHeaders { offset, count, file_len });
+        }
+        let mut table = Vec::new();
+        table.try_reserve_exact(usize::from(count)).map_err(|_| ElfError::NoMemory)?;
+        table.resize(usize::from(count), [0; PROGRAM_HEADER_LEN]);
+        file.read(table_offset, table.as_flattened_mut())?;
+        set_table_offset(&mut elf_header);
+        Ok(Self { kind, entry, table_offset, table, elf_header })
     }
 
     /// How many program headers there are.
@@ -137,9 +147,7 @@ fn set_table_offset(elf_header: &mut [u8; HEADER_LEN]) {
     }
 }
 
-/// The `len` bytes of `file` at `offset`; `None` if they are not all there.
-pub(crate) fn slice(file: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    let end = start.checked_add(usize::try_from(len).ok()?)?;
-    file.get(start..end)
+/// Whether `len` bytes at `offset` are all in a file of `file_len` bytes.
+pub(crate) fn is_inside(file_len: u64, offset: u64, len: u64) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= file_len)
 }

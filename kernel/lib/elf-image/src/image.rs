@@ -9,7 +9,8 @@ use abi::elf::{PF_R, PF_W, PF_X, PT_GNU_STACK};
 use xmas_elf::program::{ProgramHeader64, Type};
 
 use crate::error::ElfError;
-use crate::headers::{Headers, slice};
+use crate::headers::{Headers, is_inside};
+use crate::source::ProgramFile;
 
 /// The size of a page in bytes.
 pub const PAGE_SIZE: u64 = 4096;
@@ -119,7 +120,7 @@ impl Segment {
     }
 
     /// Checks what can be said of one segment alone.
-    fn check(&self, index: usize, file: &[u8]) -> Result<(), ElfError> {
+    fn check(&self, index: usize, file_len: u64) -> Result<(), ElfError> {
         let Self { vaddr, file_offset: offset, file_len: size, mem_len: memory_size, .. } = *self;
         if memory_size < size {
             return Err(ElfError::SmallerInMemory { index, file_size: size, memory_size });
@@ -130,8 +131,7 @@ impl Segment {
             return Err(ElfError::Wraps { index, vaddr, memory_size });
         }
         if size > 0 {
-            if slice(file, offset, size).is_none() {
-                let file_len = file.len();
+            if !is_inside(file_len, offset, size) {
                 return Err(ElfError::TruncatedSegment { index, offset, size, file_len });
             }
             if vaddr % PAGE_SIZE != offset % PAGE_SIZE {
@@ -151,14 +151,22 @@ impl Segment {
 }
 
 impl Image {
-    /// Checks a file and plans how to load it.
+    /// As [`Image::read`], of a file that is in memory.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(file: &[u8], limits: &Limits) -> Result<Self, ElfError> {
+        Self::read(&file, limits)
+    }
+
+    /// Checks a file and plans how to load it. Reads its headers alone.
     ///
     /// Two segments on one page are refused: linkers do not put them there in
     /// static programs, and neither mapping would have the flags of both.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn parse(file: &[u8], limits: &Limits) -> Result<Self, ElfError> {
+    pub fn read(file: &dyn ProgramFile, limits: &Limits) -> Result<Self, ElfError> {
         let headers = Headers::read(file)?;
         let mut segments: Vec<(usize, Segment)> = Vec::new();
         segments.try_reserve_exact(usize::from(headers.count())).map_err(|_| ElfError::NoMemory)?;
@@ -169,14 +177,14 @@ impl Image {
             match header.get_type() {
                 Ok(Type::Load) if header.mem_size > 0 || header.file_size > 0 => {
                     let segment = Segment::from_header(&header);
-                    segment.check(index, file)?;
+                    segment.check(index, file.len())?;
                     segments.push((index, segment));
                     if header.align.is_power_of_two() {
                         alignment = alignment.max(header.align);
                     }
                 }
                 Ok(Type::Interp) => {
-                    return Err(ElfError::NeedsInterpreter { path: interpreter(file, &header) });
+                    return Err(ElfError::NeedsInterpreter { path: interpreter(file, &header)? });
                 }
                 Ok(Type::Phdr) => phdr_vaddr = Some(header.virtual_addr),
                 Ok(Type::OsSpecific(PT_GNU_STACK)) => {
@@ -215,7 +223,7 @@ impl Image {
 
     /// Where the program headers are in memory: as `PT_PHDR` says if they fit
     /// into a segment there, else in the segment whose data hold them.
-    fn find_program_headers(&self, said: Option<u64>, headers: &Headers<'_>) -> Option<u64> {
+    fn find_program_headers(&self, said: Option<u64>, headers: &Headers) -> Option<u64> {
         let len = headers.table_len();
         let fits = |vaddr: &u64| self.segments.iter().any(|s| s.contains(*vaddr, len));
         let in_segment = |segment: &Segment| {
@@ -283,11 +291,14 @@ fn check_together(
 }
 
 /// The path that a `PT_INTERP` names, as far as it is there.
-fn interpreter(file: &[u8], header: &ProgramHeader64) -> String {
+fn interpreter(file: &dyn ProgramFile, header: &ProgramHeader64) -> Result<String, ElfError> {
+    let mut path = [0; MAX_INTERPRETER_PATH];
     let len = header.file_size.min(MAX_INTERPRETER_PATH as u64);
-    let path = slice(file, header.offset, len).unwrap_or_default();
+    if is_inside(file.len(), header.offset, len) {
+        file.read(header.offset, path.get_mut(..len as usize).unwrap_or_default())?;
+    }
     let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(path).into_owned()
+    Ok(String::from_utf8_lossy(path).into_owned())
 }
 
 #[cfg(test)]

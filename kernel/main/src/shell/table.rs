@@ -4,7 +4,7 @@
 use super::command::{Arguments, Command};
 use super::commands::{
     acpi, block, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory,
-    page_table, power, tasks, test, timer, tools,
+    page_table, pci, power, tasks, test, timer, tools, virtio,
 };
 
 /// The commands, as `help` lists them.
@@ -192,6 +192,25 @@ pub(super) static COMMANDS: &[Command] = &[
                rescan DEV: reads the table of partitions again.",
         arguments: Arguments::Each(block::complete),
         run: block::block,
+    },
+    Command {
+        name: "list-pci",
+        usage: "[-v]",
+        summary: "list the PCI functions, with their classes and drivers",
+        help: "With -v what each has: its ranges of addresses (BAR), what it may do, its \
+               capabilities and interrupts, and what a bridge lets through.",
+        arguments: Arguments::First(pci::options),
+        run: pci::list_pci,
+    },
+    Command {
+        name: "list-virtio",
+        usage: "",
+        summary: "list the VirtIO devices, with their features and queues",
+        help: "Features are named as the specification names them. Spared are notifications \
+               that the device did not want. Interrupts of a queue include those of others on \
+               the same vector or line.",
+        arguments: Arguments::None,
+        run: virtio::list_virtio,
     },
     Command {
         name: "irqs",

@@ -165,9 +165,9 @@ fn no_elf_file() {
         assert_eq!(Image::parse(bytes, &LIMITS), Err(ElfError::NotElf));
     }
     let whole = file(ET_EXEC, 0x40_1000, &program(), 0x2000);
-    for file_len in [4, 16, 63] {
-        let error = Image::parse(&whole[..file_len], &LIMITS).unwrap_err();
-        assert_eq!(error, ElfError::TruncatedHeader { file_len });
+    for len in [4, 16, 63] {
+        let error = Image::parse(&whole[..len], &LIMITS).unwrap_err();
+        assert_eq!(error, ElfError::TruncatedHeader { file_len: len as u64 });
     }
 }
 

@@ -3,10 +3,12 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use abi::Errno;
+use abi::fcntl::{O_DIRECTORY, O_RDONLY};
 use base::{print, println};
-use fs::{Inode, Kind, LastLink};
+use fs::{Destination, Kind, LastLink, LinkTarget, Path, Status};
 use line_editor::Candidate;
 
 use crate::shell::command::{Context, Failure, Outcome, usage};
@@ -15,19 +17,31 @@ use crate::shell::{GREEN, PLAIN, RED};
 const BLUE: &str = "\x1b[1;34m";
 const CYAN: &str = "\x1b[36m";
 
-fn lookup(path: &str, last: LastLink) -> Result<Inode, Failure> {
-    fs::lookup(fs::root(), path.as_bytes(), last)
-        .map_err(|error: Errno| Failure::Message(format!("{path}: {}", error.description())))
+/// Bytes of a file that are read at a time.
+const PART: usize = 4096;
+
+/// The failure of something with a path.
+fn failure(path: &str, error: Errno) -> Failure {
+    Failure::Message(format!("{path}: {}", error.description()))
+}
+
+/// The file at a path. Relative ones begin at the root.
+fn look_up(path: &str, last: LastLink) -> Result<Path, Failure> {
+    let file = fs::root().and_then(|root| fs::lookup(&root, path.as_bytes(), last));
+    file.map_err(|error| failure(path, error))
 }
 
 /// `drwxr-xr-x`, as ls(1) prints a mode.
-fn mode_text(inode: &Inode) -> [char; 10] {
-    let mode = inode.mode();
-    let kind = match inode.kind() {
+fn mode_text(status: &Status) -> [char; 10] {
+    let mode = status.mode;
+    let kind = match status.kind() {
         Kind::Regular => '-',
         Kind::Directory => 'd',
         Kind::Symlink => 'l',
-        Kind::Special => '?',
+        Kind::CharDevice => 'c',
+        Kind::BlockDevice => 'b',
+        Kind::Fifo => 'p',
+        Kind::Socket => 's',
     };
     let mut text = [kind; 10];
     for (at, slot) in text.iter_mut().skip(1).enumerate() {
@@ -47,22 +61,71 @@ fn mode_text(inode: &Inode) -> [char; 10] {
     text
 }
 
-fn print_entry(name: &[u8], inode: &Inode) {
-    let colour = match inode.kind() {
+/// Prints a line about a file.
+fn print_entry(name: &[u8], file: &Path) {
+    let status = file.status();
+    let colour = match status.kind() {
         Kind::Directory => BLUE,
         Kind::Symlink => CYAN,
-        Kind::Regular if inode.is_executable() => GREEN,
+        Kind::Regular if status.is_executable() => GREEN,
         _ => "",
     };
-    for letter in mode_text(inode) {
+    for letter in mode_text(&status) {
         print!("{letter}");
     }
-    print!(" {:>9} {colour}{}{PLAIN}", inode.status().size, name.escape_ascii());
-    match inode.kind() {
-        Kind::Symlink => println!(" -> {}", inode.bytes().escape_ascii()),
-        Kind::Directory => println!("/"),
-        _ => println!(),
+    match status.kind() {
+        Kind::CharDevice | Kind::BlockDevice => {
+            print!(" {:>9}", format!("{}, {}", status.rdev.major, status.rdev.minor));
+        }
+        _ => print!(" {:>9}", status.size),
     }
+    print!(" {colour}{}{PLAIN}", name.escape_ascii());
+    match file.inode().link_target() {
+        Ok(LinkTarget::Text(target)) => println!(" -> {}", target.escape_ascii()),
+        Ok(LinkTarget::File(target)) => {
+            println!(" -> {}", target.text().unwrap_or_default().escape_ascii());
+        }
+        Err(error) if status.kind() == Kind::Symlink => println!(" -> {}", error.description()),
+        Err(_) if status.kind() == Kind::Directory => println!("/"),
+        Err(_) => println!(),
+    }
+}
+
+/// The names in a directory and what they lead to, but for `.` and `..`, by name.
+fn names(directory: &Path) -> Result<Vec<(Vec<u8>, Kind)>, Errno> {
+    let file = directory.clone().open(O_RDONLY | O_DIRECTORY)?;
+    let mut names: Vec<(Vec<u8>, Kind)> = Vec::new();
+    file.entries(&mut |entry| {
+        if !matches!(entry.name, b"." | b"..") {
+            names.push((entry.name.into(), entry.kind));
+        }
+        ControlFlow::Continue(())
+    })?;
+    names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(names)
+}
+
+fn list(context: &mut Context<'_>, path: &str, with_name: bool) -> Outcome {
+    let file = look_up(path, LastLink::Keep)?;
+    if !file.is_directory() {
+        print_entry(path.as_bytes(), &file);
+        return Ok(());
+    }
+    if with_name {
+        println!("{path}:");
+    }
+    for (name, _) in names(&file).map_err(|error| failure(path, error))? {
+        if context.interrupt.take() {
+            return Err(Failure::Interrupted);
+        }
+        // It may have gone since.
+        match fs::lookup(&file, &name, LastLink::Keep) {
+            Ok(entry) => print_entry(&name, &entry),
+            Err(Errno::ENOENT) => {}
+            Err(error) => println!("{RED}{}: {}{PLAIN}", name.escape_ascii(), error.description()),
+        }
+    }
+    Ok(())
 }
 
 /// Lists directories.
@@ -71,27 +134,12 @@ pub(in crate::shell) fn ls(context: &mut Context<'_>, arguments: &[String]) -> O
     let paths = if arguments.is_empty() { &root } else { arguments };
     let mut outcome = Ok(());
     for path in paths {
-        let inode = match lookup(path, LastLink::Keep) {
-            Ok(inode) => inode,
+        match list(context, path, paths.len() > 1) {
             Err(Failure::Message(message)) => {
                 println!("{RED}ls: {message}{PLAIN}");
                 outcome = Err(Failure::Reported);
-                continue;
             }
-            Err(other) => return Err(other),
-        };
-        if !inode.is_directory() {
-            print_entry(path.as_bytes(), &inode);
-            continue;
-        }
-        if paths.len() > 1 {
-            println!("{path}:");
-        }
-        for (name, entry) in inode.entries() {
-            if context.interrupt.take() {
-                return Err(Failure::Interrupted);
-            }
-            print_entry(name, &entry);
+            result => result?,
         }
     }
     outcome
@@ -104,21 +152,28 @@ pub(in crate::shell) fn cat(context: &mut Context<'_>, arguments: &[String]) -> 
     }
     for path in arguments {
         if let Some(text) = fs::generate(path.as_bytes()) {
-            let text = text.map_err(|error| format!("{path}: {}", error.description()))?;
-            print_parts(context, &text)?;
+            print_parts(context, &text.map_err(|error| failure(path, error))?)?;
             continue;
         }
-        let inode = lookup(path, LastLink::Follow)?;
-        match inode.kind() {
-            Kind::Regular => {}
-            Kind::Directory => {
-                return Err(Failure::Message(format!("{path}: {}", Errno::EISDIR.description())));
-            }
-            _ => return Err(Failure::Message(format!("{path}: not a file"))),
-        }
-        print_parts(context, inode.bytes())?;
+        print_file(context, path)?;
     }
     Ok(())
+}
+
+/// Prints the file at a path.
+fn print_file(context: &mut Context<'_>, path: &str) -> Outcome {
+    let file = fs::root().and_then(|root| fs::open(&root, path.as_bytes(), O_RDONLY));
+    let file = file.map_err(|error| failure(path, error))?;
+    let mut part = Vec::new();
+    part.try_reserve_exact(PART).map_err(|_| failure(path, Errno::ENOMEM))?;
+    part.resize(PART, 0);
+    loop {
+        let count = file.read(&mut Destination::Kernel(&mut part));
+        match count.map_err(|error| failure(path, error))? {
+            0 => return Ok(()),
+            count => print_parts(context, part.get(..count).unwrap_or_default())?,
+        }
+    }
 }
 
 /// Prints in small parts, so that ^C is seen and interrupts come through.
@@ -148,11 +203,11 @@ pub(in crate::shell) fn complete(typed: &str) -> Vec<Candidate> {
     let at = typed.rfind('/').map_or(0, |slash| slash + 1);
     let (directory, prefix) = typed.split_at(at);
     let start = if directory.is_empty() { "/" } else { directory };
-    let Ok(inode) = lookup(start, LastLink::Follow) else { return Vec::new() };
-    let candidate = |(name, entry): (&[u8], Inode)| {
-        let name = core::str::from_utf8(name).ok().filter(|name| name.starts_with(prefix))?;
-        let suffix = if entry.is_directory() { "/" } else { " " };
+    let Ok(start) = look_up(start, LastLink::Follow) else { return Vec::new() };
+    let candidate = |(name, kind): (Vec<u8>, Kind)| {
+        let name = String::from_utf8(name).ok().filter(|name| name.starts_with(prefix))?;
+        let suffix = if kind == Kind::Directory { "/" } else { " " };
         Some(Candidate { text: format!("{directory}{name}"), suffix })
     };
-    inode.entries().filter_map(candidate).collect()
+    names(&start).unwrap_or_default().into_iter().filter_map(candidate).collect()
 }

@@ -1,5 +1,5 @@
-//! The initramfs: a newc cpio archive becomes the file tree, as Linux's `init/initramfs.c`
-//! does it. Nothing is copied: names and contents stay where the loader put them.
+//! From a newc cpio archive to a [`Tree`], as Linux's `init/initramfs.c` does it. Nothing is
+//! copied: names and contents stay where the loader put them.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -8,14 +8,12 @@ use alloc::vec::Vec;
 use abi::stat::{S_IFDIR, S_IFMT};
 use cpio::{Archive, Entry, LinkKey};
 use memory::OutOfMemory;
-use spin::Once;
 
-use crate::inode::{Inode, InodeData, Tree};
+use crate::initramfs::inode::{Node, Tree};
+use crate::status::DeviceNumber;
 
 /// Most inodes of a tree; more would be an archive made to eat the kernel's memory.
 const MAX_INODES: usize = 1 << 20;
-
-static TREE: Once<Tree> = Once::new();
 
 /// What was found in the archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,18 +26,12 @@ pub struct Contents {
     pub skipped: usize,
 }
 
-/// The root directory; without a mounted archive an empty one.
-pub fn root() -> Inode {
-    let tree = TREE.call_once(|| Builder::new().tree);
-    Inode { tree, index: 0 }
-}
-
-/// Makes the archives in `bytes` the tree. Call once, before [`root`]. An archive that is
-/// damaged gives what comes before the damage, with a log line.
+/// The tree of the archives in `bytes`. An archive that is damaged gives what comes before the
+/// damage, with a log line.
 ///
 /// # Errors
-/// [`OutOfMemory`]; the tree is then empty.
-pub fn mount(bytes: &'static [u8]) -> Result<Contents, OutOfMemory> {
+/// [`OutOfMemory`].
+pub(super) fn build(bytes: &'static [u8]) -> Result<(Tree, Contents), OutOfMemory> {
     let mut builder = Builder::new();
     for entry in Archive::new(bytes).entries() {
         match entry {
@@ -50,22 +42,20 @@ pub fn mount(bytes: &'static [u8]) -> Result<Contents, OutOfMemory> {
             }
         }
     }
-    let contents = Contents { inodes: builder.tree.inodes.len(), ..builder.contents };
-    TREE.call_once(|| builder.tree);
-    Ok(contents)
+    let contents = Contents { inodes: builder.tree.nodes.len(), ..builder.contents };
+    Ok((builder.tree, contents))
 }
 
-fn directory(mode: u32, parent: usize) -> InodeData {
-    InodeData {
+fn directory(mode: u32) -> Node {
+    Node {
         mode: S_IFDIR | mode,
         uid: 0,
         gid: 0,
         nlink: 2,
         mtime: 0,
-        rdev: (0, 0),
+        rdev: DeviceNumber::default(),
         data: &[],
         entries: Vec::new(),
-        parent,
     }
 }
 
@@ -77,27 +67,27 @@ struct Builder {
 
 impl Builder {
     fn new() -> Self {
-        let inodes = vec![directory(0o755, 0)];
-        Self { tree: Tree { inodes }, links: BTreeMap::new(), contents: Contents::default() }
+        let nodes = vec![directory(0o755)];
+        Self { tree: Tree { nodes }, links: BTreeMap::new(), contents: Contents::default() }
     }
 
-    fn inode_mut(&mut self, index: usize) -> Option<&mut InodeData> {
-        self.tree.inodes.get_mut(index)
+    fn inode_mut(&mut self, index: usize) -> Option<&mut Node> {
+        self.tree.nodes.get_mut(index)
     }
 
     fn find(&self, directory: usize, name: &[u8]) -> Option<usize> {
-        let entries = &self.tree.inodes.get(directory)?.entries;
+        let entries = &self.tree.nodes.get(directory)?.entries;
         let at = entries.binary_search_by(|(entry, _)| (*entry).cmp(name)).ok()?;
         entries.get(at).map(|(_, index)| *index)
     }
 
-    fn push(&mut self, inode: InodeData) -> Result<usize, OutOfMemory> {
-        let index = self.tree.inodes.len();
+    fn push(&mut self, inode: Node) -> Result<usize, OutOfMemory> {
+        let index = self.tree.nodes.len();
         if index >= MAX_INODES {
             return Err(OutOfMemory);
         }
-        self.tree.inodes.try_reserve(1).map_err(|_| OutOfMemory)?;
-        self.tree.inodes.push(inode);
+        self.tree.nodes.try_reserve(1).map_err(|_| OutOfMemory)?;
+        self.tree.nodes.push(inode);
         Ok(index)
     }
 
@@ -145,15 +135,13 @@ impl Builder {
         let mut parent = 0;
         for name in components {
             parent = match self.find(parent, name) {
-                Some(found) if self.tree.inodes.get(found).is_some_and(InodeData::is_directory) => {
-                    found
-                }
+                Some(found) if self.tree.nodes.get(found).is_some_and(Node::is_directory) => found,
                 Some(_) => {
                     self.skip(entry, "a file stands where its directory should be");
                     return Ok(());
                 }
                 None => {
-                    let made = self.push(directory(0o755, parent))?;
+                    let made = self.push(directory(0o755))?;
                     self.link(parent, name, made)?;
                     made
                 }
@@ -161,12 +149,12 @@ impl Builder {
         }
         let known = self.find(parent, last);
         let known_directory =
-            known.filter(|&at| self.tree.inodes.get(at).is_some_and(InodeData::is_directory));
+            known.filter(|&at| self.tree.nodes.get(at).is_some_and(Node::is_directory));
         match (is_directory, known_directory) {
             (true, Some(known)) => self.describe(known, entry),
             (false, Some(_)) => self.skip(entry, "a directory has its name"),
             (true, None) => {
-                let made = self.push(directory(0o755, parent))?;
+                let made = self.push(directory(0o755))?;
                 self.describe(made, entry);
                 self.link(parent, last, made)?;
             }
@@ -181,7 +169,7 @@ impl Builder {
                         index
                     }
                     None => {
-                        let made = self.push(directory(0, parent))?;
+                        let made = self.push(directory(0))?;
                         self.describe(made, entry);
                         made
                     }
@@ -204,7 +192,7 @@ impl Builder {
         inode.gid = entry.gid;
         inode.nlink = entry.nlink.max(1);
         inode.mtime = entry.mtime;
-        inode.rdev = entry.rdev;
+        inode.rdev = DeviceNumber { major: entry.rdev.0, minor: entry.rdev.1 };
         inode.data = entry.data;
     }
 }
@@ -245,12 +233,12 @@ mod tests {
         assert_eq!(add(entry(b"a", S_IFREG | 0o644, b"")), 3);
         assert_eq!(add(entry(b"link", S_IFLNK | 0o777, b"link")), 3);
         assert_eq!(add(entry(b"link/below", S_IFREG | 0o644, b"")), 4);
-        let root = builder.tree.inodes.first().expect("a root");
+        let root = builder.tree.nodes.first().expect("a root");
         assert!(root.is_directory() && root.data.is_empty());
         let names: Vec<&[u8]> = root.entries.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, [b"a".as_slice(), b"link"]);
         let inside = builder.find(0, b"a").and_then(|a| builder.find(a, b"b"));
-        let inside = inside.and_then(|at| builder.tree.inodes.get(at)).expect("a/b");
+        let inside = inside.and_then(|at| builder.tree.nodes.get(at)).expect("a/b");
         // No entry called `.`: path look-up has its own.
         assert!(inside.is_directory() && inside.entries.is_empty());
     }

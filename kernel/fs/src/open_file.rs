@@ -1,0 +1,214 @@
+//! [`OpenFile`]: what a descriptor holds; and [`MappedFile`], what a mapping of one holds.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+
+use abi::fcntl::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
+use abi::{Errno, Result};
+use memory::frames::Frame;
+use spin::Once;
+use task::{Mutex, named_mutex};
+use vm::{MemoryObject, ObjectError};
+
+use crate::buffer::{Destination, Source};
+use crate::file::File;
+use crate::status::Status;
+use crate::vfs::{Path, VisitEntry};
+
+/// Where lseek(2) counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// The start.
+    Set(i64),
+    /// The position.
+    Current(i64),
+    /// The end.
+    End(i64),
+}
+
+/// An open file: a [`File`], the path that it was opened by, how it was opened, and where in it
+/// one is. As long as it is there its file system cannot be unmounted.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: Arc<dyn File>,
+    path: Option<Path>,
+    flags: u32,
+    position: Mutex<u64>,
+    /// Made by the first mapping, and the same for all of them: neighbours become one.
+    object: Once<Arc<MappedFile>>,
+}
+
+impl OpenFile {
+    /// `file`, which no path leads to, opened with the `O_*` flags of open(2).
+    pub fn new(file: Arc<dyn File>, flags: u32) -> Arc<Self> {
+        Self::with(file, None, flags)
+    }
+
+    /// `file`, opened at `path`.
+    pub(crate) fn at(path: Path, file: Arc<dyn File>, flags: u32) -> Arc<Self> {
+        Self::with(file, Some(path), flags)
+    }
+
+    fn with(file: Arc<dyn File>, path: Option<Path>, flags: u32) -> Arc<Self> {
+        let position = named_mutex("file position", 0);
+        Arc::new(Self { file, path, flags, position, object: Once::new() })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &dyn File {
+        self.file.as_ref()
+    }
+
+    /// The path that it was opened by, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_ref()
+    }
+
+    /// The directory that it is, to be where relative paths begin.
+    ///
+    /// # Errors
+    /// `ENOTDIR`.
+    pub fn directory(&self) -> Result<&Path> {
+        self.path().filter(|path| path.is_directory()).ok_or(Errno::ENOTDIR)
+    }
+
+    /// What fstat(2) tells.
+    pub fn status(&self) -> Status {
+        let status = self.file.status();
+        match &self.path {
+            Some(path) => Status { device: path.mount().superblock().device(), ..status },
+            None => status,
+        }
+    }
+
+    /// Whether it was opened for reading.
+    pub fn is_readable(&self) -> bool {
+        self.flags & O_PATH == 0 && self.flags & O_ACCMODE != O_WRONLY
+    }
+
+    /// Whether it was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        self.flags & O_PATH == 0 && self.flags & O_ACCMODE != O_RDONLY
+    }
+
+    /// Calls `transfer` with the position and moves it on by what that transferred. Files
+    /// without positions do not keep each other waiting.
+    fn at_position(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
+        if !self.file.is_seekable() {
+            return transfer(0);
+        }
+        let mut position = self.position.lock();
+        let moved = transfer(*position)?;
+        *position += moved as u64;
+        Ok(moved)
+    }
+
+    /// Reads at the position and moves it on.
+    ///
+    /// # Errors
+    /// `EBADF` if not opened for reading; as [`File::read`].
+    pub fn read(&self, to: &mut Destination<'_>) -> Result<usize> {
+        if !self.is_readable() {
+            return Err(Errno::EBADF);
+        }
+        self.at_position(|position| self.file.read(position, to))
+    }
+
+    /// Writes at the position and moves it on.
+    ///
+    /// # Errors
+    /// `EBADF` if not opened for writing; as [`File::write`].
+    pub fn write(&self, from: &mut Source<'_>) -> Result<usize> {
+        if !self.is_writable() {
+            return Err(Errno::EBADF);
+        }
+        self.at_position(|position| self.file.write(position, from))
+    }
+
+    /// Calls `visit` with the entries of the directory from the position on, until it breaks
+    /// off, and moves the position on.
+    ///
+    /// # Errors
+    /// `EBADF` if not opened for reading; as [`File::entries`].
+    pub fn entries(&self, visit: &mut VisitEntry<'_>) -> Result<()> {
+        if !self.is_readable() {
+            return Err(Errno::EBADF);
+        }
+        self.file.entries(&mut self.position.lock(), visit)
+    }
+
+    /// Moves the position; where it then is.
+    ///
+    /// # Errors
+    /// `ESPIPE` for a file without positions, `EINVAL` for one before the start.
+    pub fn seek(&self, to: Seek) -> Result<u64> {
+        if !self.file.is_seekable() {
+            return Err(Errno::ESPIPE);
+        }
+        let mut position = self.position.lock();
+        let target = match to {
+            Seek::Set(offset) => Some(offset),
+            Seek::Current(offset) => position.checked_add_signed(offset).and_then(to_signed),
+            Seek::End(offset) => {
+                self.file.status().size.checked_add_signed(offset).and_then(to_signed)
+            }
+        };
+        let target = target.and_then(|target| u64::try_from(target).ok()).ok_or(Errno::EINVAL)?;
+        *position = target;
+        Ok(target)
+    }
+
+    /// The bytes, to be mapped. The mapping keeps the file's path.
+    ///
+    /// # Errors
+    /// As [`File::object`].
+    pub fn object(&self) -> Result<Arc<dyn MemoryObject>> {
+        let Some(path) = &self.path else { return self.file.object() };
+        if let Some(object) = self.object.get() {
+            return Ok(object.clone());
+        }
+        let mapped = Arc::new(MappedFile { path: path.clone(), object: self.file.object()? });
+        Ok(self.object.call_once(|| mapped).clone())
+    }
+}
+
+fn to_signed(position: u64) -> Option<i64> {
+    i64::try_from(position).ok()
+}
+
+/// The bytes of a file together with the path that it was opened by, as a mapping keeps them.
+#[derive(Debug)]
+pub struct MappedFile {
+    path: Path,
+    object: Arc<dyn MemoryObject>,
+}
+
+impl MappedFile {
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl MemoryObject for MappedFile {
+    fn len(&self) -> u64 {
+        self.object.len()
+    }
+
+    fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<(), ObjectError> {
+        self.object.read_at(offset, to)
+    }
+
+    fn page(&self, index: u64) -> Result<Option<Frame>, ObjectError> {
+        self.object.page(index)
+    }
+
+    fn is_resident(&self, index: u64) -> bool {
+        self.object.is_resident(index)
+    }
+
+    /// The path as it is now; empty if there is no memory for it.
+    fn name(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.path.text().unwrap_or_default())
+    }
+}

@@ -1,0 +1,47 @@
+//! The virtual file system: one tree of all that is mounted, and the way through it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `inode.rs` | [`Inode`]: what a file system has to offer of a file |
+//! | `dentry.rs` | [`Dentry`]: a name in a directory, and the inode that it leads to |
+//! | `dcache.rs` | the dentry cache |
+//! | `superblock.rs` | [`Superblock`]: a file system; [`FileSystem`]: a kind of them |
+//! | `mount.rs` | [`Mount`]: a file system in its place; the table of them |
+//! | `path.rs` | [`Path`]: a dentry in a mount; `..`, and the path in words |
+//! | `walk.rs` | [`lookup`]: from words to a [`Path`] |
+//! | `open.rs` | [`open`]: from words to an open file |
+//!
+//! A file system implements [`Inode`], makes a [`Superblock`] around its root and registers a
+//! [`FileSystem`]. It hears nothing of paths, mounts and descriptors.
+//!
+//! What keeps what: a path keeps its mount and its dentry, a dentry its inode and its parent, a
+//! mount its superblock and the path that it stands on, a superblock the root's dentry. So all
+//! is there as long as anybody needs it, and nothing is kept in a circle.
+//!
+//! Locks: a walk takes spin locks alone, one at a time (a bucket of the dentry cache, its ring,
+//! the mount table), and the file system's own where a name is not in the cache.
+
+mod dcache;
+mod dentry;
+mod inode;
+mod mount;
+mod open;
+mod path;
+mod superblock;
+#[cfg(not(test))]
+mod tests;
+mod walk;
+
+pub use dcache::dentries;
+pub use dentry::Dentry;
+pub use inode::{DirEntry, Inode, LinkTarget, VisitEntry};
+pub use mount::{Mount, mount, mounts, root, unmount};
+pub use open::open;
+pub use path::Path;
+pub use superblock::{
+    Caching, FileSystem, MountRequest, Superblock, file_systems, find_file_system, register,
+};
+pub use walk::{LastLink, lookup};
+
+pub(crate) use dcache::init;
+pub(crate) use mount::mount_root;
