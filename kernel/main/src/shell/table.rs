@@ -3,8 +3,8 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    acpi, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, page_table, pci,
-    port, power, tasks, test, timer, tools, virtio,
+    acpi, block, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory,
+    page_table, pci, port, power, tasks, test, timer, tools, virtio,
 };
 
 /// The commands, as `help` lists them.
@@ -180,6 +180,18 @@ pub(super) static COMMANDS: &[Command] = &[
                tells in text, as sysfs has it.",
         arguments: Arguments::First(devices::options),
         run: devices::devices,
+    },
+    Command {
+        name: "block",
+        usage: "list|read|write|id|flush|rescan [DEV …]",
+        summary: "list, read and write disks and partitions",
+        help: "block list. block read DEV SECTOR [N]: a hex dump of N sectors of 512 bytes, one if \
+               not given. block write DEV SECTOR VALUE: fills the sector with the byte VALUE, \
+               for good, whatever the disk holds; refused for one that is in use. block id \
+               DEV: what is known of it. block flush DEV: makes durable what was written. block \
+               rescan DEV: reads the table of partitions again.",
+        arguments: Arguments::Each(block::complete),
+        run: block::block,
     },
     Command {
         name: "list-pci",

@@ -1,6 +1,7 @@
 //! The commands, one file for each family. The table that lists them is `../table.rs`.
 
 pub(super) mod acpi;
+pub(super) mod block;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod devices;
