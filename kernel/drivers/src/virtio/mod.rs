@@ -15,9 +15,13 @@
 //! | `error.rs` | [`VirtioError`] |
 //! | `pci/` | the transport over PCI |
 //! | `rng.rs` | the driver of sources of random numbers |
+//! | `console/` | the driver of consoles |
+//! | `blk/` | the driver of disks |
 //!
 //! The arithmetic of rings is in `kernel/lib/virtqueue`.
 
+mod blk;
+pub mod console;
 mod device;
 mod error;
 mod features;

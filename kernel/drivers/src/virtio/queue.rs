@@ -139,6 +139,7 @@ pub struct Queue<T> {
     index: u16,
     name: &'static str,
     most: u16,
+    indirect: bool,
     layout: Layout,
     memory: Arc<SharedDma>,
     ring: IrqSpinLock<Ring<T>>,
@@ -198,6 +199,7 @@ impl<T: Send> Queue<T> {
             index,
             name,
             most: offered,
+            indirect: queueing.indirect,
             layout,
             memory,
             ring: IrqSpinLock::new("virtqueue", ring),
@@ -212,6 +214,11 @@ impl<T: Send> Queue<T> {
     /// How many descriptors it has.
     pub fn size(&self) -> u16 {
         self.layout.size().get()
+    }
+
+    /// Whether [`add_indirect`](Self::add_indirect) may be used.
+    pub fn has_indirect(&self) -> bool {
+        self.indirect
     }
 
     /// The device.
