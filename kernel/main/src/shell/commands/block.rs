@@ -10,15 +10,17 @@ use base::{print, println};
 use device::block::{self, BlockError, Features, RangeLimits, SECTOR, Volume};
 use line_editor::Candidate;
 
+use super::block_cost;
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::format::Size;
 
 /// What can be done, and the arguments.
-const ACTIONS: [(&str, &str); 6] = [
+const ACTIONS: [(&str, &str); 7] = [
     ("list", ""),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
     ("id", "DEV"),
+    ("cost", "DEV"),
     ("flush", "DEV"),
     ("rescan", "DEV"),
 ];
@@ -38,12 +40,13 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
             id(&*volume(dev)?);
             Ok(())
         }
+        ["cost", dev] => block_cost::cost(context, &volume(dev)?),
         ["flush", dev] => volume(dev)?.flush().map_err(|error| failed(dev, error)),
         ["rescan", dev] => rescan(dev),
         [] => Err(usage("what is to be done?")),
         [action, ..] => Err(usage(match ACTIONS.iter().find(|(name, _)| *name == action) {
             Some((name, arguments)) => format!("{name} takes {arguments}"),
-            None => format!("{action} is not one of list, read, write, id, flush, rescan"),
+            None => format!("{action} is not one of list, read, write, id, cost, flush, rescan"),
         })),
     }
 }
