@@ -13,5 +13,7 @@ pub mod console_input;
 pub mod pci;
 pub mod random;
 pub mod rtc;
+#[cfg(not(test))]
+mod scratch_tests;
 pub mod serial;
 pub mod virtio;

@@ -27,6 +27,8 @@ mod error;
 mod features;
 mod pci;
 mod queue;
+#[cfg(not(test))]
+mod real_tests;
 mod rng;
 mod session;
 #[cfg(not(test))]
