@@ -10,17 +10,19 @@ use base::{print, println};
 use device::block::{self, BlockError, Features, RangeLimits, SECTOR, Volume};
 use line_editor::Candidate;
 
+use super::block_check;
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::format::Size;
 
 /// What can be done, and the arguments.
-const ACTIONS: [(&str, &str); 6] = [
+const ACTIONS: [(&str, &str); 7] = [
     ("list", ""),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
     ("id", "DEV"),
     ("flush", "DEV"),
     ("rescan", "DEV"),
+    ("check", "DEV [TASKS]"),
 ];
 
 /// Sectors that are read at a time, so that ^C is seen in between.
@@ -40,10 +42,15 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
         }
         ["flush", dev] => volume(dev)?.flush().map_err(|error| failed(dev, error)),
         ["rescan", dev] => rescan(dev),
+        ["check", dev] => block_check::check(context, &volume(dev)?, 4),
+        ["check", dev, tasks] => {
+            let tasks = number(tasks)?.clamp(1, block_check::MOST_TASKS);
+            block_check::check(context, &volume(dev)?, tasks)
+        }
         [] => Err(usage("what is to be done?")),
         [action, ..] => Err(usage(match ACTIONS.iter().find(|(name, _)| *name == action) {
             Some((name, arguments)) => format!("{name} takes {arguments}"),
-            None => format!("{action} is not one of list, read, write, id, flush, rescan"),
+            None => format!("{action} is not one of list, read, write, id, flush, rescan, check"),
         })),
     }
 }

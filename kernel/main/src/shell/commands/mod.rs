@@ -2,6 +2,7 @@
 
 pub(super) mod acpi;
 pub(super) mod block;
+mod block_check;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod devices;
