@@ -1,15 +1,18 @@
 //! [`IoPorts`]: a safe door to I/O ports. A range is claimed once; what the kernel's core
-//! uses, or what could make a device write to memory on its own, cannot be claimed.
+//! uses, or what could make a device write to memory on its own, cannot be claimed. The ports
+//! 0xcf8 to 0xcff are those of PCI configuration mechanism #1, and whoever has them is the PCI
+//! bus: what a PCI function does with memory its driver answers for, here as elsewhere.
 
+use core::fmt;
 use core::ops::Range;
 
-use arch::port::Port;
+use arch::port::{Port, PortWidth};
 use arrayvec::ArrayVec;
 
 use crate::sync::IrqSpinLock;
 
 /// Most ranges that can be claimed at a time.
-const MAX_CLAIMS: usize = 64;
+const MAX_CLAIMS: usize = 128;
 
 /// Ports that are not for drivers: DMA controllers, interrupt controllers, the 8254.
 const CORE: [Range<u16>; 6] =
@@ -31,6 +34,18 @@ pub enum PortError {
     /// Too many claims.
     Full,
 }
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { owner } => write!(f, "taken by {owner}"),
+            Self::NotForDrivers => f.write_str("not for drivers"),
+            Self::Full => f.write_str("too many ranges of ports are claimed"),
+        }
+    }
+}
+
+impl core::error::Error for PortError {}
 
 /// A claimed range of ports; given back on drop.
 #[derive(Debug)]
@@ -59,18 +74,38 @@ impl IoPorts {
         Ok(Self { first, count })
     }
 
-    fn port(&self, offset: u16) -> Port<u8> {
-        assert!(offset < self.count, "port {offset} of a range of {}", self.count);
+    /// The first port.
+    pub fn first(&self) -> u16 {
+        self.first
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    fn port<T: PortWidth>(&self, offset: u16) -> Port<T> {
+        let fits = offset.checked_add(size_of::<T>() as u16).is_some_and(|end| end <= self.count);
+        assert!(fits, "port {offset} of a range of {}", self.count);
         // SAFETY: claimed, so this is the only owner; ports whose devices could write
-        // to memory by themselves are never claimed.
+        // to memory by themselves are never claimed, but by the PCI bus.
         unsafe { Port::new(self.first + offset) }
     }
 
-    fn word_port(&self, offset: u16) -> Port<u16> {
-        let fits = offset.checked_add(2).is_some_and(|end| end <= self.count);
-        assert!(fits, "word port {offset} of a range of {}", self.count);
-        // SAFETY: as `port`.
-        unsafe { Port::new(self.first + offset) }
+    /// Reads the double-word port at `offset` into the range.
+    ///
+    /// # Panics
+    /// If it lies outside.
+    pub fn read_u32(&self, offset: u16) -> u32 {
+        self.port(offset).read()
+    }
+
+    /// Writes the double-word port at `offset` into the range.
+    ///
+    /// # Panics
+    /// If it lies outside.
+    pub fn write_u32(&self, offset: u16, value: u32) {
+        self.port(offset).write(value);
     }
 
     /// Reads the word port at `offset` into the range.
@@ -78,7 +113,7 @@ impl IoPorts {
     /// # Panics
     /// If it lies outside.
     pub fn read_u16(&self, offset: u16) -> u16 {
-        self.word_port(offset).read()
+        self.port(offset).read()
     }
 
     /// Writes the word port at `offset` into the range.
@@ -86,7 +121,7 @@ impl IoPorts {
     /// # Panics
     /// If it lies outside.
     pub fn write_u16(&self, offset: u16, value: u16) {
-        self.word_port(offset).write(value);
+        self.port(offset).write(value);
     }
 
     /// Reads the byte port at `offset` into the range.

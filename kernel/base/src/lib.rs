@@ -21,6 +21,7 @@ pub mod cpu_set;
 pub mod crash;
 pub mod entry;
 pub mod exit;
+pub mod fallible;
 pub mod initcall;
 pub mod io_ports;
 pub mod irq;

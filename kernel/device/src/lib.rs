@@ -1,4 +1,4 @@
-//! Floor 6: the device model.
+//! Floor 6: the device model, and what devices of each kind can do.
 //!
 //! A [`Device`] is something in the machine, in one tree below [`root`]: a bridge, a function
 //! behind it, a disk of that. A [`Bus`] is a way to find devices and says which driver may be
@@ -15,6 +15,7 @@
 //! | `driver.rs` | [`Driver`], [`Bound`], [`ProbeError`] |
 //! | `binding.rs` | which driver has which device, and when that changes |
 //! | `attribute.rs` | [`Attribute`] |
+//! | [`block`] | the block layer: disks, their queues and partitions, whatever drives them |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ extern crate alloc;
 
 mod attribute;
 pub mod binding;
+pub mod block;
 mod bus;
 mod device;
 mod driver;

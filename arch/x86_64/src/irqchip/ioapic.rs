@@ -113,6 +113,16 @@ impl IoApic {
         self.write(entry, how | low | level);
     }
 
+    /// Makes `line`, open or not, interrupt the CPU with `apic_id`. One write: no interrupt
+    /// finds half of it.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    pub fn set_target(&mut self, line: u8, apic_id: u8) {
+        let entry = self.entry(line);
+        self.write(entry + 1, u32::from(apic_id) << 24);
+    }
+
     /// Stops `line`. Its vector stays, so that the end of an interrupt in service still
     /// reaches it.
     ///

@@ -167,9 +167,12 @@ impl Hpet {
         was_active
     }
 
-    /// Stops the timer that [`Hpet::interrupt_in`] started.
+    /// Stops the timer that [`Hpet::interrupt_in`] started, and makes its line inactive:
+    /// before the timer forgets which one it is, and again if it became active in between.
     pub fn stop_interrupts(&self) {
-        self.write(TIMER, 0);
         self.write(STATUS, 1);
+        self.write(TIMER, self.read(TIMER) & !TIMER_ENABLE);
+        self.write(STATUS, 1);
+        self.write(TIMER, 0);
     }
 }

@@ -1,390 +1,233 @@
-//! Lines of interrupt controllers: how they are wired, and [`IrqLine`], the right to one.
-//!
-//! With I/O APICs ([`use_io_apics`]) a line is a global system interrupt (GSI) and gets a
-//! vector of its own at its first claim, for good; an ISA line goes where the firmware's
-//! overrides say. Without, ISA lines are those of the 8259A pair, and there are no others.
+//! [`IrqLine`]: the right to a line of an interrupt controller, alone or with others.
 
-use alloc::vec::Vec;
+use arch::irqchip::{Polarity, Trigger};
 
-use arch::cpu::local;
-use arch::irqchip::ioapic::{Delivery, IoApic};
-use arch::irqchip::lapic::{self, Pin};
-use arch::irqchip::{Polarity, Trigger, pic};
+use super::slots::{Action, Claim, slot};
+use super::wiring::{Line, Place};
+use super::{IrqError, vectors};
 
-use super::{Handler, IrqError, Vector};
-use crate::sync::IrqSpinLock;
+/// How ISA lines are wired where nothing else is said.
+const ISA: (Polarity, Trigger) = (Polarity::ActiveHigh, Trigger::Edge);
 
-/// First vector of GSIs: behind those of the 8259A pair.
-const FIRST_GSI_VECTOR: u8 = pic::FIRST_VECTOR + pic::LINES;
-/// The vectors from here on are those of local APICs.
-const FIRST_LOCAL_VECTOR: u8 = 0xe0;
-/// The ISA line that is none: the second 8259A hangs on it.
-const CASCADE: u8 = 2;
-/// Owner of lines that raise NMIs.
-const NMI_OWNER: &str = "NMI";
-
-/// An ISA line that is not the global system interrupt of its own number, or is not
-/// edge-triggered and active high as ISA lines are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Override {
-    /// The ISA line.
-    pub isa_line: u8,
-    /// Where it arrives.
-    pub gsi: u32,
-    /// When it is active.
-    pub polarity: Polarity,
-    /// What of it makes an interrupt.
-    pub trigger: Trigger,
-}
-
-/// A GSI that is to raise NMIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NmiSource {
-    /// The line.
-    pub gsi: u32,
-    /// When it is active.
-    pub polarity: Polarity,
-    /// What of it makes an interrupt.
-    pub trigger: Trigger,
-}
-
-/// A pin of local APICs that is to raise NMIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LocalNmi {
-    /// Of the CPU with this uid; `None`: of all.
-    pub uid: Option<u32>,
-    /// LINT0 or LINT1.
-    pub lint: u8,
-    /// When it is active.
-    pub polarity: Polarity,
-    /// What of it makes an interrupt.
-    pub trigger: Trigger,
-}
-
-/// What the firmware says of interrupt lines.
-#[derive(Debug, Default)]
-pub struct Wiring {
-    /// I/O APICs, each with its first GSI.
-    pub io_apics: Vec<(IoApic, u32)>,
-    /// ISA lines that are wired in an unusual way.
-    pub overrides: Vec<Override>,
-    /// GSIs that raise NMIs.
-    pub nmi_sources: Vec<NmiSource>,
-    /// Local APIC pins that raise NMIs.
-    pub local_nmis: Vec<LocalNmi>,
-    /// The uid of each APIC id.
-    pub uids: Vec<(u32, u32)>,
-}
-
-/// A GSI that has a vector.
-struct Gsi {
-    gsi: u32,
-    /// As it was last claimed.
-    trigger: Trigger,
-}
-
-struct Lines {
-    pic: pic::Pic,
-    /// `None`: the 8259A pair is used.
-    wiring: Option<Wiring>,
-    /// The CPU that gets the lines' interrupts.
-    target: u8,
-    /// Those with the vectors from `FIRST_GSI_VECTOR` on.
-    gsis: Vec<Gsi>,
-}
-
-// SAFETY: the one instance.
-static LINES: IrqSpinLock<Lines> = IrqSpinLock::new("irq lines", unsafe {
-    Lines { pic: pic::Pic::new(), wiring: None, target: 0, gsis: Vec::new() }
-});
-
-/// Resets the 8259A pair, all lines masked. Call once, interrupts off.
-pub(super) fn init() {
-    LINES.lock().pic.init();
-}
-
-/// Uses I/O APICs from now on, with all interrupts going to this CPU; the 8259A pair stays
-/// masked. Call once, after [`super::init`], before the first claim.
+/// A claimed line; dropping it takes the handler away, which does not run any more
+/// afterwards, and masks the line if nobody else has it.
 ///
-/// # Errors
-/// `OutOfRange`: I/O APICs cannot name this CPU's APIC id. The 8259A pair is then still
-/// used.
-pub fn use_io_apics(wiring: Wiring) -> Result<(), IrqError> {
-    let target = u8::try_from(lapic::initial_id()).ok().filter(|&id| id < 0xff);
-    let target = target.ok_or(IrqError::OutOfRange)?;
-    let mut lines = LINES.lock();
-    lines.target = target;
-    let wiring = lines.wiring.insert(wiring);
-    for source in &wiring.nmi_sources {
-        let how = (source.polarity, source.trigger);
-        match find(&mut wiring.io_apics, source.gsi) {
-            Some((chip, line)) => chip.open(line, Delivery::Nmi, how, target),
-            None => log::warn!("GSI {} is to raise NMIs, but no I/O APIC has it", source.gsi),
-        }
-    }
-    Ok(())
-}
-
-/// Sets this CPU's local pins: NMIs as the firmware says, and the 8259A pair if it is used.
-/// Call on each CPU after its local APIC is initialised.
-pub fn init_local_pins() {
-    let lines = LINES.lock();
-    let external = lines.wiring.is_none() && local::cpu_number() == 0;
-    let pins = match &lines.wiring {
-        Some(wiring) => {
-            let id = lapic::id();
-            let uid = wiring.uids.iter().find(|(apic_id, _)| *apic_id == id).map(|(_, uid)| *uid);
-            local_pins(&wiring.local_nmis, uid, external)
-        }
-        None => local_pins(&[], None, external),
-    };
-    for (lint, pin) in (0..).zip(pins) {
-        lapic::set_pin(lint, pin);
-    }
-}
-
-/// What the two pins of the CPU with this uid do.
-fn local_pins(nmis: &[LocalNmi], uid: Option<u32>, external: bool) -> [Pin; 2] {
-    let mut pins = [if external { Pin::External } else { Pin::Masked }, Pin::Masked];
-    // Where nothing is said it is as on every PC.
-    if nmis.is_empty() {
-        pins[1] = Pin::Nmi(Polarity::ActiveHigh, Trigger::Edge);
-    }
-    for nmi in nmis.iter().filter(|nmi| nmi.uid.is_none() || nmi.uid == uid) {
-        if let Some(pin) = pins.get_mut(usize::from(nmi.lint)) {
-            *pin = Pin::Nmi(nmi.polarity, nmi.trigger);
-        }
-    }
-    pins
-}
-
-/// The I/O APIC with `gsi`, and its line there.
-fn find(chips: &mut [(IoApic, u32)], gsi: u32) -> Option<(&mut IoApic, u8)> {
-    chips.iter_mut().find_map(|(chip, base)| {
-        let line = u8::try_from(gsi.checked_sub(*base)?).ok()?;
-        (line < chip.lines()).then_some((chip, line))
-    })
-}
-
-/// Where an ISA line arrives, and how.
-fn isa_wiring(overrides: &[Override], line: u8) -> Option<(u32, (Polarity, Trigger))> {
-    if line >= pic::LINES || line == CASCADE {
-        return None;
-    }
-    if let Some(found) = overrides.iter().find(|known| known.isa_line == line) {
-        return Some((found.gsi, (found.polarity, found.trigger)));
-    }
-    // Another line may arrive at this one's number.
-    let taken = overrides.iter().any(|known| known.gsi == u32::from(line));
-    (!taken).then_some((line.into(), (Polarity::ActiveHigh, Trigger::Edge)))
-}
-
-/// The vector of `gsi`, given at the first request.
-fn vector_of(gsis: &mut Vec<Gsi>, gsi: u32) -> Option<u8> {
-    let index = match gsis.iter().position(|known| known.gsi == gsi) {
-        Some(index) => index,
-        None if gsis.len() == usize::from(FIRST_LOCAL_VECTOR - FIRST_GSI_VECTOR) => return None,
-        None => {
-            gsis.push(Gsi { gsi, trigger: Trigger::Edge });
-            gsis.len() - 1
-        }
-    };
-    Some(FIRST_GSI_VECTOR + index as u8)
-}
-
-/// What makes the interrupts of a vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A line of the 8259A pair.
-    Pic(u8),
-    /// A line of an I/O APIC.
-    Gsi {
-        /// Its number.
-        gsi: u32,
-        /// How it was last claimed.
-        trigger: Trigger,
-    },
-    /// The local APIC: its timer, its errors, another CPU.
-    Local,
-}
-
-/// The line of the 8259A pair that `vector` stands for.
-pub(super) fn pic_line(vector: u8) -> Option<u8> {
-    vector.checked_sub(pic::FIRST_VECTOR).filter(|&line| line < pic::LINES)
-}
-
-/// What makes the interrupts of `vector`.
-pub fn source(vector: u8) -> Source {
-    if let Some(line) = pic_line(vector) {
-        return Source::Pic(line);
-    }
-    let index = vector.checked_sub(FIRST_GSI_VECTOR).map(usize::from);
-    match index
-        .and_then(|index| LINES.lock().gsis.get(index).map(|known| (known.gsi, known.trigger)))
-    {
-        Some((gsi, trigger)) => Source::Gsi { gsi, trigger },
-        None => Source::Local,
-    }
-}
-
-/// Calls `act` with the 8259A pair.
-pub(super) fn with_pic<T>(act: impl FnOnce(&mut pic::Pic) -> T) -> T {
-    act(&mut LINES.lock().pic)
-}
-
-/// Stops the line behind `vector`, which nobody has: an active level would interrupt for
-/// ever.
-pub(super) fn mask_unclaimed(vector: u8) {
-    match source(vector) {
-        Source::Pic(line) => mask(Line::Pic(line)),
-        Source::Gsi { gsi, .. } => mask(Line::Gsi(gsi)),
-        Source::Local => {}
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Line {
-    Pic(u8),
-    Gsi(u32),
-}
-
-fn mask(line: Line) {
-    let mut lines = LINES.lock();
-    match line {
-        Line::Pic(line) => lines.pic.mask(line),
-        Line::Gsi(gsi) => {
-            let chips = lines.wiring.as_mut().map(|wiring| &mut wiring.io_apics[..]);
-            if let Some((chip, line)) = chips.and_then(|chips| find(chips, gsi)) {
-                chip.mask(line);
-            }
-        }
-    }
-}
-
-/// A claimed line; dropping it masks the line and takes the handler away.
+/// A handler of a level-triggered line must make its device release the line: the interrupt
+/// ends when the handlers return, and comes again if the line is still active. A line that
+/// hardly ever interrupts for anybody who has it is masked, with a line in the log; it opens
+/// again with its next first claim.
 #[must_use = "the line is masked when this is dropped"]
 #[derive(Debug)]
 pub struct IrqLine {
+    claim: Claim,
     line: Line,
-    vector: Vector,
 }
 
 impl IrqLine {
-    /// The vector that the line's interrupts have.
-    pub fn vector(&self) -> u8 {
-        self.vector.0
-    }
-
-    /// Registers `handler(word)` for ISA line `line` and opens it, wherever it arrives.
+    /// Claims ISA line `line` alone, wherever it arrives, and opens it.
     ///
     /// # Errors
     /// `OutOfRange` for lines past 15, the cascade (2), and lines that arrive nowhere;
-    /// `InUse`.
-    pub fn claim(
-        line: u8,
-        owner: &'static str,
-        handler: Handler,
-        word: usize,
-    ) -> Result<Self, IrqError> {
-        if line >= pic::LINES || line == CASCADE {
-            return Err(IrqError::OutOfRange);
-        }
-        let wired = LINES.lock().wiring.as_ref().map(|wiring| isa_wiring(&wiring.overrides, line));
-        if let Some(wired) = wired {
-            let (gsi, how) = wired.ok_or(IrqError::OutOfRange)?;
-            return Self::claim_gsi(gsi, how, owner, handler, word);
-        }
-        let vector = Vector::claim(pic::FIRST_VECTOR + line, owner, handler, word)?;
-        LINES.lock().pic.unmask(line);
-        Ok(Self { line: Line::Pic(line), vector })
+    /// `InUse`, `RaisesNmi`, `NoVectors`, `OutOfMemory`.
+    pub fn claim(line: u8, owner: &str, action: Action) -> Result<Self, IrqError> {
+        let place = Line::isa(line)?;
+        Self::at(place, place.how.unwrap_or(ISA), false, None, owner, action)
     }
 
-    /// Registers `handler(word)` for a GSI, and opens it with the polarity and trigger
-    /// that its device has. A handler of a level-triggered line must make its device
-    /// release the line: the interrupt ends when the handler returns.
+    /// Claims ISA line `line` together with others: for a PCI device where there are no I/O
+    /// APICs. The firmware has made such a line level-triggered.
     ///
     /// # Errors
-    /// `OutOfRange` if no I/O APIC has the line, or there are no vectors left; `InUse`,
-    /// also for lines that raise NMIs.
+    /// As [`claim`](Self::claim).
+    pub fn claim_shared(line: u8, owner: &str, action: Action) -> Result<Self, IrqError> {
+        let place = Line::isa(line)?;
+        Self::at(place, place.how.unwrap_or(ISA), true, None, owner, action)
+    }
+
+    /// Claims a GSI alone, and opens it with the polarity and trigger that its device has. It
+    /// interrupts CPU number `cpu`; `None`: the one that the fewest devices interrupt.
+    ///
+    /// # Errors
+    /// `OutOfRange` if no I/O APIC has the line; `InUse`, `RaisesNmi`, `Unreachable`,
+    /// `NoVectors`, `OutOfMemory`.
     pub fn claim_gsi(
         gsi: u32,
         how: (Polarity, Trigger),
-        owner: &'static str,
-        handler: Handler,
-        word: usize,
+        cpu: Option<u32>,
+        owner: &str,
+        action: Action,
     ) -> Result<Self, IrqError> {
-        let vector = {
-            let mut lines = LINES.lock();
-            let lines = &mut *lines;
-            let wiring = lines.wiring.as_mut().ok_or(IrqError::OutOfRange)?;
-            if wiring.nmi_sources.iter().any(|source| source.gsi == gsi) {
-                return Err(IrqError::InUse { owner: NMI_OWNER });
-            }
-            find(&mut wiring.io_apics, gsi).ok_or(IrqError::OutOfRange)?;
-            vector_of(&mut lines.gsis, gsi).ok_or(IrqError::OutOfRange)?
-        };
-        let claimed = Vector::claim(vector, owner, handler, word)?;
-        let mut lines = LINES.lock();
-        let lines = &mut *lines;
-        if let Some(known) = lines.gsis.get_mut(usize::from(vector - FIRST_GSI_VECTOR)) {
-            known.trigger = how.1;
-        }
-        let chips = lines.wiring.as_mut().map(|wiring| &mut wiring.io_apics[..]);
-        let (chip, line) = chips.and_then(|chips| find(chips, gsi)).ok_or(IrqError::OutOfRange)?;
-        chip.open(line, Delivery::Vector(vector), how, lines.target);
-        Ok(Self { line: Line::Gsi(gsi), vector: claimed })
+        Self::at(Line::gsi(gsi)?, how, false, cpu, owner, action)
     }
-}
 
-impl Drop for IrqLine {
-    fn drop(&mut self) {
-        mask(self.line);
+    /// Claims a GSI together with others, all of whose handlers are called for each interrupt.
+    /// The first one chooses the CPU.
+    ///
+    /// # Errors
+    /// As [`claim_gsi`](Self::claim_gsi); `WiredDifferently` if those who have it say that it
+    /// has another polarity or trigger.
+    pub fn claim_shared_gsi(
+        gsi: u32,
+        how: (Polarity, Trigger),
+        cpu: Option<u32>,
+        owner: &str,
+        action: Action,
+    ) -> Result<Self, IrqError> {
+        Self::at(Line::gsi(gsi)?, how, true, cpu, owner, action)
+    }
+
+    fn at(
+        place: Place,
+        how: (Polarity, Trigger),
+        shared: bool,
+        cpu: Option<u32>,
+        owner: &str,
+        action: Action,
+    ) -> Result<Self, IrqError> {
+        let Place { line, vector, .. } = place;
+        let open = || line.open(how, cpu);
+        let claim = Claim::new(vector, Some(line), shared, owner, action, open)?;
+        // Whoever came first has opened it; it stays as it is while this claim lives.
+        if line.how().is_some_and(|open| open != how) {
+            return Err(IrqError::WiredDifferently);
+        }
+        Ok(Self { claim, line })
+    }
+
+    /// The vector that the line's interrupts have.
+    pub fn vector(&self) -> u8 {
+        self.claim.vector()
+    }
+
+    /// The CPU that it interrupts.
+    pub fn cpu(&self) -> u32 {
+        // The 8259A pair hangs on the boot CPU.
+        vectors::cpu_of(self.vector()).unwrap_or(0)
+    }
+
+    /// Makes the line interrupt another CPU from now on, for all who have it.
+    ///
+    /// # Errors
+    /// `Unreachable`; lines of the 8259A pair reach the boot CPU alone.
+    pub fn set_affinity(&self, cpu: u32) -> Result<(), IrqError> {
+        // Not while it is opened or masked.
+        let _slot = slot(self.vector()).lock();
+        self.line.retarget(cpu)
     }
 }
 
 #[cfg(not(test))]
 mod tests {
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    use arch::irqchip::lapic;
+
+    use super::super::{Handled, Source, action, count_of, source};
     use super::*;
+    use crate::{smp, time};
+
+    fn nothing() -> Action {
+        action(|| Handled::Yes).expect("it has no state")
+    }
+
+    const SHARED: (Polarity, Trigger) = (Polarity::ActiveLow, Trigger::Level);
 
     #[macros::kernel_test]
-    fn isa_lines_go_where_the_firmware_says() {
-        let normal = (Polarity::ActiveHigh, Trigger::Edge);
-        let level = (Polarity::ActiveLow, Trigger::Level);
-        let place =
-            |isa_line, gsi, (polarity, trigger)| Override { isa_line, gsi, polarity, trigger };
-        let overrides = [place(0, 2, normal), place(9, 20, level), place(11, 10, level)];
-        assert_eq!(isa_wiring(&overrides, 0), Some((2, normal)));
-        assert_eq!(isa_wiring(&overrides, 4), Some((4, normal)));
-        assert_eq!(isa_wiring(&overrides, 9), Some((20, level)));
-        // Line 11 arrives at 10, so line 10 arrives nowhere.
-        assert_eq!(isa_wiring(&overrides, 11), Some((10, level)));
-        assert_eq!(isa_wiring(&overrides, 10), None);
-        assert_eq!(isa_wiring(&overrides, CASCADE), None);
-        assert_eq!(isa_wiring(&overrides, 16), None);
+    fn a_line_is_taken_once() {
+        let in_use = |owner| Some(IrqError::InUse { owner: super::super::Owner::new(owner) });
+        let line = IrqLine::claim(5, "first", nothing()).expect("line 5 is free in a PC");
+        assert_eq!(IrqLine::claim(5, "second", nothing()).err(), in_use("first"));
+        assert_eq!(IrqLine::claim_shared(5, "third", nothing()).err(), in_use("first"));
+        drop(line);
+        drop(IrqLine::claim(5, "third", nothing()).expect("freed by the drop"));
+        let again = IrqLine::claim(5, "first", nothing()).expect("freed again");
+        if let Source::Gsi { gsi, .. } = source(again.vector()) {
+            let other = IrqLine::claim_gsi(gsi, ISA, None, "by number", nothing());
+            assert_eq!(other.err(), in_use("first"));
+            let none = IrqLine::claim_gsi(u32::MAX, ISA, None, "none", nothing());
+            assert_eq!(none.err(), Some(IrqError::OutOfRange));
+        }
+        drop(again);
+        assert_eq!(IrqLine::claim(2, "cascade", nothing()).err(), Some(IrqError::OutOfRange));
+        assert_eq!(IrqLine::claim(16, "none", nothing()).err(), Some(IrqError::OutOfRange));
     }
 
     #[macros::kernel_test]
-    fn local_pins_are_as_the_firmware_says() {
-        let (polarity, trigger) = (Polarity::ActiveLow, Trigger::Edge);
-        let nmi = Pin::Nmi(polarity, trigger);
-        let place = |uid, lint| LocalNmi { uid, lint, polarity, trigger };
-        assert_eq!(local_pins(&[place(None, 1)], Some(3), false), [Pin::Masked, nmi]);
-        let each = [place(Some(3), 0), place(Some(4), 1)];
-        assert_eq!(local_pins(&each, Some(3), false), [nmi, Pin::Masked]);
-        assert_eq!(local_pins(&each, Some(4), true), [Pin::External, nmi]);
-        assert_eq!(local_pins(&each, None, false), [Pin::Masked, Pin::Masked]);
-        let usual = Pin::Nmi(Polarity::ActiveHigh, Trigger::Edge);
-        assert_eq!(local_pins(&[], None, true), [Pin::External, usual]);
+    fn a_line_can_be_shared() {
+        static CALLS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+        CALLS.iter().for_each(|calls| calls.store(0, Ordering::Relaxed));
+        let calls = || [0, 1].map(|index: usize| CALLS[index].load(Ordering::Acquire));
+        let note = |index: usize| {
+            action(move || {
+                CALLS[index].fetch_add(1, Ordering::Release);
+                Handled::No
+            })
+            .expect("memory for a closure")
+        };
+        let claim = |index, how| IrqLine::claim_shared_gsi(18, how, None, "test", note(index));
+        let Ok(first) = claim(0, SHARED) else { return }; // there is no such line, or in use
+        let second = claim(1, SHARED).expect("it can be shared");
+        assert_eq!(claim(1, ISA).err(), Some(IrqError::WiredDifferently));
+        assert_eq!(first.vector(), second.vector());
+        assert_eq!(super::super::slots::owners(first.vector()).as_str(), "test, test");
+        // As the line would.
+        let interrupt = || {
+            let before = calls();
+            lapic::send_ipi(lapic::id(), first.vector()).expect("the APIC sends");
+            let end = time::now_ns() + 500_000_000;
+            while calls() == before && time::now_ns() < end {
+                core::hint::spin_loop();
+            }
+        };
+        interrupt();
+        assert_eq!(calls(), [1, 1], "all handlers are called");
+        drop(second);
+        interrupt();
+        assert_eq!(calls(), [2, 1]);
+        for cpu in smp::online().iter() {
+            assert_eq!(first.set_affinity(cpu), Ok(()));
+            assert_eq!(first.cpu(), cpu);
+        }
     }
 
     #[macros::kernel_test]
-    fn a_gsi_keeps_its_vector() {
-        let mut gsis = Vec::new();
-        assert_eq!(vector_of(&mut gsis, 20), Some(FIRST_GSI_VECTOR));
-        assert_eq!(vector_of(&mut gsis, 4), Some(FIRST_GSI_VECTOR + 1));
-        assert_eq!(vector_of(&mut gsis, 20), Some(FIRST_GSI_VECTOR));
-        let given = (100..400).filter_map(|gsi| vector_of(&mut gsis, gsi)).max();
-        assert_eq!(given, Some(FIRST_LOCAL_VECTOR - 1));
-        assert_eq!(vector_of(&mut gsis, 1000), None);
+    fn the_8254s_line_arrives_at_each_cpu() {
+        use arch::timer::pit;
+        static SEEN: AtomicU64 = AtomicU64::new(0);
+        SEEN.store(0, Ordering::Relaxed);
+        let seen = || SEEN.load(Ordering::Acquire);
+        let wait = |ns, until: &dyn Fn() -> bool| {
+            let end = time::now_ns() + ns;
+            while !until() && time::now_ns() < end {
+                core::hint::spin_loop();
+            }
+        };
+        let handler = action(|| {
+            SEEN.fetch_add(1, Ordering::Release);
+            Handled::Yes
+        });
+        // Firmware leaves the timer ticking; not any more, but the controller may remember one.
+        pit::interrupt_once(u16::MAX);
+        // Wherever ISA line 0 arrives: on a PC with I/O APICs that is GSI 2.
+        let line = IrqLine::claim(0, "test", handler.expect("it has no state"));
+        let line = line.expect("nobody uses the 8254's line");
+        wait(2_000_000, &|| false);
+        for cpu in smp::online().iter() {
+            if line.set_affinity(cpu).is_err() {
+                assert!(cpu != 0 && !super::super::uses_io_apics());
+                continue;
+            }
+            let before = (seen(), count_of(line.vector(), cpu));
+            pit::interrupt_once(1_194); // 1 ms
+            wait(200_000_000, &|| seen() > before.0);
+            wait(2_000_000, &|| false);
+            assert_eq!(seen() - before.0, 1, "one interrupt was to arrive");
+            assert_eq!(count_of(line.vector(), cpu) - before.1, 1, "at CPU {cpu}");
+        }
+        drop(line);
+        let before = seen();
+        pit::interrupt_once(1_194);
+        wait(5_000_000, &|| false);
+        assert_eq!(seen(), before, "the line is masked");
     }
 }

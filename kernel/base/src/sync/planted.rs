@@ -3,7 +3,7 @@
 
 use super::SpinLock;
 use crate::crash;
-use crate::irq::{IrqError, Vector};
+use crate::irq::{self, Handled, IrqError, Vector};
 
 /// Takes two locks in one order and then in the other. In a debug build that is reported;
 /// here nobody is in the way, so that otherwise nothing happens.
@@ -26,8 +26,12 @@ static UNSAFE: SpinLock<()> = SpinLock::new("planted, irq-unsafe", ());
 ///
 /// # Errors
 /// [`IrqError::InUse`] if the vector is.
-fn interrupt(handler: fn(usize)) -> Result<(), IrqError> {
-    let vector = Vector::claim(crash::VECTOR, "planted", handler, 0)?;
+fn interrupt(handler: fn()) -> Result<(), IrqError> {
+    let action = irq::action(move || {
+        handler();
+        Handled::Yes
+    });
+    let vector = Vector::claim(crash::VECTOR, "planted", action?)?;
     crash::interrupt();
     drop(vector);
     Ok(())
@@ -39,7 +43,7 @@ fn interrupt(handler: fn(usize)) -> Result<(), IrqError> {
 /// # Errors
 /// [`IrqError::InUse`] if the vector for it is.
 pub fn irq_unsafe() -> Result<(), IrqError> {
-    interrupt(|_| drop(UNSAFE.lock()))?;
+    interrupt(|| drop(UNSAFE.lock()))?;
     drop(UNSAFE.lock());
     Ok(())
 }
@@ -86,7 +90,7 @@ mod tests {
         static IN_HANDLER: IrqSpinLock<()> = IrqSpinLock::new("test irq order, outer", ());
         let inner = SpinLock::new("test irq order, inner", ());
         drop(inner.lock());
-        interrupt(|_| drop(IN_HANDLER.lock())).expect("the vector is free");
+        interrupt(|| drop(IN_HANDLER.lock())).expect("the vector is free");
         // Another of the class, since it stays taken.
         let outer = IrqSpinLock::new("test irq order, outer", ());
         let _outer = outer.lock();

@@ -48,41 +48,98 @@ pub fn start_hpet(platform: &Platform) -> Option<Hpet> {
         .ok()
 }
 
-#[base::kernel_test]
-fn a_level_stays_until_it_is_released() {
-    use arch::irqchip::{Polarity, Trigger};
-    use base::irq::{IrqLine, count_of};
-    use base::{smp, time};
+#[cfg(not(test))]
+mod tests {
     use core::sync::atomic::{AtomicU64, Ordering};
-    static SEEN: AtomicU64 = AtomicU64::new(0);
-    static RELEASED: AtomicU64 = AtomicU64::new(0);
-    SEEN.store(0, Ordering::Relaxed);
-    RELEASED.store(0, Ordering::Relaxed);
-    let Some(hpet) = time::choice::hpet() else { return };
-    // The first two interrupts leave the line active: so two more must come.
-    let handler = |_| {
-        let Some(hpet) = time::choice::hpet() else { return };
-        if SEEN.fetch_add(1, Ordering::AcqRel) >= 2 && hpet.release() {
-            RELEASED.fetch_add(1, Ordering::AcqRel);
-        }
-    };
-    let wiring = (Polarity::ActiveLow, Trigger::Level);
-    // A line behind those of ISA devices, for PCI devices on a PC; none is used yet.
-    let usable = (16..32u8).filter(|line| hpet.lines() >> line & 1 != 0);
-    let mut claims = usable.filter_map(|line| {
-        Some((line, IrqLine::claim_gsi(line.into(), wiring, "test", handler, 0).ok()?))
-    });
-    let Some((line, claim)) = claims.next() else { return };
-    let taken = || smp::online().iter().map(|cpu| count_of(claim.vector(), cpu)).sum::<u64>();
-    let before = taken();
-    hpet.interrupt_in(hpet.rate() / 1000, line);
-    let end = time::now_ns() + 200_000_000;
-    while RELEASED.load(Ordering::Acquire) == 0 && time::now_ns() < end {
-        core::hint::spin_loop();
+
+    use arch::irqchip::{Polarity, Trigger};
+    use base::irq::{Handled, IrqLine, action, count_of};
+    use base::{smp, time};
+
+    use super::*;
+
+    /// The HPET, with a line of the I/O APIC that it can interrupt on and that is free: one
+    /// behind those of ISA devices, for PCI devices on a PC.
+    fn with_line(
+        handler: impl Fn(&Hpet) -> Handled + Copy + Send + 'static,
+    ) -> Option<(&'static Hpet, u8, IrqLine)> {
+        let hpet = time::choice::hpet()?;
+        let wiring = (Polarity::ActiveLow, Trigger::Level);
+        let mut usable = (16..32u8).filter(|line| hpet.lines() >> line & 1 != 0);
+        usable.find_map(|line| {
+            let call = move || time::choice::hpet().map_or(Handled::No, handler);
+            let call = action(call).expect("memory for a closure");
+            let claim = IrqLine::claim_gsi(line.into(), wiring, None, "test", call).ok()?;
+            Some((hpet, line, claim))
+        })
     }
-    task::sleep(2_000_000);
-    hpet.stop_interrupts();
-    assert_eq!(RELEASED.load(Ordering::Acquire), 1, "line {line} does not interrupt");
-    assert_eq!(SEEN.load(Ordering::Acquire), 3, "the line was released in the third interrupt");
-    assert_eq!(taken() - before, 3);
+
+    fn taken(claim: &IrqLine) -> u64 {
+        smp::online().iter().map(|cpu| count_of(claim.vector(), cpu)).sum()
+    }
+
+    #[base::kernel_test]
+    fn a_level_stays_until_it_is_released() {
+        static SEEN: AtomicU64 = AtomicU64::new(0);
+        static RELEASED: AtomicU64 = AtomicU64::new(0);
+        SEEN.store(0, Ordering::Relaxed);
+        RELEASED.store(0, Ordering::Relaxed);
+        // The first two interrupts leave the line active: so two more must come.
+        let handler = |hpet: &Hpet| {
+            if SEEN.fetch_add(1, Ordering::AcqRel) >= 2 && hpet.release() {
+                RELEASED.fetch_add(1, Ordering::AcqRel);
+            }
+            Handled::Yes
+        };
+        let Some((hpet, line, claim)) = with_line(handler) else { return };
+        let before = taken(&claim);
+        hpet.interrupt_in(hpet.rate() / 1000, line);
+        let end = time::now_ns() + 200_000_000;
+        while RELEASED.load(Ordering::Acquire) == 0 && time::now_ns() < end {
+            core::hint::spin_loop();
+        }
+        task::sleep(2_000_000);
+        hpet.stop_interrupts();
+        assert_eq!(RELEASED.load(Ordering::Acquire), 1, "line {line} does not interrupt");
+        assert_eq!(SEEN.load(Ordering::Acquire), 3, "the line was released in the third interrupt");
+        assert_eq!(taken(&claim) - before, 3);
+    }
+
+    #[base::kernel_test]
+    fn a_line_that_nobody_wants_is_masked() {
+        let Some((hpet, line, claim)) = with_line(|_| Handled::No) else { return };
+        let before = taken(&claim);
+        hpet.interrupt_in(hpet.rate() / 1000, line);
+        // Until the count stands still.
+        let end = time::now_ns() + 40_000_000_000;
+        let mut last = before;
+        loop {
+            task::sleep(100_000_000);
+            let now = taken(&claim);
+            if (now > before && now == last) || time::now_ns() > end {
+                break;
+            }
+            last = now;
+        }
+        hpet.stop_interrupts();
+        let count = taken(&claim) - before;
+        assert!((100_000..100_010).contains(&count), "masked after {count} interrupts");
+        drop(claim);
+        // Its next owner gets interrupts again.
+        static SEEN: AtomicU64 = AtomicU64::new(0);
+        SEEN.store(0, Ordering::Relaxed);
+        let handler = |hpet: &Hpet| {
+            SEEN.fetch_add(1, Ordering::AcqRel);
+            if hpet.release() { Handled::Yes } else { Handled::No }
+        };
+        let Some((hpet, line, claim)) = with_line(handler) else { return };
+        hpet.interrupt_in(hpet.rate() / 1000, line);
+        let end = time::now_ns() + 200_000_000;
+        while SEEN.load(Ordering::Acquire) == 0 && time::now_ns() < end {
+            core::hint::spin_loop();
+        }
+        hpet.stop_interrupts();
+        assert_eq!(SEEN.load(Ordering::Acquire), 1, "line {line} is still masked");
+        drop(claim);
+    }
 }

@@ -244,6 +244,10 @@ const PCI_RESET: u16 = 0xcf9;
 const PCI_RESET_ORDERS: [u8; 2] = [0x02, 0x06];
 
 fn reset_by_pci() -> Result<(), PowerError> {
+    // Where there is no MCFG the PCI bus has the port.
+    if crate::pci::reset_by_ports(&PCI_RESET_ORDERS, !0x06, || wait_ms(1)) {
+        return Ok(());
+    }
     let ports = IoPorts::claim(PCI_RESET, 1, "reset").map_err(PowerError::Ports)?;
     let kept = ports.read(0) & !0x06;
     for order in PCI_RESET_ORDERS {

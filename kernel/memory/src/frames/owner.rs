@@ -53,6 +53,15 @@ impl Frame {
         Ok(frame)
     }
 
+    /// A frame below physical address `below`, with whatever it held before: for devices that
+    /// cannot reach all memory.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn allocate_below(below: u64, frame_use: FrameUse) -> Result<Self, OutOfMemory> {
+        take_run(1, 1, below, frame_use, Effort::Insist).map(Self)
+    }
+
     /// As [`Frame::zeroed`], if this CPU has a frame at hand: for short ways.
     #[inline(always)]
     pub fn zeroed_at_hand(frame_use: FrameUse) -> Option<Self> {
@@ -100,6 +109,18 @@ impl Frame {
         // SAFETY: the bytes end in the frame, which the reference keeps and the physical map
         // shows; no reference to them is made, and any value will do.
         unsafe { core::ptr::copy(from, to.as_mut_ptr(), len) };
+    }
+
+    /// Copies `from` to the bytes from `offset` on, as many as the frame has there. Others who
+    /// hold the frame see them change: for a frame that is filled before anyone looks at it, or
+    /// whose readers expect any value, as a device's writes are seen.
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        let len = from.len().min(PAGE_BYTES.saturating_sub(offset));
+        let to = self.0.to_physmap().offset(offset as u64).as_mut_ptr::<u8>();
+        // SAFETY: the bytes end in the frame, which the reference keeps and the physical map
+        // shows, writable; no reference to them is made (`bytes_mut` makes one only while there
+        // is no other holder, and this is one).
+        unsafe { core::ptr::copy(from.as_ptr(), to, len) };
     }
 
     /// Its address, which holds the reference: [`Frame::from_address`] takes it up again.

@@ -6,7 +6,7 @@ use core::fmt;
 use core::hint::black_box;
 
 use base::cpu_set::CpuSet;
-use base::irq::Vector;
+use base::irq::{self, Handled, Vector};
 use base::sync::SpinLock;
 use base::{crash as exceptions, println, time};
 
@@ -122,7 +122,11 @@ fn triple_panic() {
 }
 
 fn interrupt() {
-    let vector = Vector::claim(exceptions::VECTOR, "crash", |_| handler(), 0);
+    let action = irq::action(|| {
+        handler();
+        Handled::Yes
+    });
+    let vector = action.and_then(|action| Vector::claim(exceptions::VECTOR, "crash", action));
     exceptions::interrupt();
     drop(vector);
 }

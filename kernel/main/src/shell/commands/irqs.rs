@@ -16,7 +16,7 @@ pub(in crate::shell) fn irqs(_: &mut Context<'_>, arguments: &[String]) -> Outco
     none(arguments)?;
     let cpus = smp::online();
     let each = cpus.len() as usize <= COLUMNS;
-    print!("{:>6}  {:>4}  {:15} {:20}", "VECTOR", "LINE", "KIND", "OWNER");
+    print!("{:>6}  {:>4}  {:15} {:>3}  {:20}", "VECTOR", "LINE", "KIND", "CPU", "OWNER");
     if each {
         cpus.iter().for_each(|cpu| print!(" {:>9}", alloc::format!("CPU {cpu}")));
     }
@@ -26,16 +26,18 @@ pub(in crate::shell) fn irqs(_: &mut Context<'_>, arguments: &[String]) -> Outco
             Source::Pic(line) => (Some(line.into()), "8259A"),
             Source::Gsi { gsi, trigger: Trigger::Edge } => (Some(gsi), "I/O APIC, edge"),
             Source::Gsi { gsi, trigger: Trigger::Level } => (Some(gsi), "I/O APIC, level"),
+            Source::Message => (None, "MSI"),
             Source::Local => (None, "local"),
         };
         let line = line.map_or(String::from("-"), |line| alloc::format!("{line}"));
-        let owner = info.owner.unwrap_or("nobody");
-        print!("{:>6}  {line:>4}  {kind:15} {owner:20}", info.vector);
+        let cpu = info.cpu.map_or(String::from("-"), |cpu| alloc::format!("{cpu}"));
+        let owner = if info.owners.is_empty() { "nobody" } else { &info.owners };
+        print!("{:>6}  {line:>4}  {kind:15} {cpu:>3}  {owner:20}", info.vector);
         print_counts(|cpu| irq::count_of(info.vector, cpu), each);
     }
     println!("spurious:");
     for from in Spurious::ALL {
-        print!("{:>6}  {:>4}  {from:15} {:20}", "", "", "");
+        print!("{:>6}  {:>4}  {from:15} {:>3}  {:20}", "", "", "", "");
         print_counts(|cpu| irq::spurious_of(from, cpu), each);
     }
     println!("non-maskable: {}", base::nmi::count());

@@ -1,6 +1,7 @@
 //! The commands, one file for each family. The table that lists them is `../table.rs`.
 
 pub(super) mod acpi;
+pub(super) mod block;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod devices;
@@ -12,8 +13,11 @@ pub(super) mod locks;
 pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
+pub(super) mod pci;
+pub(super) mod port;
 pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;
 pub(super) mod timer;
 pub(super) mod tools;
+pub(super) mod virtio;

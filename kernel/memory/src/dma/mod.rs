@@ -2,6 +2,11 @@
 //! physical addresses are known. Small ones share pages: those of 16 bytes to 4 KiB come in
 //! powers of two, aligned to their size, so that none crosses a page; larger ones are frames
 //! in a row. Dropping a buffer frees it: the device must have been told before.
+//!
+//! A [`DmaBuffer`] is the CPU's or the device's, one after the other; a [`SharedDma`] is both
+//! sides' at any time (`shared.rs`).
+
+mod shared;
 
 use alloc::vec::Vec;
 
@@ -10,6 +15,8 @@ use base::sync::IrqSpinLock;
 
 use crate::OutOfMemory;
 use crate::frames::{FrameRun, FrameUse};
+
+pub use shared::SharedDma;
 
 /// Bytes of the smallest buffer.
 const LEAST: usize = 16;

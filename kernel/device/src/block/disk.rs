@@ -1,0 +1,322 @@
+//! [`Disk`]: a device that was registered, with its hardware queues; the way of a request to the
+//! driver and back.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arch::cpu::local;
+use base::{preempt, time};
+use memory::OutOfMemory;
+
+use super::device::{BlockDevice, Description, Identity, Refused};
+use super::error::BlockError;
+use super::limits::{Features, Limits, SECTOR};
+use super::merge;
+use super::queue::{Added, PutBack, Queue};
+use super::request::{FlushAfter, Request};
+use super::statistics::{Counters, Statistics};
+use super::volume::Volume;
+use super::watch;
+
+/// A disk that is registered, or was.
+pub struct Disk {
+    name: String,
+    device: Arc<dyn BlockDevice>,
+    limits: Limits,
+    features: Features,
+    identity: Identity,
+    depth: u16,
+    timeout_ns: u64,
+    sectors: AtomicU64,
+    read_only: AtomicBool,
+    gone: AtomicBool,
+    queues: Vec<Queue>,
+    pub(super) counters: Counters,
+    /// One scan for partitions at a time.
+    pub(super) scan: task::Mutex<()>,
+}
+
+impl Disk {
+    pub(super) fn new(
+        name: String,
+        description: Description,
+        device: Arc<dyn BlockDevice>,
+    ) -> Result<Arc<Self>, OutOfMemory> {
+        let mut queues = Vec::new();
+        queues.try_reserve_exact(description.queues).map_err(|_| OutOfMemory)?;
+        for _ in 0..description.queues {
+            queues.push(Queue::new(description.depth)?);
+        }
+        Ok(Arc::new(Self {
+            name,
+            device,
+            limits: description.limits,
+            features: description.features,
+            identity: description.identity,
+            depth: description.depth,
+            timeout_ns: description.timeout_ns.max(1),
+            sectors: AtomicU64::new(whole_blocks(description.sectors, &description.limits)),
+            read_only: AtomicBool::new(description.read_only),
+            gone: AtomicBool::new(false),
+            queues,
+            counters: Counters::default(),
+            scan: task::named_mutex("partition scan", ()),
+        }))
+    }
+
+    /// Its name: vda, sda, nvme0n1.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the maker says of it.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What its requests may look like.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What it can do.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Size in sectors of 512 bytes, whole logical blocks.
+    pub fn sectors(&self) -> u64 {
+        self.sectors.load(Ordering::Relaxed)
+    }
+
+    /// Whether it cannot be written.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is not there any more: unplugged, given up, or its driver has left it.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// How many hardware queues it has, and how many requests each has in flight at most.
+    pub fn queues(&self) -> (usize, u16) {
+        (self.queues.len(), self.depth)
+    }
+
+    /// Nanoseconds after which a request has taken too long.
+    pub fn timeout_ns(&self) -> u64 {
+        self.timeout_ns
+    }
+
+    /// What it has done, its partitions included.
+    pub fn statistics(&self) -> Statistics {
+        self.counters.read()
+    }
+
+    /// How many requests the driver has, and how many wait, those that were merged as one.
+    pub fn load(&self) -> (usize, usize) {
+        let sum = |of: fn(&Queue) -> usize| self.queues.iter().map(of).sum();
+        (sum(Queue::in_flight), sum(Queue::waiting))
+    }
+
+    pub(super) fn set_sectors(&self, sectors: u64) {
+        self.sectors.store(whole_blocks(sectors, &self.limits), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Ordering::Relaxed);
+    }
+
+    /// The queue of this CPU.
+    fn index_here(&self) -> usize {
+        local::cpu_number() as usize % self.queues.len().max(1)
+    }
+
+    /// Puts in a request that was prepared for the disk (see [`super::volume`]).
+    pub(super) fn add(&self, mut request: Request) {
+        let index = self.index_here();
+        request.inner_mut().queue = index as u16;
+        let Some(queue) = self.queues.get(index) else { return }; // there is one at least
+        let operation = request.operation();
+        match queue.add(request, &self.limits, || self.counters.merged(operation)) {
+            Ok(added) => self.run_added(index, added),
+            Err(request) => request.complete(Err(self.why_not_taken())),
+        }
+    }
+
+    /// Puts in several at once. `requests` is empty afterwards.
+    pub(super) fn add_all(&self, requests: &mut VecDeque<Request>) {
+        let index = self.index_here();
+        requests.iter_mut().for_each(|request| request.inner_mut().queue = index as u16);
+        let Some(queue) = self.queues.get(index) else { return };
+        let Some(operation) = requests.front().map(Request::operation) else { return };
+        let added = queue.add_all(requests, &self.limits, || self.counters.merged(operation));
+        self.run_added(index, added);
+        for request in requests.drain(..) {
+            request.complete(Err(self.why_not_taken()));
+        }
+    }
+
+    fn why_not_taken(&self) -> BlockError {
+        if self.is_gone() { BlockError::Gone } else { BlockError::NoMemory }
+    }
+
+    fn run_added(&self, index: usize, added: Added) {
+        if added.run {
+            self.run(index);
+        }
+        if added.watch {
+            watch::wake();
+        }
+    }
+
+    /// Gives the driver what waits for queue `index`, as much as it takes. The caller has found
+    /// that it is the one to do so.
+    fn run(&self, index: usize) {
+        // Others leave their requests to this task meanwhile.
+        let _stay = preempt::disable();
+        let Some(queue) = self.queues.get(index) else { return };
+        let mut accepted = false;
+        let mut any = false;
+        while let Some((request, releases)) = queue.next(accepted, time::now_ns()) {
+            match self.device.submit(request) {
+                Ok(()) => (accepted, any) = (true, true),
+                Err(Refused(request)) => {
+                    accepted = false;
+                    match queue.put_back(request, releases, time::now_ns()) {
+                        PutBack::GoOn => continue,
+                        PutBack::Wait => {}
+                        PutBack::Retry => watch::wake(),
+                        PutBack::Closed(request) => request.complete(Err(BlockError::Gone)),
+                    }
+                    break;
+                }
+            }
+        }
+        if any {
+            self.device.kick(index);
+        }
+    }
+
+    /// Takes no requests any more, and fails those that wait. Those that the driver has are for
+    /// it to complete. True if this is new.
+    pub(super) fn close(&self) -> bool {
+        let is_new = !self.gone.swap(true, Ordering::AcqRel);
+        for queue in &self.queues {
+            let (waiting, flushes) = queue.close();
+            for request in waiting.into_iter().chain(flushes) {
+                request.complete(Err(BlockError::Gone));
+            }
+        }
+        is_new
+    }
+
+    /// What the watch does for the disk at the time `now`: tells the driver of requests that take
+    /// too long, and runs queues that were refused. When to look again, in nanoseconds of the
+    /// clock; `None` if there is nothing to look after. May sleep.
+    pub(super) fn look_after(&self, now: u64) -> Option<u64> {
+        let mut next = None;
+        let mut look_at = |at: u64| next = Some(next.map_or(at, |next: u64| next.min(at)));
+        for (index, queue) in self.queues.iter().enumerate() {
+            if queue.is_idle() {
+                continue;
+            }
+            look_at(now.saturating_add(watch::period(self.timeout_ns)));
+            for (tag, age) in queue.overdue(self.timeout_ns, now) {
+                if !self.is_gone() {
+                    log::warn!("{}: request {tag} of queue {index} takes too long", self.name);
+                }
+                if age > watch::MOST_TIMEOUTS * self.timeout_ns && self.close() {
+                    log::error!("{}: given up: it does not bring back a request", self.name);
+                }
+                self.device.timed_out(index, tag);
+            }
+            if let Some((since, run)) = queue.stalled() {
+                if now.saturating_sub(since) > self.timeout_ns && self.close() {
+                    log::error!("{}: given up: it takes no requests", self.name);
+                }
+                if run {
+                    self.run(index);
+                }
+                look_at(now.saturating_add(watch::RETRY_NS));
+            }
+        }
+        next
+    }
+}
+
+/// The sectors of a disk that are used: whole blocks, and as many as have bytes that can be
+/// counted.
+fn whole_blocks(sectors: u64, limits: &Limits) -> u64 {
+    let sectors = sectors.min(u64::MAX / SECTOR);
+    sectors - sectors % limits.block_sectors().max(1)
+}
+
+/// The volume that a request was submitted to, and whether the caller is to run its queue: the
+/// request does not count as in flight any more.
+fn take_back(request: &mut Request) -> Option<(Arc<Volume>, bool)> {
+    let volume = request.inner().volume.clone()?;
+    let queue = volume.disk().queues.get(request.queue());
+    let run = queue.is_some_and(|queue| queue.release(request));
+    Some((volume, run))
+}
+
+/// See [`Request::complete`].
+pub(super) fn completed(mut request: Request, result: Result<(), BlockError>) {
+    let now = time::now_ns();
+    let index = request.queue();
+    let Some((volume, mut run)) = take_back(&mut request) else {
+        return request.finish(result, now);
+    };
+    let disk = volume.disk();
+    match what_remains(&mut request, result) {
+        None => request.finish(result, now),
+        Some(mut again) => {
+            again.push_front(request);
+            if let Some(queue) = disk.queues.get(index) {
+                run |= queue.add_first(&mut again);
+            }
+            let error = result.err().unwrap_or_else(|| disk.why_not_taken());
+            again.drain(..).for_each(|mut request| request.finish(Err(error), now));
+        }
+    }
+    if run {
+        disk.run(index);
+    }
+}
+
+/// What is still to be done for a request that has come back: itself, and then these.
+fn what_remains(
+    request: &mut Request,
+    result: Result<(), BlockError>,
+) -> Option<VecDeque<Request>> {
+    if result == Err(BlockError::Io) {
+        return Some(merge::take_apart(request)).filter(|parts| !parts.is_empty());
+    }
+    let due = result.is_ok() && request.inner().flush_after == FlushAfter::Due;
+    due.then(|| {
+        request.inner_mut().flush_after = FlushAfter::Now;
+        VecDeque::new()
+    })
+}
+
+/// A request was dropped before it was complete.
+pub(super) fn dropped(request: &mut Request) {
+    let index = request.queue();
+    let back = take_back(request);
+    request.finish(Err(BlockError::Gone), time::now_ns());
+    if let Some((volume, true)) = back {
+        volume.disk().run(index);
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Disk({}, {} sectors)", self.name, self.sectors())
+    }
+}
