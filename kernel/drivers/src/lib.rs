@@ -1,7 +1,8 @@
 //! Floor 7: device drivers.
 //!
 //! What the firmware's tables say ([`acpi`]), PCI ([`pci`]), the devices of virtual machines
-//! ([`virtio`]), the serial line ([`serial`]) and where its bytes go ([`console_input`]), the
+//! ([`virtio`]), NVMe disks ([`nvme`]),
+//! the serial line ([`serial`]) and where its bytes go ([`console_input`]), the
 //! clock that runs on a battery ([`rtc`]), and random numbers ([`random`]).
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@ extern crate alloc;
 
 pub mod acpi;
 pub mod console_input;
+pub mod nvme;
 pub mod pci;
 pub mod random;
 pub mod rtc;

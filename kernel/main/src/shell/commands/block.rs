@@ -10,12 +10,12 @@ use base::{print, println};
 use device::block::{self, BlockError, Features, RangeLimits, SECTOR, Volume};
 use line_editor::Candidate;
 
-use super::block_cost;
+use super::{block_check, block_cost};
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::format::Size;
 
 /// What can be done, and the arguments.
-const ACTIONS: [(&str, &str); 7] = [
+const ACTIONS: [(&str, &str); 8] = [
     ("list", ""),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
@@ -23,6 +23,7 @@ const ACTIONS: [(&str, &str); 7] = [
     ("cost", "DEV"),
     ("flush", "DEV"),
     ("rescan", "DEV"),
+    ("check", "DEV [TASKS]"),
 ];
 
 /// Sectors that are read at a time, so that ^C is seen in between.
@@ -43,10 +44,18 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
         ["cost", dev] => block_cost::cost(context, &volume(dev)?),
         ["flush", dev] => volume(dev)?.flush().map_err(|error| failed(dev, error)),
         ["rescan", dev] => rescan(dev),
+        ["check", dev] => block_check::check(context, &volume(dev)?, 4),
+        ["check", dev, tasks] => {
+            let tasks = number(tasks)?.clamp(1, block_check::MOST_TASKS);
+            block_check::check(context, &volume(dev)?, tasks)
+        }
         [] => Err(usage("what is to be done?")),
         [action, ..] => Err(usage(match ACTIONS.iter().find(|(name, _)| *name == action) {
             Some((name, arguments)) => format!("{name} takes {arguments}"),
-            None => format!("{action} is not one of list, read, write, id, cost, flush, rescan"),
+            None => {
+                let known = "list, read, write, id, cost, flush, rescan, check";
+                format!("{action} is not one of {known}")
+            }
         })),
     }
 }
