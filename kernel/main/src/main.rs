@@ -135,16 +135,19 @@ fn boot(loader: LoaderInformation) -> ! {
 }
 
 /// The second half of the story, in the task that becomes the shell.
+///
+/// The steps are functions of their own, not parts of this one: its frame stays on the stack
+/// as long as the shell runs, and below that of the devices' drivers, which need much.
 fn start(data: Box<BootData>, settings: Settings) {
-    start_devices(&data);
+    start_cpus();
+    find_devices();
+    start_programs(&data);
     shell::run(data, settings.commands())
 }
 
-/// The other CPUs, devices, files and what programs need. Not part of its caller, whose
-/// frame stays on the stack as long as the shell runs.
+/// The other CPUs, and the tasks that do deferred work.
 #[inline(never)]
-fn start_devices(data: &BootData) {
-    // The other CPUs.
+fn start_cpus() {
     let usable = drivers::acpi::platform().cpus.iter().filter(|cpu| cpu.usable);
     let cpus = task::smp::start(usable.map(|cpu| cpu.apic_id));
     match cpus {
@@ -154,14 +157,22 @@ fn start_devices(data: &BootData) {
     if let Err(error) = task::work::init() {
         log::error!("no memory for the tasks that do deferred work: {error}");
     }
+}
 
-    // Devices: drivers make themselves known, and buses look for devices.
+/// Devices: drivers make themselves known, and buses look for devices.
+#[inline(never)]
+fn find_devices() {
     for stage in [Stage::Buses, Stage::Drivers, Stage::Devices] {
         base::initcall::run(stage);
     }
     for (device, what) in device::binding::deferred() {
         log::warn!("{device}: no driver yet, it waits for {what}");
     }
+}
+
+/// Input, time, random numbers, files, and what programs need.
+#[inline(never)]
+fn start_programs(data: &BootData) {
     match drivers::serial::init_input() {
         Ok(()) => base::exit::announce_input(),
         Err(error) => log::error!("no input from the serial line: {error}"),

@@ -49,10 +49,11 @@ pub struct Region {
 static REGIONS: SpinLock<ArrayVec<Region, MAX_REGIONS>> =
     SpinLock::new("memory map", ArrayVec::new_const());
 
-/// Calls `visit` with the regions of the memory map, sorted by address.
+/// Calls `visit` with the regions of the memory map, sorted by address, and holds no lock. One is
+/// copied at a time: all of them are more than a stack should hold.
 pub fn regions(mut visit: impl FnMut(&Region)) {
-    let regions = REGIONS.lock().clone();
-    regions.iter().for_each(&mut visit);
+    let at = |index: usize| REGIONS.lock().get(index).copied();
+    (0..).map_while(at).for_each(|region| visit(&region));
 }
 
 /// First physical address behind all usable RAM.

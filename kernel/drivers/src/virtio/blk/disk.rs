@@ -6,12 +6,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use ::device::block::{self, BlockDevice, BlockError, Registration, Request};
+use ::device::block::{self, BlockDevice, BlockError, DiskHandle, Request};
 use arrayvec::{ArrayString, ArrayVec};
-use base::sync::{IrqSpinLock, SpinLock};
+use base::sync::IrqSpinLock;
 use memory::OutOfMemory;
 use memory::dma::{DmaBuffer, DmaPool};
+use spin::Once;
 use task::{WaitOptions, WaitQueue};
 use virtqueue::{AddError, Buffer, Refused};
 
@@ -57,8 +59,10 @@ pub(super) struct Disk {
     pub(super) virtio: Arc<VirtioDevice>,
     pub(super) features: Features,
     pub(super) lanes: Vec<Lane>,
-    /// As soon as the block layer has it, and as long.
-    pub(super) registration: SpinLock<Option<Arc<Registration>>>,
+    /// As soon as the block layer has it.
+    pub(super) handle: Once<DiskHandle>,
+    /// In sectors of 512 bytes, as the layer was told.
+    capacity: AtomicU64,
     /// Requests that are to be given to the device again.
     again: IrqSpinLock<Vec<Request>>,
     /// Queue and tag of those that have taken too long.
@@ -148,12 +152,18 @@ impl Id {
 }
 
 impl Disk {
-    pub(super) fn new(virtio: &Arc<VirtioDevice>, features: Features, lanes: Vec<Lane>) -> Self {
+    pub(super) fn new(
+        virtio: &Arc<VirtioDevice>,
+        features: Features,
+        capacity: u64,
+        lanes: Vec<Lane>,
+    ) -> Self {
         Self {
             virtio: virtio.clone(),
             features,
             lanes,
-            registration: SpinLock::new("registered disk", None),
+            handle: Once::new(),
+            capacity: AtomicU64::new(capacity),
             again: IrqSpinLock::new("disk requests", Vec::new()),
             overdue: IrqSpinLock::new("overdue disk requests", ArrayVec::new()),
         }
@@ -185,10 +195,6 @@ impl Disk {
             Ok(answer) => Ok(answer.ok().filter(|serial| !serial.is_empty())),
             Err(_) => Err(VirtioError::TimedOut),
         }
-    }
-
-    fn registration(&self) -> Option<Arc<Registration>> {
-        self.registration.lock().clone()
     }
 
     /// Fails what was to be given to the device again.
@@ -246,12 +252,13 @@ impl Function for Disk {
     }
 
     fn config_changed(&self) {
-        let Some(registration) = self.registration() else { return };
+        let Some(handle) = self.handle.get() else { return };
         match DiskConfig::read(&self.virtio, self.features) {
-            Ok(config) if config.capacity != registration.sectors() => {
-                registration.set_sectors(config.capacity);
+            Ok(config) => {
+                if self.capacity.swap(config.capacity, Ordering::Relaxed) != config.capacity {
+                    handle.set_sectors(config.capacity);
+                }
             }
-            Ok(_) => {}
             Err(error) => log::warn!("{}: {error}", self.virtio),
         }
     }
@@ -281,8 +288,8 @@ impl Function for Disk {
     }
 
     fn given_up(&self) {
-        if let Some(registration) = self.registration() {
-            registration.gone();
+        if let Some(handle) = self.handle.get() {
+            handle.gone();
         }
         self.fail_all();
     }

@@ -17,7 +17,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::device::block::{self, Description};
+use ::device::block::{self, Description, Registration};
 use ::device::{
     Attribute, AttributeGuard, Bound, Bus, Device, Driver, ProbeError, register_driver,
 };
@@ -40,6 +40,8 @@ struct BlkDriver;
 
 /// What is kept of a device.
 struct Kept {
+    /// `None` while it is being made.
+    registration: Option<Registration>,
     disk: Arc<Disk>,
     session: Session,
     _attributes: Vec<AttributeGuard>,
@@ -65,9 +67,10 @@ impl Driver for BlkDriver {
     }
 
     fn probe(&self, device: &Arc<Device>) -> Result<Box<dyn Bound>, ProbeError> {
-        let (kept, description) = start(device)?;
+        let (mut kept, description) = start(device)?;
         let registration = block::register(device, description, kept.disk.clone())?;
-        *kept.disk.registration.lock() = Some(Arc::new(registration));
+        kept.disk.handle.call_once(|| registration.handle());
+        kept.registration = Some(registration);
         Ok(kept)
     }
 }
@@ -83,10 +86,10 @@ fn start(device: &Arc<Device>) -> Result<(Box<Kept>, Description), ProbeError> {
     let lanes = lanes(&mut setup, &config)?;
     let first = lanes.first().ok_or(VirtioError::NoQueue { index: 0 })?;
     let (queues, size, depth) = (lanes.len(), first.queue.size(), first.slots.len() as u16);
-    let disk = Arc::new(Disk::new(virtio, features, lanes));
+    let disk = Arc::new(Disk::new(virtio, features, config.capacity, lanes));
     let session = setup.start(disk.clone())?;
     // From here on what is dropped is taken apart in order.
-    let mut kept = Box::new(Kept { disk, session, _attributes: Vec::new() });
+    let mut kept = Box::new(Kept { registration: None, disk, session, _attributes: Vec::new() });
     let serial = kept.disk.serial()?.map_or(String::new(), |serial| String::from(&*serial));
     kept._attributes = attributes(device, &config, features)?;
     Ok((kept, config.describe(queues, size, depth, serial)))
@@ -150,8 +153,7 @@ fn set_cache(device: &Device, text: &str) -> Result<(), Errno> {
 
 impl Bound for Kept {
     fn shutdown(&self) {
-        let name = self.disk.registration.lock().as_ref().map(|disk| String::from(disk.name()));
-        if let Some(volume) = name.and_then(|name| block::find(&name))
+        if let Some(volume) = self.registration.as_ref().and_then(|disk| block::find(disk.name()))
             && let Err(error) = volume.flush()
         {
             log::error!("{}: what was written may be lost: {error}", volume.name());
@@ -164,8 +166,7 @@ impl Bound for Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // Nothing new comes, then the device is reset, and what it had fails.
-        let registration = self.disk.registration.lock().take();
-        drop(registration);
+        drop(self.registration.take());
         self.session.stop();
         self.disk.fail_all();
     }
