@@ -16,6 +16,7 @@ mod programs;
 mod refusals;
 mod shell;
 mod statuses;
+mod virtio;
 
 use crate::runner::Job;
 
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(refusals::jobs());
     jobs.extend(statuses::jobs());
     jobs.extend(crashes::jobs());
+    jobs.extend(virtio::jobs());
     jobs.extend(figures::jobs());
     Ok(jobs)
 }

@@ -17,9 +17,11 @@
 //! | `rng.rs` | the driver of sources of random numbers |
 //! | `console/` | the driver of consoles |
 //! | `blk/` | the driver of disks |
+//! | `balloon/` | the driver of memory balloons |
 //!
 //! The arithmetic of rings is in `kernel/lib/virtqueue`.
 
+mod balloon;
 mod blk;
 pub mod console;
 mod device;

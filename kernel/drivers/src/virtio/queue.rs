@@ -72,6 +72,11 @@ impl RingMemory for RingDma {
     fn store64(&self, offset: usize, value: u64) {
         self.0.store64(offset, value);
     }
+
+    #[inline]
+    fn store64_pair(&self, offset: usize, values: [u64; 2]) {
+        self.0.store64_pair(offset, values);
+    }
 }
 
 impl RingMemory for Table<'_> {
@@ -97,6 +102,11 @@ impl RingMemory for Table<'_> {
     #[inline]
     fn store64(&self, offset: usize, value: u64) {
         self.memory.store64(self.offset + offset, value);
+    }
+
+    #[inline]
+    fn store64_pair(&self, offset: usize, values: [u64; 2]) {
+        self.memory.store64_pair(self.offset + offset, values);
     }
 }
 
@@ -292,17 +302,12 @@ impl<T: Send> Queue<T> {
     /// for the chains to come in their order. Whether there was anything.
     ///
     /// A device that breaks the rules is reported, and reset by its session.
-    pub fn used(&self, each: impl FnMut(Done<T>)) -> bool {
-        self.ring.lock().counters.interrupts += 1;
-        self.take(each)
-    }
-
-    /// As [`used`](Self::used), without an interrupt.
-    pub fn take(&self, mut each: impl FnMut(Done<T>)) -> bool {
-        let mut any = false;
+    pub fn used(&self, mut each: impl FnMut(Done<T>)) -> bool {
+        let (mut any, mut interrupts) = (false, 1);
         let mut batch = ArrayVec::<_, BATCH>::new();
         loop {
-            let result = self.ring.lock().take(&mut batch);
+            let result = self.ring.lock().take(&mut batch, interrupts);
+            interrupts = 0;
             any |= !batch.is_empty();
             batch.drain(..).for_each(&mut each);
             match result {
@@ -350,8 +355,14 @@ impl<T> Ring<T> {
         result
     }
 
-    /// Fills `batch`; whether there is more to take. If not, an interrupt is asked for.
-    fn take(&mut self, batch: &mut ArrayVec<Done<T>, BATCH>) -> Result<bool, DeviceError> {
+    /// Counts interrupts, and fills `batch`; whether there is more to take. If not, an interrupt is
+    /// asked for.
+    fn take(
+        &mut self,
+        batch: &mut ArrayVec<Done<T>, BATCH>,
+        interrupts: u64,
+    ) -> Result<bool, DeviceError> {
+        self.counters.interrupts += interrupts;
         if !self.is_live {
             return Ok(false);
         }

@@ -69,7 +69,6 @@ pub(crate) fn write_indirect(table: &impl RingMemory, index: usize, address: u64
 }
 
 fn store(table: &impl RingMemory, index: usize, address: u64, bytes: u32, flags: u16, next: u16) {
-    let offset = index * DESCRIPTOR_BYTES;
-    table.store64(offset, address);
-    table.store64(offset + 8, u64::from(bytes) | u64::from(flags) << 32 | u64::from(next) << 48);
+    let word = u64::from(bytes) | u64::from(flags) << 32 | u64::from(next) << 48;
+    table.store64_pair(index * DESCRIPTOR_BYTES, [address, word]);
 }

@@ -102,6 +102,12 @@ pub trait RingMemory {
 
     /// Stores 64 bits.
     fn store64(&self, offset: usize, value: u64);
+
+    /// Stores 64 bits, and 64 bits behind them; each as a whole, in any order.
+    fn store64_pair(&self, offset: usize, [first, second]: [u64; 2]) {
+        self.store64(offset, first);
+        self.store64(offset + 8, second);
+    }
 }
 
 impl<M: RingMemory + ?Sized> RingMemory for &M {
@@ -123,5 +129,9 @@ impl<M: RingMemory + ?Sized> RingMemory for &M {
 
     fn store64(&self, offset: usize, value: u64) {
         (**self).store64(offset, value);
+    }
+
+    fn store64_pair(&self, offset: usize, values: [u64; 2]) {
+        (**self).store64_pair(offset, values);
     }
 }

@@ -199,30 +199,32 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
     ) -> Result<u32, AddError> {
         let mut check = Check::new(self.error)?;
         let mut chain = chain.into_iter();
-        let mut buffer = chain.next().ok_or(AddError::Empty)?;
-        let mut count = 1;
-        let Some(mut at) = self.slots.advance(cursor) else {
-            return Err(self.no_room(count, chain));
-        };
-        loop {
+        let mut last = None;
+        // Each goes on in the next free one; the last is written again when it is known.
+        let written = chain.try_for_each(|buffer| {
             check.buffer(&buffer)?;
-            let Some(following) = chain.next() else {
+            let at = self.slots.advance(cursor).ok_or(AddError::Full)?;
+            buffer::write(&self.memory, usize::from(at), buffer, Some(cursor.next()));
+            last = Some((at, buffer));
+            Ok(())
+        });
+        match (written, last) {
+            (Ok(()), Some((at, buffer))) => {
                 buffer::write(&self.memory, usize::from(at), buffer, None);
-                return Ok(check.room);
-            };
-            count += 1;
-            let Some(next) = self.slots.advance(cursor) else {
-                return Err(self.no_room(count, chain));
-            };
-            buffer::write(&self.memory, usize::from(at), buffer, Some(next));
-            (buffer, at) = (following, next);
+                Ok(check.room)
+            }
+            (Ok(()), None) => Err(AddError::Empty),
+            (Err(AddError::Full), _) => Err(self.no_room(cursor.count() + 1, chain)),
+            (Err(error), _) => Err(error),
         }
     }
 
     /// Why there is no free descriptor for the last of `count` buffers, which `rest` follows.
-    fn no_room(&self, count: usize, rest: impl Iterator<Item = Buffer>) -> AddError {
+    #[cold]
+    fn no_room(&self, count: u16, rest: impl Iterator<Item = Buffer>) -> AddError {
         let size = usize::from(self.layout.size().get());
-        if count + rest.take(size).count() > size { AddError::TooLong } else { AddError::Full }
+        let count = usize::from(count) + rest.take(size).count();
+        if count > size { AddError::TooLong } else { AddError::Full }
     }
 
     /// Writes a chain to `table`, and the free descriptor at `cursor` that stands for it.
@@ -240,21 +242,20 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
         let at = self.slots.advance(cursor).ok_or(AddError::Full)?;
         // No chain is longer than the queue, wherever its descriptors are (section 2.7.5.3.1).
         let most = (table.len() / DESCRIPTOR_BYTES).min(usize::from(self.layout.size().get()));
-        let mut chain = chain.into_iter();
-        let mut next = chain.next();
-        let mut count = 0;
-        while let Some(buffer) = next {
+        let mut count: u16 = 0;
+        let mut last = None;
+        chain.into_iter().try_for_each(|buffer| {
             check.buffer(&buffer)?;
             if usize::from(count) == most {
                 return Err(AddError::TooLong);
             }
-            next = chain.next();
-            buffer::write(table, usize::from(count), buffer, next.map(|_| count + 1));
+            buffer::write(table, usize::from(count), buffer, Some(count + 1));
             count += 1;
-        }
-        if count == 0 {
-            return Err(AddError::Empty);
-        }
+            last = Some(buffer);
+            Ok(())
+        })?;
+        let last = last.ok_or(AddError::Empty)?;
+        buffer::write(table, usize::from(count - 1), last, None);
         buffer::write_indirect(&self.memory, usize::from(at), address, count);
         Ok(check.room)
     }

@@ -40,6 +40,18 @@ pub(crate) struct Cursor {
     count: u16,
 }
 
+impl Cursor {
+    /// How many it has passed.
+    pub(crate) fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// The free one that it is at, if there are more.
+    pub(crate) fn next(&self) -> u16 {
+        self.at
+    }
+}
+
 impl<T> Slots<T> {
     pub(crate) fn new(size: QueueSize) -> Result<Self, NewQueueError> {
         let count = usize::from(size.get());

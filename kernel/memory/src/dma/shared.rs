@@ -35,14 +35,9 @@ impl DmaPool {
 macro_rules! accesses {
     ($($cell:ident $type:ident $at:ident $load:ident $store:ident $bits:literal;)*) => {$(
         #[inline]
+        #[track_caller]
         fn $at(&self, offset: usize) -> &$cell {
-            const BYTES: usize = size_of::<$cell>();
-            let is_inside = offset.checked_add(BYTES).is_some_and(|end| end <= self.len());
-            assert!(
-                is_inside && offset.is_multiple_of(BYTES),
-                "no {BYTES} bytes at {offset:#x} of {:#x}",
-                self.len()
-            );
+            self.check(offset, size_of::<$cell>());
             let start = self.0.address.to_physmap().as_mut_ptr::<u8>();
             // SAFETY: the bytes lie in the buffer, as was just checked, and stay there as long
             // as `self` is borrowed. Buffers are aligned to their size rounded up to a power of
@@ -89,6 +84,40 @@ impl SharedDma {
         self.0.is_empty()
     }
 
+    /// Stores 64 bits to `offset`, in bytes, and 64 bits behind them: each as a whole.
+    ///
+    /// # Panics
+    /// If they are not all inside, or the offset is no multiple of 16.
+    #[inline]
+    #[track_caller]
+    pub fn store64_pair(&self, offset: usize, [first, second]: [u64; 2]) {
+        let pair = self.pair(offset);
+        pair[0].store(first.to_le(), Ordering::Relaxed);
+        pair[1].store(second.to_le(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    #[track_caller]
+    fn pair(&self, offset: usize) -> &[AtomicU64; 2] {
+        self.check(offset, 16);
+        let start = self.0.address.to_physmap().as_mut_ptr::<u8>();
+        // SAFETY: as for single cells; an array of two cells lies as they do.
+        unsafe { &*start.add(offset).cast::<[AtomicU64; 2]>() }
+    }
+
+    /// # Panics
+    /// If `bytes`, a power of two, are not all inside at `offset`, or that is no multiple of them.
+    #[inline]
+    #[track_caller]
+    fn check(&self, offset: usize, bytes: usize) {
+        let is_inside = self.len() >= bytes && offset <= self.len() - bytes;
+        assert!(
+            is_inside && offset & (bytes - 1) == 0,
+            "no {bytes} bytes at {offset:#x} of {:#x}",
+            self.len()
+        );
+    }
+
     accesses! {
         AtomicU8 u8 at8 load8 store8 8;
         AtomicU16 u16 at16 load16 store16 16;
@@ -114,6 +143,8 @@ mod tests {
         memory.store32(36, 0x0102_0304);
         assert_eq!((memory.load64(8), memory.load8(39)), (0xff22_3344_abcd_7788, 1));
         assert_eq!((memory.load16(38), memory.load64(0)), (0x0102, 0));
+        memory.store64_pair(16, [1, 2]);
+        assert_eq!([8, 16, 24, 32].map(|at| memory.load64(at))[1..3], [1, 2]);
     }
 
     #[base::kernel_test(should_panic = "no 8 bytes at 0x28 of 0x28")]

@@ -16,6 +16,8 @@ pub enum FrameUse {
     SharedMemory,
     /// Contents of a file.
     FileCache,
+    /// Memory that the host of a virtual machine has borrowed.
+    Balloon,
     /// Page tables of a user address space.
     UserTable,
     /// Stacks of tasks.
@@ -38,10 +40,11 @@ pub enum FrameUse {
 
 impl FrameUse {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Anonymous,
         Self::SharedMemory,
         Self::FileCache,
+        Self::Balloon,
         Self::UserTable,
         Self::KernelStack,
         Self::KernelTable,
@@ -53,7 +56,8 @@ impl FrameUse {
         Self::Other,
     ];
 
-    /// Whether frames are taken on behalf of a user program: then the reserve is left alone.
+    /// Whether frames are taken on behalf of a user program, or of the host: then the reserve is
+    /// left alone.
     pub const fn is_for_user(self) -> bool {
         self as u8 <= Self::KernelStack as u8
     }
@@ -64,6 +68,7 @@ impl FrameUse {
             Self::Anonymous => "anonymous",
             Self::SharedMemory => "shared memory",
             Self::FileCache => "file cache",
+            Self::Balloon => "balloon",
             Self::UserTable => "user page tables",
             Self::KernelStack => "kernel stacks",
             Self::KernelTable => "kernel page tables",

@@ -75,9 +75,8 @@ impl Slot {
 
     /// Writes the header.
     fn begin(&self, what: u32, sector: u64) {
-        self.0.store32(0, what);
-        self.0.store32(4, 0);
-        self.0.store64(8, sector);
+        // The upper half of the first word is reserved.
+        self.0.store64_pair(0, [what.into(), sector]);
         self.0.store8(STATUS, NOT_SAID);
     }
 
@@ -94,8 +93,8 @@ impl Slot {
         let range = matches!(what, DISCARD | WRITE_ZEROES).then(|| {
             // One segment of the specification's; without flags: zeros need not be given back to
             // the host. Its length is within the limits, which have 32 bits.
-            self.0.store64(RANGE, request.sector());
-            self.0.store64(RANGE + 8, request.sectors() & u64::from(u32::MAX));
+            let sectors = request.sectors() & u64::from(u32::MAX);
+            self.0.store64_pair(RANGE, [request.sector(), sectors]);
             Buffer::readable(self.at(RANGE), RANGE_BYTES)
         });
         let make = if what == IN { Buffer::writable } else { Buffer::readable };
