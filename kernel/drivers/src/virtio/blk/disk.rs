@@ -7,7 +7,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::device::block::{BlockDevice, BlockError, Refused, Registration, Request};
+use ::device::block::{BlockDevice, BlockError, DiskHandle, Refused, Request};
 use arrayvec::{ArrayString, ArrayVec};
 use base::sync::{IrqSpinLock, SpinLock};
 use memory::OutOfMemory;
@@ -58,7 +58,7 @@ pub(super) struct Disk {
     pub(super) features: Features,
     pub(super) lanes: Vec<Lane>,
     /// As soon as the block layer has it, and as long.
-    pub(super) registration: SpinLock<Option<Arc<Registration>>>,
+    pub(super) handle: SpinLock<Option<DiskHandle>>,
     /// Requests that are to be given to the device again.
     again: IrqSpinLock<Vec<Request>>,
     /// Queue and tag of those that have taken too long.
@@ -137,7 +137,7 @@ impl Disk {
             virtio: virtio.clone(),
             features,
             lanes,
-            registration: SpinLock::new("registered disk", None),
+            handle: SpinLock::new("registered disk", None),
             again: IrqSpinLock::new("disk requests", Vec::new()),
             overdue: IrqSpinLock::new("overdue disk requests", ArrayVec::new()),
         }
@@ -171,8 +171,8 @@ impl Disk {
         }
     }
 
-    fn registration(&self) -> Option<Arc<Registration>> {
-        self.registration.lock().clone()
+    fn handle(&self) -> Option<DiskHandle> {
+        self.handle.lock().clone()
     }
 
     /// Fails what was to be given to the device again.
@@ -230,12 +230,9 @@ impl Function for Disk {
     }
 
     fn config_changed(&self) {
-        let Some(registration) = self.registration() else { return };
+        let Some(handle) = self.handle() else { return };
         match DiskConfig::read(&self.virtio, self.features) {
-            Ok(config) if config.capacity != registration.sectors() => {
-                registration.set_sectors(config.capacity);
-            }
-            Ok(_) => {}
+            Ok(config) => handle.set_sectors(config.capacity),
             Err(error) => log::warn!("{}: {error}", self.virtio),
         }
     }
@@ -265,8 +262,8 @@ impl Function for Disk {
     }
 
     fn given_up(&self) {
-        if let Some(registration) = self.registration() {
-            registration.gone();
+        if let Some(handle) = self.handle() {
+            handle.gone();
         }
         self.fail_all();
     }
