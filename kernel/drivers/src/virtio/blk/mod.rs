@@ -17,7 +17,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::device::block::{self, Registration};
+use ::device::block::{self, Description, Registration};
 use ::device::{
     Attribute, AttributeGuard, Bound, Bus, Device, Driver, ProbeError, register_driver,
 };
@@ -67,26 +67,32 @@ impl Driver for BlkDriver {
     }
 
     fn probe(&self, device: &Arc<Device>) -> Result<Box<dyn Bound>, ProbeError> {
-        let virtio = super::of(device).ok_or(ProbeError::NotMine)?;
-        let mut setup = Setup::begin(virtio, KNOWN)?;
-        let features = setup.features();
-        let config = DiskConfig::read(virtio, features)?;
-        let lanes = lanes(&mut setup, &config)?;
-        let first = lanes.first().ok_or(VirtioError::NoQueue { index: 0 })?;
-        let (queues, size, depth) = (lanes.len(), first.queue.size(), first.slots.len() as u16);
-        let disk = Arc::new(Disk::new(virtio, features, lanes));
-        let session = setup.start(disk.clone())?;
-        // From here on what is dropped is taken apart in order.
-        let mut kept =
-            Kept { disk: disk.clone(), session, registration: None, _attributes: Vec::new() };
-        let serial = disk.serial()?.map_or(String::new(), |serial| String::from(&*serial));
-        kept._attributes = attributes(device, &config, features)?;
-        let description = config.describe(queues, size, depth, serial);
-        let registration = block::register(device, description, disk.clone())?;
-        *disk.handle.lock() = Some(registration.handle());
+        let (mut kept, description) = start(device)?;
+        let registration = block::register(device, description, kept.disk.clone())?;
+        *kept.disk.handle.lock() = Some(registration.handle());
         kept.registration = Some(registration);
-        Ok(Box::new(kept))
+        Ok(kept)
     }
+}
+
+/// Starts the device, and has it tell what the block layer wants to know. Not part of its caller,
+/// whose frame stays on the stack while partitions are looked for.
+#[inline(never)]
+fn start(device: &Arc<Device>) -> Result<(Box<Kept>, Description), ProbeError> {
+    let virtio = super::of(device).ok_or(ProbeError::NotMine)?;
+    let mut setup = Setup::begin(virtio, KNOWN)?;
+    let features = setup.features();
+    let config = DiskConfig::read(virtio, features)?;
+    let lanes = lanes(&mut setup, &config)?;
+    let first = lanes.first().ok_or(VirtioError::NoQueue { index: 0 })?;
+    let (queues, size, depth) = (lanes.len(), first.queue.size(), first.slots.len() as u16);
+    let disk = Arc::new(Disk::new(virtio, features, lanes));
+    let session = setup.start(disk.clone())?;
+    // From here on what is dropped is taken apart in order.
+    let mut kept = Box::new(Kept { disk, session, registration: None, _attributes: Vec::new() });
+    let serial = kept.disk.serial()?.map_or(String::new(), |serial| String::from(&*serial));
+    kept._attributes = attributes(device, &config, features)?;
+    Ok((kept, config.describe(queues, size, depth, serial)))
 }
 
 /// Makes the queues, at most one for each CPU: all of the same size.
