@@ -14,6 +14,10 @@ use super::request::Request;
 /// cannot touch the memory any more (it is done, or was reset). Completing is for interrupt
 /// handlers too, and may be done within `submit`. The driver holds no lock of its own at that
 /// moment: completions of all kinds run, and the layer may submit what waits.
+///
+/// A request holds a reference to the disk, and so to this object. It may be dropped with the
+/// last request, in an interrupt handler: what must not be dropped there, such as interrupts, is
+/// not owned by it but by what the driver's probe returns.
 pub trait BlockDevice: Send + Sync {
     /// Gives a request to the hardware queue [`Request::queue`], without waiting; the device need
     /// not look at it before [`kick`](BlockDevice::kick). Preemption is off, interrupts are on or

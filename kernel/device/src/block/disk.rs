@@ -14,7 +14,7 @@ use memory::OutOfMemory;
 
 use super::device::{BlockDevice, Description, Identity, Refused};
 use super::error::BlockError;
-use super::limits::{Features, Limits};
+use super::limits::{Features, Limits, SECTOR};
 use super::merge;
 use super::queue::{Added, PutBack, Queue};
 use super::request::{FlushAfter, Request};
@@ -250,7 +250,10 @@ impl Disk {
     }
 }
 
+/// The sectors of a disk that are used: whole blocks, and as many as have bytes that can be
+/// counted.
 fn whole_blocks(sectors: u64, limits: &Limits) -> u64 {
+    let sectors = sectors.min(u64::MAX / SECTOR);
     sectors - sectors % limits.block_sectors().max(1)
 }
 

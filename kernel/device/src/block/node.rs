@@ -61,6 +61,7 @@ fn part(device: Builder) -> Builder {
         .attribute(line("start", |it, to| write!(to, "{}", it.start())))
         .attribute(line("kind", info(|info, to| to.write_str(&info.kind))))
         .attribute(line("label", info(|info, to| to.write_str(&info.label))))
+        .attribute(line("uuid", info(|info, to| to.write_str(&info.uuid))))
 }
 
 fn disk(device: Builder) -> Builder {

@@ -94,9 +94,23 @@ impl TestDisk {
         })
     }
 
+    /// Bytes of the disk, to be changed behind its back.
+    pub(super) fn put(&self, at: usize, bytes: &[u8]) {
+        self.state.lock().data[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
     /// A disk that is registered as `description` says.
     pub(super) fn register(description: Description) -> (Arc<Self>, Registration) {
+        Self::register_with(description, |_| {})
+    }
+
+    /// The same, with something on it.
+    pub(super) fn register_with(
+        description: Description,
+        fill: impl FnOnce(&Self),
+    ) -> (Arc<Self>, Registration) {
         let disk = Self::new(description.sectors);
+        fill(&disk);
         let registration =
             register(crate::root(), description, disk.clone()).expect("a sound description");
         disk.state.lock().asked.clear();

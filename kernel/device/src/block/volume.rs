@@ -26,6 +26,8 @@ pub struct PartitionInfo {
     pub kind: String,
     /// Its name in a GPT; empty if there is none.
     pub label: String,
+    /// What Linux calls `PARTUUID`: its GUID in a GPT; else the disk's signature and its number.
+    pub uuid: String,
 }
 
 /// Where a partition lies on its disk.

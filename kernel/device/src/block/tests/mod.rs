@@ -5,6 +5,7 @@ mod io;
 mod memory;
 mod merging;
 mod order;
+mod partitions;
 mod torture;
 mod volumes;
 

@@ -1,6 +1,9 @@
 //! The commands, one file for each family. The table that lists them is `../table.rs`.
 
 pub(super) mod acpi;
+pub(super) mod block;
+mod block_check;
+mod block_cost;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod devices;
@@ -13,6 +16,7 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
 pub(super) mod pci;
+pub(super) mod port;
 pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;
