@@ -316,6 +316,11 @@ impl Request {
         }
     }
 
+    /// The device, which was reset, is given the request once more: its time begins anew.
+    pub fn begin_anew(&self) {
+        disk::begun_anew(self);
+    }
+
     /// The request is over: the device does not touch its memory any more. Wakes who waits for
     /// it, and gives the device what waits for its place. For any context; the caller holds no
     /// lock that [`BlockDevice::submit`](super::BlockDevice::submit) takes.
