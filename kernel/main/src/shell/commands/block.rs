@@ -15,7 +15,7 @@ use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::format::Size;
 
 /// What can be done, and the arguments.
-const ACTIONS: [(&str, &str); 8] = [
+const ACTIONS: [(&str, &str); 9] = [
     ("list", ""),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
