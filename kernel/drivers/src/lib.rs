@@ -8,6 +8,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 pub mod acpi;
 pub mod console_input;
 pub mod pci;
