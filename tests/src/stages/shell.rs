@@ -37,7 +37,7 @@ const STEPS: [Step; 15] = [
 ];
 
 /// A command, and what it prints; all of it in this order.
-const COMMANDS: [(&str, &[&str]); 53] = [
+const COMMANDS: &[(&str, &[&str])] = &[
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]… [&]: run a program", "^D ends it"]),
     (
@@ -100,6 +100,35 @@ const COMMANDS: [(&str, &[&str]); 53] = [
     ("maps 4000000", &["maps: no process 4000000; see `ps`"]),
     ("maps", &["maps: which process?", "usage: maps PID"]),
     ("cat /proc/meminfo", &["MemTotal:  ", "\nPageTables:  ", " kB\n"]),
+    ("ls /proc", &[" filesystems\n", " meminfo\n", " self -> "]),
+    ("mount", &["rootfs on / type rootfs (ro)\n", "proc on /proc type proc (rw)\n"]),
+    ("ls /sys", &[""]),
+    ("mount sysfs", &[""]),
+    ("mount", &["sysfs on /sys type sysfs (rw)\n"]),
+    ("ls /sys /sys/devices/system/cpu", &[" bus/\n", " kernel/\n", " cpu0/\n", " online\n"]),
+    ("cat /sys/kernel/address_bits", &["64\n"]),
+    ("mount sysfs /tmp", &[""]),
+    ("mount proc /tmp/kernel", &[""]),
+    ("ls /tmp/kernel /tmp/kernel/..", &[" meminfo\n", " devices/\n"]),
+    ("umount /tmp", &["umount: /tmp: Device or resource busy"]),
+    ("umount /tmp/kernel /tmp", &[""]),
+    ("umount /tmp", &["umount: /tmp: nothing is mounted there"]),
+    ("umount /", &["umount: /: Device or resource busy"]),
+    ("umount", &["umount: which directory?", "usage: umount PATH…"]),
+    ("mount nothing", &["mount: no kind of file system is called nothing; there are: proc, sysfs"]),
+    ("mount proc /etc/motd", &["mount: /etc/motd: Not a directory"]),
+    ("mount proc /no/such", &["mount: /no/such: No such file or directory"]),
+    ("write-to-file /sys/module/fs/parameters/log_level debug", &[""]),
+    ("log", &["info\n", "fs: debug\n"]),
+    (
+        "write-to-file /sys/module/fs/parameters/log_level loud",
+        &["write-to-file: /sys/module/fs/parameters/log_level: Invalid argument"],
+    ),
+    ("log default fs", &[""]),
+    ("cat /sys/module/fs/parameters/log_level", &["default\n"]),
+    ("write-to-file /etc/motd x", &["write-to-file: /etc/motd: Read-only file system"]),
+    ("write-to-file /sys/kernel/new x", &["write-to-file: /sys/kernel/new: Permission denied"]),
+    ("umount /sys", &[""]),
     ("exec spin &", &["exec: /bin/spin runs in the background as process "]),
     ("ps", &[" runs ", " /bin/spin\n"]),
     ("exec nothing-there &", &["exec: /bin/nothing-there: No such file or directory"]),
