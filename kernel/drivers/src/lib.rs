@@ -1,15 +1,18 @@
 //! Floor 7: device drivers.
 //!
 //! What the firmware's tables say ([`acpi`]), PCI ([`pci`]), the devices of virtual machines
-//! ([`virtio`]), NVMe disks ([`nvme`]),
-//! the serial line ([`serial`]) and where its bytes go ([`console_input`]), the
-//! clock that runs on a battery ([`rtc`]), and random numbers ([`random`]).
+//! ([`virtio`]), SATA disks ([`ahci`]) and NVMe disks ([`nvme`]), the serial line ([`serial`]) and
+//! where its bytes go ([`console_input`]), the clock that runs on a battery ([`rtc`]), and random
+//! numbers ([`random`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+base::module!();
+
 pub mod acpi;
+pub mod ahci;
 pub mod console_input;
 pub mod nvme;
 pub mod pci;
