@@ -40,7 +40,9 @@ pub trait BlockDevice: Send + Sync {
     /// Called by a task, and may sleep. The driver aborts it or resets the device, and completes
     /// it (with [`BlockError::TimedOut`](super::BlockError::TimedOut), or tries it again) when the
     /// memory is safe. It may have been completed meanwhile. Called again after the same time
-    /// while it is in flight: the driver then does something harder.
+    /// while it is in flight: the driver then does something harder. A disk whose driver does
+    /// not bring a request back after several times is given up. A driver that resets the device
+    /// and gives it others again calls [`Request::begin_anew`] for those.
     fn timed_out(&self, queue: usize, tag: u16);
 }
 

@@ -168,6 +168,7 @@ impl Port {
             let mut pending = 0;
             for (slot, request) in state.slots.iter().enumerate() {
                 if let Some(request) = request {
+                    request.begin_anew();
                     self.set_up(request, format, slot);
                     pending |= 1 << slot;
                 }

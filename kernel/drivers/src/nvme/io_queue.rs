@@ -140,10 +140,14 @@ impl State {
 
     /// Takes the next request that is done, and how it ended; one that is to be tried again is.
     fn next_done(&mut self) -> Result<Option<(Pending, Status)>, Nonsense> {
+        // A controller that is being reset may say anything; what it has is begun anew.
+        if !self.running {
+            return Ok(None);
+        }
         while let Some(answer) = self.rings.pop()? {
             let (id, status) = (answer.id(), answer.status());
             let mut pending = self.take(id).ok_or(Nonsense)?;
-            if !self.running || !is_to_be_tried(&pending, status) {
+            if !is_to_be_tried(&pending, status) {
                 return Ok(Some((pending, status)));
             }
             // Its slot is the next that is free.
@@ -295,7 +299,7 @@ impl IoQueue {
         }
     }
 
-    /// Takes no requests any more.
+    /// Takes no requests any more, and ends none.
     pub(super) fn stop(&self) {
         self.state.lock().running = false;
     }
@@ -314,6 +318,7 @@ impl IoQueue {
             let pending = state.slots.get_mut(usize::from(id)).and_then(Option::take);
             if let Some(pending) = pending {
                 // The queue is empty, and has room for all slots.
+                pending.request.begin_anew();
                 state.push(id, &pending.request, pending.namespace);
                 state.put(id, pending);
             }
