@@ -68,8 +68,8 @@ impl IoPorts {
         let end = first.checked_add(count).filter(|_| count > 0).ok_or(PortError::NotForDrivers)?;
         let wanted = first..end;
         let overlaps = |range: &Range<u16>| range.start < wanted.end && wanted.start < range.end;
-        let is_part = overlaps(&PCI_CONFIGURATION)
-            && ![PCI_CONFIGURATION, PCI_RESET].contains(&wanted);
+        let is_part =
+            overlaps(&PCI_CONFIGURATION) && ![PCI_CONFIGURATION, PCI_RESET].contains(&wanted);
         if CORE.iter().any(overlaps) || is_part {
             return Err(PortError::NotForDrivers);
         }
