@@ -18,6 +18,11 @@ const MAX_CLAIMS: usize = 128;
 const CORE: [Range<u16>; 6] =
     [0x00..0x22, 0x40..0x44, 0x61..0x62, 0x80..0x90, 0xa0..0xa2, 0xc0..0xe0];
 
+/// The ports of PCI configuration mechanism #1, which one owner has as a whole; but for the
+/// reset register of chip sets among them, when nobody has the rest.
+const PCI_CONFIGURATION: Range<u16> = 0xcf8..0xd00;
+const PCI_RESET: Range<u16> = 0xcf9..0xcfa;
+
 static CLAIMS: IrqSpinLock<ArrayVec<(Range<u16>, &'static str), MAX_CLAIMS>> =
     IrqSpinLock::new("i/o port claims", ArrayVec::new_const());
 
@@ -63,7 +68,9 @@ impl IoPorts {
         let end = first.checked_add(count).filter(|_| count > 0).ok_or(PortError::NotForDrivers)?;
         let wanted = first..end;
         let overlaps = |range: &Range<u16>| range.start < wanted.end && wanted.start < range.end;
-        if CORE.iter().any(overlaps) {
+        let is_part =
+            overlaps(&PCI_CONFIGURATION) && ![PCI_CONFIGURATION, PCI_RESET].contains(&wanted);
+        if CORE.iter().any(overlaps) || is_part {
             return Err(PortError::NotForDrivers);
         }
         let mut claims = CLAIMS.lock();
@@ -155,4 +162,8 @@ fn ports_are_claimed_once() {
     drop(IoPorts::claim(0x2ef, 1, "third").expect("given back"));
     assert_eq!(IoPorts::claim(0x20, 1, "pic").err(), Some(PortError::NotForDrivers));
     assert_eq!(IoPorts::claim(0xfff0, 0x20, "wraps").err(), Some(PortError::NotForDrivers));
+    for (first, count) in [(0xcf8, 4), (0xcfc, 4), (0xcf0, 0x20), (0xcff, 1), (0xcf8, 1)] {
+        let claim = IoPorts::claim(first, count, "part of PCI's").err();
+        assert_eq!(claim, Some(PortError::NotForDrivers), "{first:#x}");
+    }
 }

@@ -7,7 +7,8 @@
 //! ([`panic`], which stops the others by [`nmi`]), and what is done about a CPU
 //! that is stuck ([`watchdog`]); with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
 //! ([`time`]); registers of devices by type ([`registers`]), and what is called at boot
-//! ([`initcall`]); kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
+//! ([`initcall`]); claimed I/O ports ([`io_ports`]); boxes that may not be had ([`fallible`]);
+//! kernel tests ([`ktest`]); the way out of QEMU ([`exit`]); ways to crash on
 //! purpose ([`crash`]).
 #![no_std]
 

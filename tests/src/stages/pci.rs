@@ -60,6 +60,12 @@ pub(super) fn jobs() -> Vec<Job> {
         }));
     }
     jobs.push(Job::one("pci: a second host bridge", second_host_bridge));
+    for (way, said) in [("acpi", "acpi: "), ("pci", "pci: ")] {
+        let name = format!("pci: the ports' reset register is reached, `reboot {way}`");
+        let config = Config::new(Debug, &format!("reboot {way}"));
+        let config = Config { extra: "-machine pc".into(), ..config };
+        jobs.push(Job::one(name, move || boot(&config, 0, &[said])));
+    }
     jobs.extend(broken_mcfgs());
     jobs.push(Job::one("pci: sysfs's attributes", || attributes(Debug)));
     jobs

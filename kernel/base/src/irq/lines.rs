@@ -110,8 +110,7 @@ impl IrqLine {
     /// # Errors
     /// `Unreachable`; lines of the 8259A pair reach the boot CPU alone.
     pub fn set_affinity(&self, cpu: u32) -> Result<(), IrqError> {
-        // Not while it is opened or masked.
-        let _slot = slot(self.vector()).lock();
+        // It was opened before this was made, and nobody masks it for good while this lives.
         self.line.retarget(cpu)
     }
 }
@@ -120,7 +119,7 @@ impl IrqLine {
 /// that interrupts by message has to be told by its driver.
 ///
 /// # Errors
-/// `OutOfRange` if there is no line behind the vector; `Unreachable`.
+/// `OutOfRange` if there is no line behind the vector, or nobody has it; `Unreachable`.
 pub fn set_affinity(vector: u8, cpu: u32) -> Result<(), IrqError> {
     let line = match source(vector) {
         Source::Pic(line) => Line::Pic(line),
@@ -128,7 +127,8 @@ pub fn set_affinity(vector: u8, cpu: u32) -> Result<(), IrqError> {
         Source::Message | Source::Local => return Err(IrqError::OutOfRange),
     };
     // Not while it is opened or masked.
-    let _slot = slot(vector).lock();
+    let slot = slot(vector).lock();
+    slot.owner().ok_or(IrqError::OutOfRange)?;
     line.retarget(cpu)
 }
 

@@ -209,6 +209,9 @@ fn reset_by_register(platform: &Platform) -> Result<(), PowerError> {
         }
         _ => {
             let port = io_port(&register)?;
+            if port == PCI_RESET && crate::pci::reset_by_ports(&[value], 0, || ()) {
+                return Ok(());
+            }
             let ports = IoPorts::claim(port, 1, "ACPI reset").map_err(PowerError::Ports)?;
             ports.write(0, value);
             Ok(())

@@ -8,8 +8,8 @@ use base::irq::{self, Source};
 use device::{Attribute, Device};
 use pci_config::{BarKind, ConfigSpace, Span, Windows, command, offset};
 
-use super::Function;
 use super::bar::BarInfo;
+use super::{Function, InterruptError, ResetError};
 
 /// Flags of resources, as Linux has them (`include/linux/ioport.h`).
 const IO: u64 = 0x100;
@@ -52,7 +52,7 @@ pub(super) fn all() -> Vec<Attribute> {
             writeln!(to, "{:#06x}", function.identity().subsystem)
         }),
         show("irq", |function, to| writeln!(to, "{}", line(function))),
-        show("interrupts", interrupts),
+        show("interrupts", interrupts).with_store(set_affinity),
         show("resource", resource),
         show("enable", |function, to| {
             let on = command::IO | command::MEMORY;
@@ -60,6 +60,7 @@ pub(super) fn all() -> Vec<Attribute> {
             writeln!(to, "{}", u8::from(enabled))
         }),
         show("modalias", modalias),
+        Attribute::action("reset", reset),
         Attribute::bytes("config", |device, from, to| Ok(config(of(device)?, from, to))),
     ]
     .into()
@@ -76,15 +77,41 @@ fn line(function: &Function) -> u32 {
 
 /// A line for each interrupt: its number, what it is, its vector and its CPU.
 fn interrupts(function: &Function, to: &mut dyn Write) -> fmt::Result {
+    let Some(kind) = function.interrupt_kind() else { return Ok(()) };
     for (index, vector) in function.vectors().into_iter().enumerate() {
-        let kind = match irq::source(vector) {
-            Source::Message => "message",
-            _ => "line",
-        };
         let cpu = irq::cpu_of(vector).unwrap_or(0);
         writeln!(to, "{index} {kind} vector {vector} cpu {cpu}")?;
     }
     Ok(())
+}
+
+/// Takes a number of an interrupt and one of a CPU: the one is to interrupt the other.
+fn set_affinity(device: &Device, text: &str) -> Result<()> {
+    let mut numbers = text.split_whitespace().map(|word| word.parse().map_err(|_| Errno::EINVAL));
+    let (Some(index), Some(cpu), None) = (numbers.next(), numbers.next(), numbers.next()) else {
+        return Err(Errno::EINVAL);
+    };
+    let (index, cpu): (u32, u32) = (index?, cpu?);
+    of(device)?.set_affinity(index as usize, cpu).map_err(|error| match error {
+        InterruptError::NoSuch => Errno::ENOENT,
+        _ => Errno::EINVAL,
+    })
+}
+
+/// `1` resets the function, which no driver may have.
+fn reset(device: &Device, text: &str) -> Result<()> {
+    let function = of(device)?;
+    if text.trim() != "1" {
+        return Err(Errno::EINVAL);
+    }
+    if device.driver().is_some() {
+        return Err(Errno::EBUSY);
+    }
+    function.reset().map_err(|error| match error {
+        ResetError::NotOffered => Errno::ENOTTY,
+        ResetError::InUse => Errno::EBUSY,
+        ResetError::Busy | ResetError::Gone => Errno::EIO,
+    })
 }
 
 fn modalias(function: &Function, to: &mut dyn Write) -> fmt::Result {

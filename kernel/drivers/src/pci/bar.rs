@@ -105,10 +105,15 @@ pub(super) fn discover(
 /// Whether the machine needs the function to do what the firmware has it do: bridges to the
 /// CPU or to ISA devices, interrupt controllers, timers.
 pub(super) fn is_of_machine(identity: &Identity) -> bool {
-    const MEMORY: u32 = 0x05;
-    const BRIDGE: u32 = 0x06;
-    const SYSTEM: u32 = 0x08;
-    matches!(identity.class >> 16, MEMORY | BRIDGE | SYSTEM) && identity.layout == Layout::Normal
+    let [_, sub, base, _] = identity.class.to_le_bytes();
+    let is_it = match base {
+        // RAM controllers; bridges.
+        0x05 | 0x06 => true,
+        // Interrupt and DMA controllers, timers, clocks, IOMMUs.
+        0x08 => matches!(sub, 0..=3 | 6),
+        _ => false,
+    };
+    is_it && identity.layout == Layout::Normal
 }
 
 /// Writes all ones to register `index` to see which bits stay, and then what was there. What

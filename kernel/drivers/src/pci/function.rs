@@ -8,7 +8,6 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 use pci_config::{
     Capability, ConfigSpace, ExtendedCapability, Identity, Msi, MsiX, capabilities, capability_id,
@@ -20,9 +19,7 @@ use super::bar::{self, Bar, BarClaimError, BarInfo};
 use super::bridge::Bridge;
 use super::command::{BusMaster, Command};
 use super::config::Config;
-
-/// Most interrupts of a function.
-pub(super) const MOST_VECTORS: usize = 64;
+use super::interrupts;
 
 /// What the guards of a function share.
 #[derive(Debug)]
@@ -34,10 +31,7 @@ pub(super) struct Inner {
     pub(super) capabilities: Vec<Capability>,
     pub(super) extended: Vec<ExtendedCapability>,
     pub(super) bars: [SpinLock<BarInfo>; 6],
-    /// Somebody has the interrupts.
-    pub(super) has_interrupts: SpinLock<bool>,
-    /// Their vectors, for those who look.
-    pub(super) vectors: SpinLock<ArrayVec<u8, MOST_VECTORS>>,
+    pub(super) interrupts: interrupts::Slot,
     /// What it is to those behind it, if it is a bridge.
     pub(super) bridge: Option<Bridge>,
     /// The bridge that it is behind.
@@ -68,8 +62,7 @@ impl Inner {
             identity,
             command: Command::new(),
             bars: [const { SpinLock::new("PCI base address register", BarInfo::Absent) }; 6],
-            has_interrupts: SpinLock::new("PCI interrupts", false),
-            vectors: SpinLock::new("PCI vectors", ArrayVec::new()),
+            interrupts: interrupts::Slot::new(),
             bridge: Bridge::read(&identity, &config),
             parent: parent.cloned(),
             capabilities,
@@ -178,11 +171,6 @@ impl Function {
     /// As [`BarClaimError`] says.
     pub fn claim_bar(&self, index: usize) -> Result<Bar, BarClaimError> {
         Bar::claim(&self.0, index)
-    }
-
-    /// The vectors of its interrupts, if somebody has them.
-    pub fn vectors(&self) -> ArrayVec<u8, MOST_VECTORS> {
-        self.0.vectors.lock().clone()
     }
 
     /// Lets the function read and write memory by itself, until the guard is dropped.

@@ -4,18 +4,23 @@
 //! with any number from one on. All of them are off again when [`Interrupts`] is dropped, and
 //! no handler runs any more then.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use arrayvec::ArrayVec;
 use base::irq::{self, Action, IrqError, MessageInterrupt};
-use base::sync::SpinLock;
+use base::sync::IrqSpinLock;
 use pci_config::{ConfigSpace, Msi};
 
 use super::bar::BarClaimError;
 use super::command::{Held, Right};
-use super::function::{Function, Inner, MOST_VECTORS};
+use super::function::{Function, Inner};
 use super::intx::{self, Line, RouteError};
 use super::msi_x::Table;
+
+/// Most interrupts of a function.
+const MOST_VECTORS: usize = 64;
 
 /// How a function interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,21 +108,123 @@ impl<E: Into<InterruptError>> From<E> for Missing {
     }
 }
 
+/// What makes a function's interrupts.
 #[derive(Debug)]
-enum Kind {
-    MsiX { messages: SpinLock<Vec<MessageInterrupt>>, table: Table },
-    Msi { messages: SpinLock<Vec<MessageInterrupt>>, msi: Msi },
+enum Means {
+    MsiX { messages: Vec<MessageInterrupt>, table: Table },
+    Msi { messages: Vec<MessageInterrupt>, msi: Msi },
     Intx(Line),
+}
+
+/// Who has a function's interrupts. Not locked while a driver's handler is freed: it may be
+/// waiting for this lock, to mask its interrupt.
+#[derive(Debug)]
+enum State {
+    Free,
+    /// Somebody takes them or gives them back.
+    Busy,
+    Taken(Means),
+}
+
+/// The interrupts of a function, as the function itself knows them.
+#[derive(Debug)]
+pub(super) struct Slot(IrqSpinLock<State>);
+
+impl Slot {
+    pub(super) const fn new() -> Self {
+        Self(IrqSpinLock::new("PCI interrupts", State::Free))
+    }
+
+    /// Whether nobody has them.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(*self.0.lock(), State::Free)
+    }
+
+    /// Calls `act` with what makes them.
+    fn with<T>(
+        &self,
+        act: impl FnOnce(&mut Means) -> Result<T, InterruptError>,
+    ) -> Result<T, InterruptError> {
+        match &mut *self.0.lock() {
+            State::Taken(means) => act(means),
+            State::Free | State::Busy => Err(InterruptError::NoSuch),
+        }
+    }
+
+    fn replace(&self, state: State) -> State {
+        core::mem::replace(&mut *self.0.lock(), state)
+    }
+}
+
+impl Means {
+    fn kind(&self) -> InterruptKind {
+        match self {
+            Self::MsiX { .. } => InterruptKind::MsiX,
+            Self::Msi { .. } => InterruptKind::Msi,
+            Self::Intx(_) => InterruptKind::Intx,
+        }
+    }
+
+    fn vector(&self, index: usize) -> Option<u8> {
+        match self {
+            Self::MsiX { messages, .. } | Self::Msi { messages, .. } => {
+                messages.get(index).map(MessageInterrupt::vector)
+            }
+            Self::Intx(line) => (index == 0).then(|| line.vector()),
+        }
+    }
+
+    fn set_affinity(
+        &mut self,
+        function: &Inner,
+        index: usize,
+        cpu: u32,
+    ) -> Result<(), InterruptError> {
+        match self {
+            Self::MsiX { messages, table } => {
+                let one = messages.get_mut(index).ok_or(InterruptError::NoSuch)?;
+                table.set(index, one.set_affinity(cpu)?);
+            }
+            Self::Msi { messages, .. } if index >= messages.len() => {
+                return Err(InterruptError::NoSuch);
+            }
+            Self::Msi { messages, msi } => {
+                for message in messages.iter_mut() {
+                    let new = message.set_affinity(cpu)?;
+                    // The vector stays, and the address has 32 bits: one write, which no
+                    // message finds half done.
+                    function.config.write_u32(msi.address(), new.address as u32);
+                }
+            }
+            Self::Intx(line) if index == 0 => line.set_affinity(cpu)?,
+            Self::Intx(_) => return Err(InterruptError::NoSuch),
+        }
+        Ok(())
+    }
+
+    /// No interrupt is made any more.
+    fn switch_off(&self, function: &Inner) {
+        match self {
+            Self::MsiX { table, .. } => table.switch_off(),
+            Self::Msi { msi, .. } => {
+                let old = function.config.read_u16(msi.control());
+                function.config.write_u16(msi.control(), old & !Msi::ENABLE);
+                // Reading waits until the write has arrived.
+                function.config.read_u16(msi.control());
+            }
+            // The line's drop does.
+            Self::Intx(_) => {}
+        }
+    }
 }
 
 /// The mark that somebody has the interrupts.
 #[derive(Debug)]
-struct Claim(alloc::sync::Arc<Inner>);
+struct Claim(Arc<Inner>);
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.0.vectors.lock().clear();
-        *self.0.has_interrupts.lock() = false;
+        self.0.interrupts.replace(State::Free);
     }
 }
 
@@ -125,7 +232,7 @@ impl Drop for Claim {
 #[must_use = "the interrupts are off when this is dropped"]
 #[derive(Debug)]
 pub struct Interrupts {
-    kind: Kind,
+    kind: InterruptKind,
     count: usize,
     /// Messages are writes to memory.
     _bus_master: Option<Held>,
@@ -167,8 +274,12 @@ impl Function {
         if wanted == 0 {
             return Err(InterruptError::None);
         }
-        if core::mem::replace(&mut *inner.has_interrupts.lock(), true) {
-            return Err(InterruptError::InUse);
+        {
+            let mut state = inner.interrupts.0.lock();
+            if !matches!(*state, State::Free) {
+                return Err(InterruptError::InUse);
+            }
+            *state = State::Busy;
         }
         let claim = Claim(inner.clone());
         let no_msi = crate::acpi::platform().fadt.is_some_and(|fadt| fadt.no_msi);
@@ -181,12 +292,11 @@ impl Function {
                 InterruptKind::Intx => line(self, owner, handler),
             };
             match result {
-                Ok((kind, count)) => {
-                    let is_message = !matches!(kind, Kind::Intx(_));
+                Ok((means, count)) => {
+                    let is_message = kind != InterruptKind::Intx;
                     let bus_master = is_message.then(|| Held::new(inner, Right::BusMaster));
-                    let interrupts = Interrupts { kind, count, _bus_master: bus_master, claim };
-                    interrupts.tell();
-                    return Ok(interrupts);
+                    inner.interrupts.replace(State::Taken(means));
+                    return Ok(Interrupts { kind, count, _bus_master: bus_master, claim });
                 }
                 Err(Missing::Capability) => {}
                 Err(Missing::Table(error)) => {
@@ -223,7 +333,7 @@ fn msi_x(
     owner: &str,
     wanted: usize,
     handler: &mut dyn FnMut(Which) -> Result<Action, IrqError>,
-) -> Result<(Kind, usize), Missing> {
+) -> Result<(Means, usize), Missing> {
     let inner = &function.0;
     let capability = inner.msi_x().ok_or(Missing::Capability)?;
     let table = Table::new(inner, capability)?;
@@ -239,8 +349,7 @@ fn msi_x(
         table.set(index, message.message());
     }
     table.switch_on();
-    let messages = SpinLock::new("MSI-X messages", messages);
-    Ok((Kind::MsiX { messages, table }, count))
+    Ok((Means::MsiX { messages, table }, count))
 }
 
 fn msi_x_messages(
@@ -261,7 +370,7 @@ fn msi(
     owner: &str,
     wanted: usize,
     handler: &mut dyn FnMut(Which) -> Result<Action, IrqError>,
-) -> Result<(Kind, usize), Missing> {
+) -> Result<(Means, usize), Missing> {
     let inner = &function.0;
     let msi = inner.msi().ok_or(Missing::Capability)?;
     let mut count = wanted.min(msi.count.into());
@@ -288,19 +397,42 @@ fn msi(
     }
     let old = config.read_u16(msi.control());
     config.write_u16(msi.control(), Msi::enabled(old, count as u8));
-    let messages = SpinLock::new("MSI messages", messages);
-    Ok((Kind::Msi { messages, msi }, count))
+    Ok((Means::Msi { messages, msi }, count))
 }
 
 fn line(
     function: &Function,
     owner: &str,
     handler: &mut dyn FnMut(Which) -> Result<Action, IrqError>,
-) -> Result<(Kind, usize), Missing> {
+) -> Result<(Means, usize), Missing> {
     let inner = &function.0;
     let action = handler(Which { index: 0, count: 1, kind: InterruptKind::Intx })?;
     let route = intx::route(inner).map_err(InterruptError::NoRoute)?;
-    Ok((Kind::Intx(Line::claim(inner, route, owner, action)?), 1))
+    Ok((Means::Intx(Line::claim(inner, route, owner, action)?), 1))
+}
+
+impl Function {
+    /// The vectors of its interrupts, if somebody has them.
+    pub fn vectors(&self) -> ArrayVec<u8, MOST_VECTORS> {
+        let all = |means: &mut Means| {
+            Ok((0..MOST_VECTORS).map_while(|index| means.vector(index)).collect())
+        };
+        self.0.interrupts.with(all).unwrap_or_default()
+    }
+
+    /// What its interrupts are, if somebody has them.
+    pub fn interrupt_kind(&self) -> Option<InterruptKind> {
+        self.0.interrupts.with(|means| Ok(means.kind())).ok()
+    }
+
+    /// Makes interrupt `index` interrupt CPU number `cpu` from now on, whoever has it. With MSI
+    /// all messages go there, with INTx all who share the line.
+    ///
+    /// # Errors
+    /// `NoSuch`; `Irq` if devices cannot interrupt that CPU.
+    pub fn set_affinity(&self, index: usize, cpu: u32) -> Result<(), InterruptError> {
+        self.0.interrupts.with(|means| means.set_affinity(&self.0, index, cpu))
+    }
 }
 
 impl Interrupts {
@@ -311,21 +443,16 @@ impl Interrupts {
 
     /// What they are.
     pub fn kind(&self) -> InterruptKind {
-        match &self.kind {
-            Kind::MsiX { .. } => InterruptKind::MsiX,
-            Kind::Msi { .. } => InterruptKind::Msi,
-            Kind::Intx(_) => InterruptKind::Intx,
-        }
+        self.kind
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.claim.0.interrupts
     }
 
     /// The vector of interrupt `index`.
     pub fn vector(&self, index: usize) -> Option<u8> {
-        match &self.kind {
-            Kind::MsiX { messages, .. } | Kind::Msi { messages, .. } => {
-                messages.lock().get(index).map(MessageInterrupt::vector)
-            }
-            Kind::Intx(line) => (index == 0).then(|| line.vector()),
-        }
+        self.slot().with(|means| Ok(means.vector(index))).ok()?
     }
 
     /// The CPU that interrupt `index` interrupts.
@@ -339,64 +466,31 @@ impl Interrupts {
     /// # Errors
     /// `NoSuch`; `Irq` if devices cannot interrupt that CPU.
     pub fn set_affinity(&self, index: usize, cpu: u32) -> Result<(), InterruptError> {
-        match &self.kind {
-            Kind::MsiX { messages, table } => {
-                let mut messages = messages.lock();
-                let one = messages.get_mut(index).ok_or(InterruptError::NoSuch)?;
-                table.set(index, one.set_affinity(cpu)?);
-            }
-            Kind::Msi { messages, msi } => {
-                let mut messages = messages.lock();
-                if index >= messages.len() {
-                    return Err(InterruptError::NoSuch);
-                }
-                for message in messages.iter_mut() {
-                    let new = message.set_affinity(cpu)?;
-                    // The vector stays, and the address has 32 bits: one write, which no
-                    // message finds half done.
-                    self.claim.0.config.write_u32(msi.address(), new.address as u32);
-                }
-            }
-            Kind::Intx(line) if index == 0 => line.set_affinity(cpu)?,
-            Kind::Intx(_) => return Err(InterruptError::NoSuch),
-        }
-        Ok(())
+        self.slot().with(|means| means.set_affinity(&self.claim.0, index, cpu))
     }
 
     /// Stops interrupt `index` of MSI-X, or lets it come again; one that came meanwhile is
-    /// remembered by the device. Other kinds cannot, and go on.
+    /// remembered by the device. Other kinds cannot, and go on. A handler may call this.
     ///
     /// # Errors
     /// `NoSuch`, also for other kinds.
     pub fn set_masked(&self, index: usize, masked: bool) -> Result<(), InterruptError> {
-        match &self.kind {
-            Kind::MsiX { table, .. } if index < self.count => {
+        self.slot().with(|means| match means {
+            Means::MsiX { table, messages } if index < messages.len() => {
                 table.set_masked(index, masked);
                 Ok(())
             }
             _ => Err(InterruptError::NoSuch),
-        }
-    }
-
-    /// Notes the vectors for those who look at the function.
-    fn tell(&self) {
-        let mut vectors = self.claim.0.vectors.lock();
-        vectors.extend((0..self.count.min(MOST_VECTORS)).filter_map(|index| self.vector(index)));
+        })
     }
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        let config = &self.claim.0.config;
-        match &self.kind {
-            Kind::MsiX { table, .. } => table.switch_off(),
-            Kind::Msi { msi, .. } => {
-                let old = config.read_u16(msi.control());
-                config.write_u16(msi.control(), old & !Msi::ENABLE);
-                // Reading waits until the write has arrived.
-                config.read_u16(msi.control());
-            }
-            Kind::Intx(_) => {}
+        // Not under the lock: dropping waits for handlers, which may want it.
+        if let State::Taken(means) = self.slot().replace(State::Busy) {
+            means.switch_off(&self.claim.0);
+            drop(means);
         }
     }
 }

@@ -6,7 +6,6 @@ use alloc::sync::Arc;
 use base::irq::Message;
 use base::registers;
 use base::registers::ReadWrite;
-use base::sync::SpinLock;
 use memory::kernel_space::{IoMem, RegisterArray};
 use pci_config::{BarKind, ConfigSpace, MsiX};
 
@@ -28,12 +27,12 @@ registers! {
 /// Vector control: the message is not sent.
 const MASKED: u32 = 1;
 
-/// The table of a function, which keeps its memory decoding on.
+/// The table of a function, which keeps its memory decoding on. Whoever has it makes sure that
+/// there is one change at a time.
 #[derive(Debug)]
 pub(super) struct Table {
     capability: MsiX,
-    /// One change at a time.
-    entries: SpinLock<RegisterArray<Entry>>,
+    entries: RegisterArray<Entry>,
     _decoding: Held,
     function: Arc<Inner>,
 }
@@ -59,7 +58,7 @@ impl Table {
         let entries = RegisterArray::new(&Arc::new(memory), 0, MsiX::ENTRY, count);
         let table = Self {
             capability,
-            entries: SpinLock::new("MSI-X table", entries.map_err(not_mapped)?),
+            entries: entries.map_err(not_mapped)?,
             _decoding: Held::new(function, Right::Memory),
             function: function.clone(),
         };
@@ -72,8 +71,7 @@ impl Table {
     /// Has entry `index` send `message`. It is masked for that moment: no message goes out
     /// half changed, and one that was to go out then goes out afterwards.
     pub(super) fn set(&self, index: usize, message: Message) {
-        let entries = self.entries.lock();
-        let Some(entry) = entries.at(index) else { return };
+        let Some(entry) = self.entries.at(index) else { return };
         entry.control.update(|control| control | MASKED);
         entry.address_low.write(message.address as u32);
         entry.address_high.write((message.address >> 32) as u32);
@@ -83,8 +81,7 @@ impl Table {
 
     /// Masks entry `index`, or not any more.
     pub(super) fn set_masked(&self, index: usize, masked: bool) {
-        let entries = self.entries.lock();
-        let Some(entry) = entries.at(index) else { return };
+        let Some(entry) = self.entries.at(index) else { return };
         entry.control.update(|old| if masked { old | MASKED } else { old & !MASKED });
         // Reading waits until the write has arrived.
         entry.control.read();

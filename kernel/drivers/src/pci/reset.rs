@@ -127,7 +127,7 @@ impl Function {
         let config = &inner.config;
         let register_before = config.read_u16(offset::COMMAND);
         // What it does by itself ends first.
-        if *inner.has_interrupts.lock() || register_before & command::BUS_MASTER != 0 {
+        if !inner.interrupts.is_free() || register_before & command::BUS_MASTER != 0 {
             return Err(ResetError::InUse);
         }
         let line = config.read(offset::INTERRUPT_LINE);

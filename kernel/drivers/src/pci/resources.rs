@@ -3,7 +3,8 @@
 //! The firmware has given nearly all of them a place. One that lies in RAM, meets another one,
 //! or is not what the bridges on the way to the function let through is refused when a driver
 //! wants it. One without a place gets the lowest free one in the windows of the bridge that
-//! its function is behind, or of the root bus where the firmware says what those are.
+//! its function is behind, or, if it is memory, of the root bus where the firmware says what
+//! those are.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -61,6 +62,9 @@ impl fmt::Display for PlaceError {
         }
     }
 }
+
+/// The end of what PCs had before PCI.
+const FIRST_MIB: u64 = 1 << 20;
 
 /// What a host bridge lets through to its root bus.
 #[derive(Clone, Debug, Default)]
@@ -195,9 +199,13 @@ fn windows(function: &Inner, kind: BarKind, root: Option<&RootWindows>) -> Vec<S
         let is_last = !bridge.bridge.as_ref()?.subtractive || found != [None, None];
         is_last.then(|| found.into_iter().flatten().collect::<Vec<_>>())
     });
-    let all = of_bridge.unwrap_or_else(|| {
-        root.map_or(Vec::new(), |root| if io { root.io.clone() } else { root.memory.clone() })
-    });
+    // On the root bus ports are shared with devices that nobody tells of, and the first MiB
+    // belongs to what PCs had before PCI.
+    let of_root = || {
+        let memory = root.filter(|_| !io).map_or(&[][..], |root| &root.memory);
+        memory.iter().copied().filter(|window| window.first() >= FIRST_MIB).collect()
+    };
+    let all: Vec<Span> = of_bridge.unwrap_or_else(of_root);
     all.into_iter().filter(is_below).collect()
 }
 

@@ -206,6 +206,15 @@ fn edu_interrupts(kind: InterruptKind) {
             assert_eq!((seen(cpu), edu.interrupt_status.read()), (before + 1, 0));
         }
         assert_eq!(interrupts.set_affinity(1, 0), Err(InterruptError::NoSuch));
+        let told = device.attribute("interrupts").expect("every function has it");
+        let mut text = alloc::string::String::new();
+        assert_eq!((told.store(&device, "0 0"), told.show(&device, &mut text)), (Ok(()), Ok(())));
+        assert!(text.starts_with(&alloc::format!("0 {kind} vector ")), "{text}");
+        assert!(text.ends_with(" cpu 0\n"), "{text}");
+        assert_eq!(told.store(&device, "1 0"), Err(abi::Errno::ENOENT));
+        for bad in ["", "0", "0 0 0", "0 x", "0 63"] {
+            assert_eq!(told.store(&device, bad), Err(abi::Errno::EINVAL), "{bad}");
+        }
         drop(interrupts);
         let before: u32 = (0..64).map(seen).sum();
         edu.raise.write(0x20);
@@ -265,58 +274,72 @@ fn lines_are_shared() {
     assert_eq!(total as usize, 3 * held.len(), "a handler took another device's interrupt");
 }
 
+/// QEMU's NVMe controller is reset without its driver, and works for it afterwards; functions
+/// without such a reset say so.
 #[base::kernel_test]
 fn a_function_is_as_after_power_on_when_it_was_reset() {
     for device in BUS.devices() {
         let function = function(&device);
-        if device.driver().is_some_and(|driver| driver.name() != DRIVER.name())
-            || function.bridge().is_some()
-        {
-            continue;
-        }
         if !function.can_reset() {
             assert_eq!(function.reset(), Err(ResetError::NotOffered));
-            continue;
+        } else if function.is(0x1b36, 0x0010) {
+            let driver = device.driver();
+            if driver.is_some() {
+                device.unbind(None).expect("it has a driver");
+            }
+            reset(function);
+            if let Some(driver) = driver {
+                device.bind(driver).expect("it works as before");
+            }
         }
-        let before: [u32; 16] = core::array::from_fn(|at| function.config().read(4 * at as u16));
-        let line = command::BUS_MASTER;
-        let master = function.enable_bus_master();
-        assert_eq!(function.reset(), Err(ResetError::InUse));
-        assert_eq!(command_of(function) & line, line);
-        drop(master);
-        assert_eq!(function.reset(), Ok(()), "{}", function.address());
-        let after: [u32; 16] = core::array::from_fn(|at| function.config().read(4 * at as u16));
-        assert_eq!(after, before, "{}", function.address());
     }
+}
+
+fn reset(function: &Function) {
+    let words =
+        || -> [u32; 16] { core::array::from_fn(|at| function.config().read(4 * at as u16)) };
+    let before = words();
+    let master = function.enable_bus_master();
+    assert_eq!(function.reset(), Err(ResetError::InUse));
+    assert_ne!(command_of(function) & command::BUS_MASTER, 0);
+    drop(master);
+    assert_eq!(function.reset(), Ok(()), "{}", function.address());
+    assert_eq!(words(), before, "{}", function.address());
 }
 
 /// As if the firmware had not given a range its place: it gets one, where it works.
 #[base::kernel_test]
 fn a_range_without_a_place_gets_one() {
-    for device in devices(0x1234, 0x11e8) {
+    // The network card's is smaller than what VGA has below the first MiB.
+    let cards = devices(0x8086, 0x10d3).map(|device| (device, 3));
+    for (device, index) in devices(0x1234, 0x11e8).map(|device| (device, 0)).chain(cards) {
         let function = function(&device);
-        let before = function.bar(0);
+        let before = function.bar(index);
         let BarInfo::Present { kind, size, span: Some(old), .. } = before else {
             panic!("{before:?}");
         };
         // From here on it does not answer at its old place, nor at 0.
-        drop(function.claim_bar(0).expect("the range is free"));
-        *function.0.bars[0].lock() = BarInfo::Present { kind, size, span: None, claimed: false };
-        function.0.config.write_u32(offset::BARS, 0);
-        match function.claim_bar(0) {
+        drop(function.claim_bar(index).expect("the range is free"));
+        *function.0.bars[index].lock() =
+            BarInfo::Present { kind, size, span: None, claimed: false };
+        function.0.config.write_u32(bar::register(index), 0);
+        match function.claim_bar(index) {
             Ok(bar) => {
-                let edu = registers_of::<Edu>(bar.memory().expect("it is memory"));
-                assert_eq!(edu.identification.read() & 0xffff, 0x00ed);
-                assert!(bar.span().first().is_multiple_of(size));
+                if function.is(0x1234, 0x11e8) {
+                    let edu = registers_of::<Edu>(bar.memory().expect("it is memory"));
+                    assert_eq!(edu.identification.read() & 0xffff, 0x00ed);
+                }
+                let first = bar.span().first();
+                assert!(first.is_multiple_of(size) && first >= 1 << 20, "{first:#x}");
             }
             // The windows of its bridges may be full, those of its root bus not known.
             Err(BarClaimError::Place(PlaceError::NoRoom | PlaceError::NoWindow)) => {}
             Err(error) => panic!("{}: {error}", function.address()),
         }
         // Back where it was: in nobody's way.
-        assert!(bar::move_to(&function.0.config, 0, kind, old));
-        *function.0.bars[0].lock() = before;
-        drop(function.claim_bar(0).expect("its old place is good"));
+        assert!(bar::move_to(&function.0.config, index, kind, old));
+        *function.0.bars[index].lock() = before;
+        drop(function.claim_bar(index).expect("its old place is good"));
     }
 }
 
