@@ -16,5 +16,7 @@ pub mod nvme;
 pub mod pci;
 pub mod random;
 pub mod rtc;
+#[cfg(not(test))]
+mod scratch_tests;
 pub mod serial;
 pub mod virtio;

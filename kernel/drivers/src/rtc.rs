@@ -6,11 +6,12 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use base::io_ports::{IoPorts, PortError};
+use base::registers::port::{PortRegister, ReadableWritable, Writable};
 use base::time;
 
 const PORTS: u16 = 0x70;
-const INDEX: u16 = 0;
-const DATA: u16 = 1;
+const INDEX: PortRegister<u8, Writable> = PortRegister::new(0);
+const DATA: PortRegister<u8, ReadableWritable> = PortRegister::new(1);
 /// In the index: keeps NMI off while the access lasts; 0 leaves it on.
 const NMI_ON: u8 = 0;
 
@@ -72,8 +73,8 @@ struct Reading {
 }
 
 fn read(ports: &IoPorts, register: u8) -> u8 {
-    ports.write(INDEX, NMI_ON | register);
-    ports.read(DATA)
+    INDEX.write(ports, NMI_ON | register);
+    DATA.read(ports)
 }
 
 fn read_all(ports: &IoPorts) -> Result<Reading, RtcError> {

@@ -16,16 +16,20 @@ use crate::console_input::{self, Batch};
 const COM1: u16 = 0x3f8;
 const COM1_LINE: u8 = 4;
 
-/// Offsets of the registers.
+/// The registers (section 8.0, table II). While [`DIVISOR_ACCESS`] is set in the line control
+/// the first two are the divisor.
 mod register {
-    pub(super) const DATA: u16 = 0;
-    pub(super) const INTERRUPT_ENABLE: u16 = 1;
-    pub(super) const INTERRUPT_ID: u16 = 2;
-    pub(super) const FIFO_CONTROL: u16 = 2;
-    pub(super) const LINE_CONTROL: u16 = 3;
-    pub(super) const MODEM_CONTROL: u16 = 4;
-    pub(super) const LINE_STATUS: u16 = 5;
-    pub(super) const SCRATCH: u16 = 7;
+    use base::registers::port::{PortRegister, Readable, ReadableWritable, Writable};
+
+    /// Reading takes a byte out of the receiver.
+    pub(super) const DATA: PortRegister<u8, ReadableWritable> = PortRegister::new(0);
+    pub(super) const INTERRUPT_ENABLE: PortRegister<u8, Writable> = PortRegister::new(1);
+    pub(super) const INTERRUPT_ID: PortRegister<u8, Readable> = PortRegister::new(2);
+    pub(super) const FIFO_CONTROL: PortRegister<u8, Writable> = PortRegister::new(2);
+    pub(super) const LINE_CONTROL: PortRegister<u8, Writable> = PortRegister::new(3);
+    pub(super) const MODEM_CONTROL: PortRegister<u8, Writable> = PortRegister::new(4);
+    pub(super) const LINE_STATUS: PortRegister<u8, Readable> = PortRegister::new(5);
+    pub(super) const SCRATCH: PortRegister<u8, ReadableWritable> = PortRegister::new(7);
 }
 
 const DATA_READY: u8 = 1 << 0;
@@ -79,7 +83,7 @@ static LINE: Once<IrqLine> = Once::new();
 
 impl Uart {
     fn is_empty(&self) -> bool {
-        self.ports.read(register::LINE_STATUS) & TRANSMITTER_EMPTY != 0
+        register::LINE_STATUS.read(&self.ports) & TRANSMITTER_EMPTY != 0
     }
 
     fn put(&self, byte: u8) {
@@ -87,7 +91,7 @@ impl Uart {
         for _ in 0..limit {
             if self.is_empty() {
                 self.alive.store(true, Ordering::Relaxed);
-                self.ports.write(register::DATA, byte);
+                register::DATA.write(&self.ports, byte);
                 return;
             }
             core::hint::spin_loop();
@@ -116,18 +120,18 @@ pub fn init_output() -> Result<(), SerialError> {
     let ports = IoPorts::claim(COM1, 8, "serial").map_err(SerialError::Ports)?;
     // The scratch register exists in every 16550 and keeps what is written.
     for pattern in [0x5a, 0xa5] {
-        ports.write(register::SCRATCH, pattern);
-        if ports.read(register::SCRATCH) != pattern {
+        register::SCRATCH.write(&ports, pattern);
+        if register::SCRATCH.read(&ports) != pattern {
             return Err(SerialError::Absent);
         }
     }
-    ports.write(register::INTERRUPT_ENABLE, 0);
-    ports.write(register::LINE_CONTROL, DIVISOR_ACCESS);
-    ports.write(register::DATA, 1); // divisor 1: 115200 baud
-    ports.write(register::INTERRUPT_ENABLE, 0);
-    ports.write(register::LINE_CONTROL, EIGHT_BITS);
-    ports.write(register::FIFO_CONTROL, FIFO_ON_AND_CLEAR);
-    ports.write(register::MODEM_CONTROL, READY_AND_OUT2);
+    register::INTERRUPT_ENABLE.write(&ports, 0);
+    register::LINE_CONTROL.write(&ports, DIVISOR_ACCESS);
+    register::DATA.write(&ports, 1); // divisor 1: 115200 baud
+    register::INTERRUPT_ENABLE.write(&ports, 0);
+    register::LINE_CONTROL.write(&ports, EIGHT_BITS);
+    register::FIFO_CONTROL.write(&ports, FIFO_ON_AND_CLEAR);
+    register::MODEM_CONTROL.write(&ports, READY_AND_OUT2);
     let uart = UART.call_once(|| Uart { ports, alive: AtomicBool::new(true) });
     console::add_sink(uart);
     Ok(())
@@ -145,9 +149,9 @@ pub fn init_input() -> Result<(), SerialError> {
     LINE.call_once(|| line);
     // What came before, while no handler can run on another CPU; what comes from here on
     // raises the line as soon as it may.
-    uart.ports.write(register::INTERRUPT_ENABLE, 0);
+    register::INTERRUPT_ENABLE.write(&uart.ports, 0);
     on_interrupt();
-    uart.ports.write(register::INTERRUPT_ENABLE, RECEIVE_INTERRUPT);
+    register::INTERRUPT_ENABLE.write(&uart.ports, RECEIVE_INTERRUPT);
     Ok(())
 }
 
@@ -160,11 +164,11 @@ fn on_interrupt() -> Handled {
         let mut batch = Batch::new();
         // Reading the status clears the break, so not without taking the byte.
         while !batch.is_full() {
-            let status = uart.ports.read(register::LINE_STATUS);
+            let status = register::LINE_STATUS.read(&uart.ports);
             if status & DATA_READY == 0 {
                 break;
             }
-            let byte = uart.ports.read(register::DATA);
+            let byte = register::DATA.read(&uart.ports);
             // QEMU tells of the break with the bytes before it, which are none.
             if status & BREAK == 0 || byte != 0 {
                 batch.push(byte);
@@ -174,14 +178,14 @@ fn on_interrupt() -> Handled {
             console_input::push(&batch);
             handled = Handled::Yes;
         }
-        if uart.ports.read(register::INTERRUPT_ID) & NO_INTERRUPT_PENDING != 0 {
+        if register::INTERRUPT_ID.read(&uart.ports) & NO_INTERRUPT_PENDING != 0 {
             return handled;
         }
         handled = Handled::Yes;
     }
     // More than one interrupt may take. The request is still up: down and up again, for
     // another edge.
-    uart.ports.write(register::INTERRUPT_ENABLE, 0);
-    uart.ports.write(register::INTERRUPT_ENABLE, RECEIVE_INTERRUPT);
+    register::INTERRUPT_ENABLE.write(&uart.ports, 0);
+    register::INTERRUPT_ENABLE.write(&uart.ports, RECEIVE_INTERRUPT);
     handled
 }

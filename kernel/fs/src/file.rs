@@ -46,6 +46,11 @@ pub trait File: Debug + Send + Sync {
     /// What stat(2) tells.
     fn status(&self) -> Status;
 
+    /// What `/proc/PID/fd` says of a file that no path leads to.
+    fn label(&self) -> &'static str {
+        "anonymous"
+    }
+
     /// Whether the file has positions.
     fn is_seekable(&self) -> bool {
         false

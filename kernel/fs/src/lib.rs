@@ -2,6 +2,8 @@
 //!
 //! [`vfs`] is the tree of all that is mounted, and the way from a path in words to a file of
 //! it; what file systems implement is there, too. [`initramfs`] is the first of them, the root.
+//! [`pseudo`] is what those have in common whose files are made of what the kernel knows:
+//! [`procfs`].
 //!
 //! A [`File`] is what can be done with a file that is open; an [`OpenFile`] around it is what a
 //! file descriptor holds. Most files come from the tree through [`open`]. Some are made by the
@@ -17,9 +19,10 @@ extern crate alloc;
 
 mod buffer;
 mod file;
-mod generated;
 mod initramfs;
 mod open_file;
+pub mod procfs;
+pub mod pseudo;
 mod status;
 mod vfs;
 
@@ -27,16 +30,17 @@ use memory::OutOfMemory;
 
 pub use buffer::{Destination, Source};
 pub use file::{File, Readiness};
-pub use generated::{Generator, Text, generate, open_generated, set_generator};
 pub use initramfs::{Contents, mount_initramfs};
 pub use open_file::{MappedFile, OpenFile, Seek};
 pub use status::{DeviceNumber, Kind, Status};
 pub use vfs::*;
 
-/// Makes the dentry cache. Call once, when there is memory and random numbers.
+/// Makes the dentry cache, and the kinds of file system known that are here. Call once, when there is memory and random numbers.
 ///
 /// # Errors
 /// [`OutOfMemory`]: there can be no files.
 pub fn init() -> Result<(), OutOfMemory> {
-    vfs::init()
+    vfs::init()?;
+    procfs::init();
+    Ok(())
 }

@@ -183,6 +183,19 @@ fn start_devices(data: &BootData) {
     if let Err(error) = process::init() {
         log::error!("no task for ^C: {error}");
     }
+    mount_proc();
+}
+
+/// What programs look for in `/proc`. Another initramfs may have no such directory.
+fn mount_proc() {
+    let mount = || {
+        let place = fs::lookup(&fs::root()?, b"/proc", fs::LastLink::Follow)?;
+        let request = fs::MountRequest { source: b"proc", ..fs::MountRequest::default() };
+        fs::mount(fs::find_file_system(b"proc")?, place, &request)
+    };
+    if let Err(error) = mount() {
+        log::warn!("/proc is not mounted: {}", error.description());
+    }
 }
 
 fn mount_initramfs(data: &BootData) {

@@ -199,6 +199,10 @@ impl File for Console {
         Status { inode: 5, mode: S_IFCHR | 0o620, links: 1, rdev, ..Status::default() }
     }
 
+    fn label(&self) -> &'static str {
+        "/dev/console"
+    }
+
     fn readiness(&self) -> Readiness {
         // Somebody who reads holds the lock; there is nothing for others then.
         let read = LINE.try_lock().is_some_and(|mut line| {

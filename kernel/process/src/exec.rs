@@ -271,7 +271,7 @@ fn open(program: &Path) -> Result<Arc<dyn MemoryObject>, ExecError> {
 struct Contents<'a>(&'a dyn MemoryObject);
 
 impl ProgramFile for Contents<'_> {
-    fn len(&self) -> u64 {
+    fn size(&self) -> u64 {
         self.0.len()
     }
 
@@ -282,6 +282,18 @@ impl ProgramFile for Contents<'_> {
         }
         self.0.read_at(offset, to).map_err(|_| Unreadable)
     }
+}
+
+/// Arguments, which were found to be few enough, with a zero byte behind each.
+fn with_zeros(args: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
+    let len: usize = args.iter().map(|arg| arg.len() + 1).sum();
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| OutOfMemory)?;
+    for arg in args {
+        bytes.extend_from_slice(arg);
+        bytes.push(0);
+    }
+    Ok(bytes)
 }
 
 /// Starts the program at `path` with arguments (the first is the program's name) and
@@ -295,6 +307,7 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
     let program = fs::lookup(&root, path, LastLink::Follow).map_err(ExecError::Path)?;
     let file = open(&program)?;
     let loaded = load(file, path, args, env)?;
+    let arguments = with_zeros(args)?;
     let number = Reserved::take()?;
     let terminal = OpenFile::new(Console::file(), O_RDWR);
     let parts = Parts {
@@ -302,6 +315,7 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         job: foreground::job(),
         exit_signal: None,
         executable: path.into(),
+        arguments: Arc::new(arguments),
         descriptors: Descriptors::with_standard(&terminal),
         places: Places::new(root, program),
         signals: Signals::new()?,

@@ -72,6 +72,13 @@ impl Descriptors {
         self.files.lock().get_mut(index).and_then(Option::take).ok_or(Errno::EBADF)
     }
 
+    /// The first number from `from` on that has an open file.
+    pub fn next_from(&self, from: usize) -> Option<usize> {
+        let files = self.files.lock();
+        let open = |(_, file): &(usize, &Option<_>)| file.is_some();
+        files.iter().enumerate().skip(from).find(open).map(|(number, _)| number)
+    }
+
     /// Closes all.
     pub fn clear(&self) {
         let files = core::mem::take(&mut *self.files.lock());

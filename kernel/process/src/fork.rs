@@ -90,6 +90,7 @@ fn try_fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result
         job: parent.job(),
         exit_signal: request.exit_signal,
         executable: parent.shared_executable(),
+        arguments: parent.shared_arguments(),
         descriptors: parent.descriptors.duplicate()?,
         places: parent.places.duplicate(),
         signals: parent.signals.forked()?,

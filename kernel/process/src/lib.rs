@@ -6,7 +6,7 @@
 //! process; [`tree`] knows all, and who is whose child. [`trap`] says what happens when user
 //! code faults, [`signal`] what when it is sent a signal, [`oom`] what when there is no
 //! memory. [`console`] is the file behind descriptors 0, 1 and 2, [`Foreground`] the job that
-//! ^C there is for, [`proc_files`] what there is of `/proc`.
+//! ^C there is for, [`procfs`] what `/proc` says of processes.
 //!
 //! Start-up: [`init`], after the drivers and before the first program.
 #![no_std]
@@ -27,8 +27,8 @@ mod leak_tests;
 mod oom;
 mod outcome;
 mod places;
-mod proc_files;
 mod process;
+mod procfs;
 pub mod rseq;
 pub mod signal;
 mod thread;
@@ -42,12 +42,12 @@ pub use process::Process;
 pub use thread::{Thread, exit, with_thread};
 pub use tree::{Children, find, max_processes, processes};
 
-/// Takes over faults of user code, and ^C. Call once.
+/// Takes over faults of user code and ^C, and puts processes into `/proc`. Call once.
 ///
 /// # Errors
 /// [`OutOfMemory`]: ^C does not reach programs.
 pub fn init() -> Result<(), OutOfMemory> {
     trap::init();
-    fs::set_generator(proc_files::generate);
+    procfs::init();
     foreground::init()
 }

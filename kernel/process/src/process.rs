@@ -1,10 +1,13 @@
 //! [`Process`]: a program that runs, as others see it.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::{Result, Signal};
+use arrayvec::ArrayString;
 use base::sync::IrqSpinLock;
+use base::time;
 use spin::Once;
 use task::{Task, WaitOptions, WaitQueue};
 use vm::AddressSpace;
@@ -34,6 +37,10 @@ pub struct Process {
     pub(crate) exit_signal: Option<Signal>,
     /// The path that it was started from.
     executable: Arc<[u8]>,
+    /// What it was started with, a zero byte behind each.
+    arguments: Arc<Vec<u8>>,
+    /// When it was made, in nanoseconds of the clock.
+    started_ns: u64,
     /// Its open files.
     pub descriptors: Descriptors,
     /// Its working directory, and the file of its program.
@@ -59,6 +66,7 @@ pub(crate) struct Parts {
     pub(crate) job: u64,
     pub(crate) exit_signal: Option<Signal>,
     pub(crate) executable: Arc<[u8]>,
+    pub(crate) arguments: Arc<Vec<u8>>,
     pub(crate) descriptors: Descriptors,
     pub(crate) places: Places,
     pub(crate) signals: Signals,
@@ -69,13 +77,16 @@ impl Process {
     // It is built on the stack and moved: not in the frame of a caller that goes deeper.
     #[inline(never)]
     pub(crate) fn new(number: &Reserved, parts: Parts) -> Arc<Self> {
-        let Parts { parent, job, exit_signal, executable, descriptors, places, signals } = parts;
+        let Parts { parent, job, exit_signal, executable, .. } = parts;
+        let Parts { arguments, descriptors, places, signals, .. } = parts;
         Arc::new(Self {
             pid: number.pid(),
             parent: AtomicU32::new(parent),
             job,
             exit_signal,
             executable,
+            arguments,
+            started_ns: time::now_ns(),
             descriptors,
             places,
             signals,
@@ -108,6 +119,43 @@ impl Process {
     /// The path that it was started from.
     pub fn executable(&self) -> &[u8] {
         &self.executable
+    }
+
+    /// What it was started with, a zero byte behind each.
+    pub fn arguments(&self) -> &[u8] {
+        &self.arguments
+    }
+
+    pub(crate) fn shared_arguments(&self) -> Arc<Vec<u8>> {
+        self.arguments.clone()
+    }
+
+    /// When it was made, in nanoseconds of the clock.
+    pub fn started_ns(&self) -> u64 {
+        self.started_ns
+    }
+
+    /// What its thread is called, in at most 15 bytes, as on Linux; that of its program when it
+    /// has ended.
+    pub fn name(&self) -> ArrayString<15> {
+        let mut name = ArrayString::new();
+        let push = |name: &mut ArrayString<15>, text: &str| {
+            let _ = text.chars().try_for_each(|character| name.try_push(character));
+        };
+        match self.task() {
+            Some(task) => push(&mut name, &task.name()),
+            None => {
+                let file = self.executable.rsplit(|&byte| byte == b'/').next();
+                let chunks = file.unwrap_or_default().utf8_chunks();
+                chunks.for_each(|chunk| push(&mut name, chunk.valid()));
+            }
+        }
+        name
+    }
+
+    /// Nanoseconds on a CPU of the children that it has waited for, and theirs.
+    pub(crate) fn waited_ns(&self) -> u64 {
+        self.children_ns.load(Ordering::Relaxed) + self.family.lock().cpu_ns
     }
 
     pub(crate) fn shared_executable(&self) -> Arc<[u8]> {

@@ -54,7 +54,7 @@ pub(crate) struct Family {
     /// Of them those that have ended, in that order. There is room for all.
     ended: Vec<Arc<Process>>,
     /// Nanoseconds on a CPU of all that were waited for, and theirs.
-    cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
 }
 
 /// Most processes at a time: their kernel stacks and page tables are to take at most an
@@ -186,12 +186,17 @@ pub fn find(pid: u32) -> Option<Arc<Process>> {
 /// All processes, by rising number: those that are there when their turn comes. No lock is
 /// held in between.
 pub fn processes() -> impl Iterator<Item = Arc<Process>> {
-    let mut last = 0;
+    processes_from(0)
+}
+
+/// As [`processes`], from number `pid` on.
+pub(crate) fn processes_from(pid: u32) -> impl Iterator<Item = Arc<Process>> {
+    let mut next = pid;
     core::iter::from_fn(move || {
         let table = TABLE.lock();
-        let from = table.slots.partition_point(|slot| slot.pid <= last);
+        let from = table.slots.partition_point(|slot| slot.pid < next);
         let slot = table.slots.iter().skip(from).find(|slot| slot.process.is_some())?;
-        last = slot.pid;
+        next = slot.pid + 1; // numbers end long before u32 does
         slot.process.clone()
     })
 }

@@ -4,10 +4,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::fcntl::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CREAT, O_DIRECTORY,
-    O_RDONLY, PATH_MAX,
-};
+use abi::fcntl::{AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, PATH_MAX};
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
 use fs::{LastLink, LinkTarget, OpenFile, Path, Status};
@@ -59,17 +56,7 @@ pub(crate) fn look_up(call: &Call<'_>, path: u64, last: LastLink) -> Result<Path
 fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usize> {
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
-    let file = match fs::open(&start, &path, flags) {
-        Err(Errno::ENOENT) if path.starts_with(b"/") && flags & O_CREAT == 0 => {
-            let file = fs::open_generated(&path)?;
-            match () {
-                () if flags & O_DIRECTORY != 0 => return Err(Errno::ENOTDIR),
-                () if flags & O_ACCMODE != O_RDONLY => return Err(Errno::EACCES),
-                () => OpenFile::new(file, flags),
-            }
-        }
-        file => file?,
-    };
+    let file = fs::open(&start, &path, flags)?;
     call.thread.process.descriptors.add(file)
 }
 
@@ -112,12 +99,7 @@ fn write_status(status: Status, to: u64) -> Result<usize> {
 /// stat(2).
 pub(crate) fn stat(call: &Call<'_>) -> Result<usize> {
     let [path, to, ..] = call.args;
-    let path = path_at(path)?;
-    let status = match fs::lookup(&start_of(call, HERE, &path)?, &path, LastLink::Follow) {
-        Err(Errno::ENOENT) if path.starts_with(b"/") => fs::open_generated(&path)?.status(),
-        found => found?.status(),
-    };
-    write_status(status, to)
+    write_status(look_up(call, path, LastLink::Follow)?.status(), to)
 }
 
 /// lstat(2).
@@ -151,11 +133,7 @@ pub(crate) fn newfstatat(call: &Call<'_>) -> Result<usize> {
     let nofollow = flags & AT_SYMLINK_NOFOLLOW != 0;
     let last = if nofollow { LastLink::Keep } else { LastLink::Follow };
     let start = start_of(call, directory, &path)?;
-    let status = match fs::lookup(&start, &path, last) {
-        Err(Errno::ENOENT) if path.starts_with(b"/") => fs::open_generated(&path)?.status(),
-        found => found?.status(),
-    };
-    write_status(status, to)
+    write_status(fs::lookup(&start, &path, last)?.status(), to)
 }
 
 fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> Result<usize> {

@@ -254,6 +254,11 @@ impl Task {
         self.cpu.load(Ordering::Relaxed)
     }
 
+    /// Nanoseconds on a CPU until its last switch.
+    pub fn cpu_ns(&self) -> u64 {
+        self.cpu_ns.load(Ordering::Relaxed)
+    }
+
     /// The task's place in a run queue. Changes only under the queue's lock while the task
     /// is in it.
     pub(crate) fn rank(&self) -> Rank {

@@ -62,6 +62,15 @@ impl PortWidth for u16 {
     }
 }
 
+impl PortWidth for u32 {
+    fn read(ports: &IoPorts, offset: u16) -> Self {
+        ports.read_u32(offset)
+    }
+    fn write(ports: &IoPorts, offset: u16, value: Self) {
+        ports.write_u32(offset, value);
+    }
+}
+
 /// A register of width `T` at an offset into a range of ports.
 #[derive(Clone, Copy, Debug)]
 pub struct PortRegister<T, A> {

@@ -118,8 +118,11 @@ impl DiskHandle {
     /// are: what of them lies behind the end, the device refuses. For any context.
     pub fn set_sectors(&self, sectors: u64) {
         if let Some(disk) = self.0.upgrade() {
+            let before = disk.sectors();
             disk.set_sectors(sectors);
-            log::info!("{}: {} sectors now", disk.name(), disk.sectors());
+            if disk.sectors() != before {
+                log::info!("{}: {} sectors now", disk.name(), disk.sectors());
+            }
         }
     }
 

@@ -94,6 +94,11 @@ impl VirtioDevice {
         &*self.transport
     }
 
+    /// Its number, which no other VirtIO device has.
+    pub fn number(&self) -> u32 {
+        self.number.0
+    }
+
     /// What kind of device it is.
     pub fn device_type(&self) -> DeviceType {
         self.transport.device_type()

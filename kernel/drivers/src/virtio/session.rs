@@ -58,6 +58,8 @@ pub struct Setup {
     queues: Vec<Arc<dyn AnyQueue>>,
     /// The CPU of each that is to be interrupted.
     cpus: Vec<Option<u32>>,
+    /// Interrupts that the queues are to share.
+    most_interrupts: usize,
     is_started: bool,
 }
 
@@ -99,6 +101,7 @@ impl Setup {
             features: device.offered() & (wanted | OF_QUEUES),
             queues: Vec::new(),
             cpus: Vec::new(),
+            most_interrupts: usize::MAX,
             is_started: false,
         };
         agree(device, setup.features)?;
@@ -129,6 +132,12 @@ impl Setup {
         self.queues.push(queue.clone());
         self.cpus.push(cpu);
         Ok(queue)
+    }
+
+    /// Has all queues share at most `most` interrupts, in turn: for devices with many queues of
+    /// which few are busy.
+    pub fn share_interrupts(&mut self, most: usize) {
+        self.most_interrupts = most;
     }
 
     /// Starts the device: from now on it works, and calls `function`.
@@ -169,6 +178,7 @@ impl Setup {
         Callbacks {
             config: Arc::new(move || device.config_interrupt()),
             queues: self.queues.iter().zip(&self.cpus).map(of_queue).collect(),
+            most_interrupts: self.most_interrupts,
         }
     }
 }

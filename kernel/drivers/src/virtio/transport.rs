@@ -44,6 +44,8 @@ pub struct Callbacks {
     /// When one of the queues has something used, by their order; with the CPU that is to be
     /// interrupted, if that matters.
     pub queues: Vec<(Callback, Option<u32>)>,
+    /// How many interrupts the queues are to have at most; they then share them in turn.
+    pub most_interrupts: usize,
 }
 
 /// A device that may interrupt and use memory. When this is dropped it can do neither any more,

@@ -41,9 +41,12 @@ struct Entry {
     parent: usize,
     name: Arc<[u8]>,
     dentry: Weak<Dentry>,
+    /// The next in the bucket.
+    next: Chain,
 }
 
-type Bucket = SpinLock<Vec<Entry>>;
+type Chain = Option<Box<Entry>>;
+type Bucket = SpinLock<Chain>;
 
 struct Table {
     /// As many as a power of two.
@@ -68,7 +71,7 @@ pub(crate) fn init() -> Result<(), OutOfMemory> {
     let count = (frames::total() / FRAMES_PER_BUCKET).clamp(least, most).next_power_of_two();
     let mut buckets = Vec::new();
     buckets.try_reserve_exact(count).map_err(|_| OutOfMemory)?;
-    buckets.resize_with(count, || SpinLock::new("dentries", Vec::new()));
+    buckets.resize_with(count, || SpinLock::new("dentries", None));
     let mut seed = [0; 16];
     drivers::random::fill(&mut seed);
     let (words, _) = seed.as_chunks::<8>();
@@ -119,11 +122,31 @@ impl Table {
 }
 
 /// The one that lives among those of that name in the directory.
-fn find(bucket: &[Entry], hash: u64, parent: usize, name: &[u8]) -> Option<Arc<Dentry>> {
-    bucket
-        .iter()
+fn find(bucket: &Chain, hash: u64, parent: usize, name: &[u8]) -> Option<Arc<Dentry>> {
+    core::iter::successors(bucket.as_deref(), |entry| entry.next.as_deref())
         .filter(|entry| entry.hash == hash && entry.parent == parent && *entry.name == *name)
         .find_map(|entry| entry.dentry.upgrade())
+}
+
+/// Takes all entries out of a bucket that `unwanted` says, and drops them behind the lock.
+fn remove(bucket: &Bucket, unwanted: impl Fn(&Entry) -> bool) {
+    let mut removed: Chain = None;
+    let mut bucket = bucket.lock();
+    let mut at = &mut *bucket;
+    while let Some(is_unwanted) = at.as_deref().map(&unwanted) {
+        if is_unwanted {
+            let mut gone = at.take();
+            if let Some(entry) = &mut gone {
+                *at = core::mem::replace(&mut entry.next, removed.take());
+            }
+            removed = gone;
+        } else {
+            let Some(entry) = at else { break };
+            at = &mut entry.next;
+        }
+    }
+    drop(bucket);
+    drop(removed);
 }
 
 /// Takes dentries out of the table that nobody uses any more, from the bucket of one that is
@@ -131,14 +154,14 @@ fn find(bucket: &[Entry], hash: u64, parent: usize, name: &[u8]) -> Option<Arc<D
 pub(super) fn remove_dead(hash: u64) {
     let Some(table) = TABLE.get() else { return };
     COUNT.fetch_sub(1, Ordering::Relaxed);
-    table.bucket(hash).lock().retain(|entry| entry.dentry.strong_count() > 0);
+    remove(table.bucket(hash), |entry| entry.dentry.strong_count() == 0);
 }
 
 /// Takes a dentry out of the table whose name leads elsewhere by now. Those who use it may go
 /// on.
 fn unhash(table: &Table, dentry: &Arc<Dentry>) {
     let address = Arc::as_ptr(dentry);
-    table.bucket(dentry.hash()).lock().retain(|entry| entry.dentry.as_ptr() != address);
+    remove(table.bucket(dentry.hash()), |entry| entry.dentry.as_ptr() == address);
 }
 
 /// The dentry of `name` in the directory `parent`, out of the cache or from the file system;
@@ -176,14 +199,14 @@ pub(super) fn lookup(
     if inode.is_none() && caching == Caching::WhileUsed {
         return Ok(None);
     }
-    let dentry = insert(table, parent, name, hash, inode)?;
+    let dentry = insert(table, parent, name, hash, inode);
     if caching == Caching::Kept {
         keep(&dentry);
     }
     Ok(dentry.inode().is_some().then_some(dentry))
 }
 
-/// Leave to make an inode and a dentry, with its name and a place in the table, which cannot
+/// Leave to make an inode and a dentry, with its name and an entry in the table, which cannot
 /// fail; if there is no memory, others go.
 fn allowance() -> Result<Allowance> {
     const FRAMES: usize = 4;
@@ -202,28 +225,27 @@ fn insert(
     name: &[u8],
     hash: u64,
     inode: Option<Arc<dyn crate::Inode>>,
-) -> Result<Arc<Dentry>> {
+) -> Arc<Dentry> {
     let address = Arc::as_ptr(parent).addr();
     let dentry = Arc::new(Dentry::child(parent, name, hash, inode));
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let entry = Entry {
+    let mut entry = Box::new(Entry {
         hash,
         parent: address,
         name: dentry.shared_name(),
         dentry: Arc::downgrade(&dentry),
-    };
+        next: None,
+    });
     // Dropped behind the lock, whichever of the two is not needed.
     let mut bucket = table.bucket(hash).lock();
     if let Some(found) = find(&bucket, hash, address, name) {
         drop(bucket);
-        return Ok(found);
+        return found;
     }
-    if bucket.try_reserve(1).is_err() {
-        drop(bucket);
-        return Err(Errno::ENOMEM);
-    }
-    bucket.push(entry);
-    Ok(dentry)
+    entry.next = bucket.take();
+    *bucket = Some(entry);
+    drop(bucket);
+    dentry
 }
 
 /// Keeps a dentry in the ring, unless that is full of what is used. One that is there twice, for

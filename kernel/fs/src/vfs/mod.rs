@@ -44,4 +44,6 @@ pub use superblock::{
 pub use walk::{LastLink, lookup};
 
 pub(crate) use dcache::init;
+#[cfg(not(test))]
+pub(crate) use mount::detached;
 pub(crate) use mount::mount_root;

@@ -70,6 +70,27 @@ impl Mount {
         self.no_exec
     }
 
+    /// How it is mounted, in the words of mount(8).
+    pub fn options(&self) -> &'static str {
+        match (self.is_read_only(), self.no_exec) {
+            (true, true) => "ro,noexec",
+            (true, false) => "ro",
+            (false, true) => "rw,noexec",
+            (false, false) => "rw",
+        }
+    }
+
+    /// The path to where it begins.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn text(&self) -> Result<Vec<u8>> {
+        match &self.place {
+            Some(place) => place.text(),
+            None => Ok(b"/".to_vec()),
+        }
+    }
+
     /// Where it begins.
     pub(super) fn root(&self) -> &Arc<Dentry> {
         self.superblock.root()
@@ -112,7 +133,7 @@ pub fn root() -> Result<Path> {
     Ok(Path::new(mount.clone(), mount.root().clone()).entered())
 }
 
-pub(super) fn new_mount(
+fn new_mount(
     superblock: Arc<Superblock>,
     place: Option<Path>,
     request: &MountRequest<'_>,
@@ -124,6 +145,14 @@ pub(super) fn new_mount(
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     let MountRequest { read_only, no_exec, .. } = *request;
     Ok(Arc::new(Mount { number, superblock, place, source, read_only, no_exec }))
+}
+
+/// A mount that stands nowhere, for tests: its root is where `..` ends.
+#[cfg(not(test))]
+pub(crate) fn detached(superblock: Arc<Superblock>) -> Result<Path> {
+    let mount = new_mount(superblock, None, &MountRequest::default())?;
+    let root = mount.root().clone();
+    Ok(Path::new(mount, root))
 }
 
 /// Mounts a file system of the kind `kind` on the directory at `place`, over what is there.

@@ -11,7 +11,7 @@ use abi::{Errno, Result};
 use task::{RwLock, spawn, yield_now};
 
 use super::dcache::dentries;
-use super::mount::{mount_superblock, new_mount};
+use super::mount::mount_superblock;
 use super::*;
 use crate::file::File;
 use crate::status::{Kind, Status};
@@ -110,10 +110,7 @@ fn superblock(root: &Arc<Node>, caching: Caching) -> Arc<Superblock> {
 
 /// A tree that nothing else is connected with: the root of its mount.
 fn detached(root: &Arc<Node>, caching: Caching) -> Path {
-    let mount = new_mount(superblock(root, caching), None, &MountRequest::default());
-    let mount = mount.expect("memory");
-    let root = mount.root().clone();
-    Path::new(mount, root)
+    super::detached(superblock(root, caching)).expect("memory")
 }
 
 fn mount_at(place: &Path, path: &str, root: &Arc<Node>) {

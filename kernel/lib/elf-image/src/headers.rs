@@ -46,7 +46,7 @@ pub(crate) struct Headers {
 impl Headers {
     /// Reads the ELF header and finds the program headers.
     pub(crate) fn read(file: &dyn ProgramFile) -> Result<Self, ElfError> {
-        let file_len = file.len();
+        let file_len = file.size();
         let mut elf_header = [0; HEADER_LEN];
         let there = usize::try_from(file_len).unwrap_or(HEADER_LEN).min(HEADER_LEN);
         file.read(0, elf_header.get_mut(..there).unwrap_or_default())?;

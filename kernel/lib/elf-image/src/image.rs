@@ -177,7 +177,7 @@ impl Image {
             match header.get_type() {
                 Ok(Type::Load) if header.mem_size > 0 || header.file_size > 0 => {
                     let segment = Segment::from_header(&header);
-                    segment.check(index, file.len())?;
+                    segment.check(index, file.size())?;
                     segments.push((index, segment));
                     if header.align.is_power_of_two() {
                         alignment = alignment.max(header.align);
@@ -294,7 +294,7 @@ fn check_together(
 fn interpreter(file: &dyn ProgramFile, header: &ProgramHeader64) -> Result<String, ElfError> {
     let mut path = [0; MAX_INTERPRETER_PATH];
     let len = header.file_size.min(MAX_INTERPRETER_PATH as u64);
-    if is_inside(file.len(), header.offset, len) {
+    if is_inside(file.size(), header.offset, len) {
         file.read(header.offset, path.get_mut(..len as usize).unwrap_or_default())?;
     }
     let path = path.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -15,12 +15,7 @@ impl From<Unreadable> for ElfError {
 /// The file of a program.
 pub trait ProgramFile {
     /// Its length in bytes.
-    fn len(&self) -> u64;
-
-    /// Whether it has no bytes.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    fn size(&self) -> u64;
 
     /// Fills `to` with the bytes from `offset` on; they are all inside the length.
     ///
@@ -30,8 +25,8 @@ pub trait ProgramFile {
 }
 
 impl ProgramFile for &[u8] {
-    fn len(&self) -> u64 {
-        <[u8]>::len(self) as u64
+    fn size(&self) -> u64 {
+        self.len() as u64
     }
 
     fn read(&self, offset: u64, to: &mut [u8]) -> Result<(), Unreadable> {

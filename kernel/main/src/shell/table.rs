@@ -4,7 +4,7 @@
 use super::command::{Arguments, Command};
 use super::commands::{
     acpi, block, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory,
-    page_table, pci, power, tasks, test, timer, tools, virtio,
+    page_table, pci, port, power, tasks, test, timer, tools, virtio,
 };
 
 /// The commands, as `help` lists them.
@@ -183,15 +183,16 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "block",
-        usage: "list|read|write|id|flush|rescan|check|timeout [DEV …]",
+        usage: "list|read|write|id|flush|rescan|check|timeout|cost [DEV …]",
         summary: "list, read and write disks and partitions",
         help: "block list. block read DEV SECTOR [N]: a hex dump of N sectors of 512 bytes, one if \
                not given. block write DEV SECTOR VALUE: fills the sector with the byte VALUE, \
                for good, whatever the disk holds; refused for one that is in use. block id \
                DEV: what is known of it. block flush DEV: makes durable what was written. block \
                rescan DEV: reads the table of partitions again. block check DEV [TASKS]: \
-               overwrites all of DEV with a pattern and reads it back, by several tasks at once. block \
-               timeout DEV [MS]: after how many milliseconds a request takes too long.",
+               overwrites all of DEV with a pattern and reads it back, by several tasks at once. \
+               block timeout DEV [MS]: after how many milliseconds a request takes too long. \
+               block cost DEV: how long reads take.",
         arguments: Arguments::Each(block::complete),
         run: block::block,
     },
@@ -213,6 +214,15 @@ pub(super) static COMMANDS: &[Command] = &[
                the same vector or line.",
         arguments: Arguments::None,
         run: virtio::list_virtio,
+    },
+    Command {
+        name: "port",
+        usage: "[list | read PORT [SECONDS] | write PORT TEXT…]",
+        summary: "list the lines to the host (VirtIO console), or read or write a line",
+        help: "PORT is a name that the list shows, also that of a console (hvc0) or the host's. Read \
+               waits for the end of a line, 10 seconds if not told otherwise.",
+        arguments: Arguments::First(port::words),
+        run: port::port,
     },
     Command {
         name: "irqs",

@@ -12,4 +12,4 @@ mod state;
 
 pub use deliver::{deliver_pending, force};
 pub use frame::sigreturn;
-pub use state::{Action, SignalStack, Signals, ThreadSignals};
+pub use state::{Action, SignalSets, SignalStack, Signals, ThreadSignals};

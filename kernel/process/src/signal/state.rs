@@ -72,6 +72,19 @@ pub(super) struct ChildInfo {
     pub(super) status: i32,
 }
 
+/// What `/proc` tells of a process's signals: sets, bit n for signal n + 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalSets {
+    /// Those that wait.
+    pub pending: u64,
+    /// Those that are blocked.
+    pub blocked: u64,
+    /// Those that are ignored.
+    pub ignored: u64,
+    /// Those that have a handler.
+    pub caught: u64,
+}
+
 /// The signals of a process.
 pub struct Signals {
     state: IrqSpinLock<State>,
@@ -171,6 +184,21 @@ impl Signals {
     /// [`Signals::has_deliverable`] afterwards.
     pub fn set_blocked(&self, set: u64) {
         self.blocked.store(set & !UNBLOCKABLE, Ordering::Relaxed);
+    }
+
+    /// All that `/proc` tells of them.
+    pub fn sets(&self) -> SignalSets {
+        let state = self.state.lock();
+        let numbered = (1..=u64::from(SIGNAL_COUNT)).filter_map(Signal::new).zip(&state.actions);
+        let (mut ignored, mut caught) = (0, 0);
+        for (signal, action) in numbered {
+            match action.handler {
+                SIG_DFL => {}
+                SIG_IGN => ignored |= signal.bit(),
+                _ => caught |= signal.bit(),
+            }
+        }
+        SignalSets { pending: state.pending, blocked: self.blocked(), ignored, caught }
     }
 
     /// Signals that wait.

@@ -38,7 +38,7 @@ fn zeros_and_discards_reach_the_disk_in_steps() {
     }
     let (disk, registration) = TestDisk::register(with);
     let volume = whole(&registration);
-    volume.write_at(0, &[7; 4096 * 512]).expect("it works");
+    volume.write_at(0, &alloc::vec![7; 4096 * 512]).expect("it works");
     disk.asked();
     volume.write_zeroes(8, 2500).expect("it works");
     volume.discard(3000, 16).expect("it works");
@@ -61,7 +61,7 @@ fn a_disk_without_features_does_what_it_can() {
     plain.features = Features::default();
     let (disk, registration) = TestDisk::register(plain);
     let volume = whole(&registration);
-    volume.write_at(0, &[7; 1024 * 512]).expect("it works");
+    volume.write_at(0, &alloc::vec![7; 1024 * 512]).expect("it works");
     volume.write_zeroes(1, 600).expect("the layer writes zeros");
     assert!(disk.bytes(512..601 * 512).iter().all(|&byte| byte == 0));
     assert_eq!(disk.bytes(601 * 512..601 * 512 + 1), [7]);

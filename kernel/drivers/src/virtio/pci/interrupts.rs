@@ -60,7 +60,8 @@ pub(super) fn connect(
     };
     // The device knows of no other messages than MSI-X.
     let kinds = [InterruptKind::MsiX, InterruptKind::Intx];
-    let interrupts = function.interrupts_of(&kinds, owner, queues + 1, handler)?;
+    let wanted = queues.min(callbacks.most_interrupts) + 1;
+    let interrupts = function.interrupts_of(&kinds, owner, wanted, handler)?;
     let (kind, count) = (interrupts.kind(), interrupts.count());
     let (config_vector, queue_vectors) = match kind {
         InterruptKind::Intx => (NO_VECTOR, alloc::vec![NO_VECTOR; queues]),

@@ -10,16 +10,17 @@ use base::{print, println};
 use device::block::{self, BlockError, Features, RangeLimits, SECTOR, Volume};
 use line_editor::Candidate;
 
-use super::block_check;
+use super::{block_check, block_cost};
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::format::Size;
 
 /// What can be done, and the arguments.
-const ACTIONS: [(&str, &str); 8] = [
+const ACTIONS: [(&str, &str); 9] = [
     ("list", ""),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
     ("id", "DEV"),
+    ("cost", "DEV"),
     ("flush", "DEV"),
     ("rescan", "DEV"),
     ("check", "DEV [TASKS]"),
@@ -43,6 +44,7 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
             id(&*volume(dev)?);
             Ok(())
         }
+        ["cost", dev] => block_cost::cost(context, &volume(dev)?),
         ["flush", dev] => volume(dev)?.flush().map_err(|error| failed(dev, error)),
         ["rescan", dev] => rescan(dev),
         ["check", dev] => block_check::check(context, &volume(dev)?, 4),
@@ -61,9 +63,10 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
         [] => Err(usage("what is to be done?")),
         [action, ..] => Err(usage(match ACTIONS.iter().find(|(name, _)| *name == action) {
             Some((name, arguments)) => format!("{name} takes {arguments}"),
-            None => format!(
-                "{action} is not one of list, read, write, id, flush, rescan, check, timeout"
-            ),
+            None => {
+                let known = "list, read, write, id, cost, flush, rescan, check, timeout";
+                format!("{action} is not one of {known}")
+            }
         })),
     }
 }

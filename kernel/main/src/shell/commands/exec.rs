@@ -10,17 +10,21 @@ use abi::Signal;
 use abi::signal::SIGNAL_COUNT;
 use arch::paging::PAGE_SIZE;
 use base::println;
+use fs::pseudo::Text;
 use process::{Foreground, Outcome as End, Process, exec as program};
 
 use task::State;
 
 use crate::shell::command::{Context, Failure, Outcome, none, usage};
-use crate::shell::commands::files;
+use crate::shell::commands::files::print_parts;
 use crate::shell::format::Size;
 use crate::shell::{GREEN, PLAIN, RED};
 
 /// Most processes of one command.
 const MAX_COPIES: usize = 1000;
+
+/// Most bytes that a map is printed with.
+const MAX_MAP_BYTES: usize = 16 << 20;
 
 /// What every program finds in its environment.
 const ENVIRONMENT: [&[u8]; 3] = [b"PATH=/bin", b"HOME=/", b"TERM=vt100"];
@@ -126,10 +130,13 @@ pub(in crate::shell) fn ps(_: &mut Context<'_>, arguments: &[String]) -> Outcome
 /// Prints the memory map of a process.
 pub(in crate::shell) fn maps(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
     let [pid] = arguments else { return Err(usage("which process?")) };
-    let text = fs::generate(format!("/proc/{pid}/maps").as_bytes());
-    let text = text.ok_or_else(|| format!("no process {pid}; see `ps`"))?;
-    let text = text.map_err(|error| String::from(error.description()))?;
-    files::print_parts(context, &text)
+    let found = pid.parse().ok().and_then(process::find);
+    let process = found.ok_or_else(|| format!("no process {pid}; see `ps`"))?;
+    let Some(space) = process.space() else { return Ok(()) };
+    let mut text = Text::within(MAX_MAP_BYTES);
+    text.write(format_args!("{}", space.maps()))
+        .map_err(|error| String::from(error.description()))?;
+    print_parts(context, &text.into_bytes())
 }
 
 /// The signal that `-9`, `-KILL` or `-SIGKILL` names.

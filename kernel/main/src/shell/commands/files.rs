@@ -151,10 +151,6 @@ pub(in crate::shell) fn cat(context: &mut Context<'_>, arguments: &[String]) -> 
         return Err(usage("which file?"));
     }
     for path in arguments {
-        if let Some(text) = fs::generate(path.as_bytes()) {
-            print_parts(context, &text.map_err(|error| failure(path, error))?)?;
-            continue;
-        }
         print_file(context, path)?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 pub(super) mod acpi;
 pub(super) mod block;
 mod block_check;
+mod block_cost;
 pub(super) mod boot_info;
 pub(super) mod crash;
 pub(super) mod devices;
@@ -15,6 +16,7 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod page_table;
 pub(super) mod pci;
+pub(super) mod port;
 pub(super) mod power;
 pub(super) mod tasks;
 pub(super) mod test;

@@ -1,8 +1,9 @@
 //! `list-virtio`: the VirtIO devices.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use base::println;
+use base::{print, println};
 use drivers::virtio::{self, QueueReport, VIRTIO};
 
 use crate::shell::command::{Context, Outcome, none};
@@ -29,7 +30,14 @@ pub(in crate::shell) fn list_virtio(_: &mut Context<'_>, arguments: &[String]) -
         } else if report.restarts > 0 {
             println!("    reset after a failure {} times", report.restarts);
         }
-        report.queues.iter().for_each(print_queue);
+        let (used, unused): (Vec<_>, Vec<_>) =
+            report.queues.iter().partition(|queue| queue.counters.added > 0);
+        used.into_iter().for_each(print_queue);
+        if !unused.is_empty() {
+            print!("    not used so far:");
+            unused.iter().for_each(|queue| print!(" {}", queue.index));
+            println!();
+        }
     }
     Ok(())
 }
