@@ -12,6 +12,8 @@ extern crate alloc;
 pub mod acpi;
 pub mod ahci;
 pub mod console_input;
+#[cfg(not(test))]
+mod disk_tests;
 pub mod nvme;
 pub mod pci;
 pub mod random;
