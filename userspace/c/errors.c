@@ -159,6 +159,35 @@ static void test_paths(void)
     FAILS(EINVAL, "newfstatat-einval", SYS_newfstatat, file, "", &status, 0x40000000);
 }
 
+static void test_directories(void)
+{
+    char here[8];
+    int root = (int)SYS(SYS_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
+    FAILS(ENOENT, "chdir-enoent", SYS_chdir, "/no/such/place");
+    FAILS(ENOENT, "chdir-enoent-empty", SYS_chdir, "");
+    FAILS(ENOTDIR, "chdir-enotdir", SYS_chdir, path);
+    FAILS(EFAULT, "chdir-efault", SYS_chdir, KERNEL);
+    FAILS(EBADF, "fchdir-ebadf", SYS_fchdir, NO_FD);
+    FAILS(ENOTDIR, "fchdir-enotdir", SYS_fchdir, file);
+    FAILS(ERANGE, "getcwd-erange", SYS_getcwd, here, 1);
+    FAILS(ERANGE, "getcwd-erange-nothing", SYS_getcwd, NULL, 0);
+    FAILS(EFAULT, "getcwd-efault", SYS_getcwd, KERNEL, 4096);
+    FAILS(EISDIR, "read-eisdir", SYS_read, root, here, sizeof here);
+    FAILS(EBADF, "write-ebadf-directory", SYS_write, root, here, sizeof here);
+    FAILS(EBADF, "getdents64-ebadf", SYS_getdents64, NO_FD, here, sizeof here);
+    FAILS(ENOTDIR, "getdents64-enotdir", SYS_getdents64, file, mapped, PAGE);
+    FAILS(EINVAL, "getdents64-einval", SYS_getdents64, root, mapped, 20);
+    FAILS(EFAULT, "getdents64-efault", SYS_getdents64, root, KERNEL, PAGE);
+    FAILS(EFAULT, "getdents64-efault-null", SYS_getdents64, root, NULL, PAGE);
+    FAILS(EINVAL, "lseek-einval-directory", SYS_lseek, root, -1, SEEK_SET);
+    FAILS(ENODEV, "mmap-enodev-directory", SYS_mmap, 0, PAGE, PROT_READ, MAP_PRIVATE, root, 0);
+    int only_path = (int)SYS(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+    FAILS(EBADF, "getdents64-ebadf-path", SYS_getdents64, only_path, mapped, PAGE);
+    check_result("fchdir-path", SYS(SYS_fchdir, only_path), 0);
+    SYS(SYS_close, only_path);
+    SYS(SYS_close, root);
+}
+
 static void test_ioctl(void)
 {
     char buffer[64];
@@ -285,6 +314,7 @@ int main(void)
     test_read_write();
     test_vectors();
     test_paths();
+    test_directories();
     test_ioctl();
     test_mmap();
     test_signals();

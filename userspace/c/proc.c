@@ -1,14 +1,19 @@
 // proc
 //
-// What it proves: /proc/self/maps shows what the program has mapped, with names; statm and
-// meminfo have their fields, and values that can be.
+// What it proves: /proc can be gone through, with a directory for each process. maps shows what a
+// program has mapped, with names; stat, statm, status and meminfo have their fields, and values
+// that can be; cmdline, comm, exe, cwd and fd say what is so. What cannot be is refused as on
+// Linux.
 
+#define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -55,8 +60,129 @@ static long field(const char *name)
     return at ? atol(at + strlen(name)) : -1;
 }
 
-int main(void)
+// What a link says, or where it leads to.
+static const char *link_of(const char *path)
 {
+    static char target[4096];
+    ssize_t len = readlink(path, target, sizeof target - 1);
+    target[len < 0 ? 0 : len] = 0;
+    return target;
+}
+
+static void test_identity(int argc, char **argv)
+{
+    char path[64], expected[4096], own[4096];
+    snprintf(path, sizeof path, "%d", getpid());
+    check(!strcmp(link_of("/proc/self"), path), "self", "%s", link_of("/proc/self"));
+
+    // The arguments, a zero byte behind each.
+    size_t len = 0;
+    for (int i = 0; i < argc; i++)
+        len += snprintf(expected + len, sizeof expected - len, "%s", argv[i]) + 1;
+    check(read_all("/proc/self/cmdline", 100) == (long)len && !memcmp(text, expected, len), "cmdline",
+          "%s", text);
+    const char *name = strrchr((const char *)getauxval(AT_EXECFN), '/') + 1;
+    snprintf(expected, sizeof expected, "%.15s\n", name);
+    read_all("/proc/self/comm", 100);
+    check(!strcmp(text, expected), "comm", "%s", text);
+    check(!strcmp(link_of("/proc/self/exe"), (const char *)getauxval(AT_EXECFN)), "exe", "%s",
+          link_of("/proc/self/exe"));
+    check(getcwd(own, sizeof own) && !strcmp(link_of("/proc/self/cwd"), own), "cwd", "%s",
+          link_of("/proc/self/cwd"));
+    check(!strcmp(link_of("/proc/self/root"), "/"), "root", "%s", link_of("/proc/self/root"));
+
+    // They lead to the files, not only to words.
+    struct stat here, there;
+    check(!stat(".", &here) && !stat("/proc/self/cwd", &there) && here.st_ino == there.st_ino &&
+              here.st_dev == there.st_dev,
+          "cwd-leads", "%m");
+    char magic[4];
+    int file = open("/proc/self/exe", O_RDONLY);
+    check(file >= 0 && read(file, magic, 4) == 4 && !memcmp(magic, "\177ELF", 4), "exe-leads", "%m");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    check(!strcmp(link_of(path), link_of("/proc/self/exe")), "fd", "%s", link_of(path));
+    close(file);
+    check(lstat(path, &here) && errno == ENOENT, "fd-closed", "%m");
+}
+
+static void test_numbers(void)
+{
+    int pid, parent, group, session, terminal, foreground;
+    char state, *after;
+    read_all("/proc/self/stat", 4096);
+    check((after = strrchr(text, ')')) && sscanf(text, "%d (", &pid) == 1 && pid == getpid(), "stat",
+          "%s", text);
+    int fields = after ? sscanf(after + 2, "%c %d %d %d %d %d", &state, &parent, &group, &session,
+                                &terminal, &foreground)
+                       : 0;
+    check(fields == 6 && state == 'R' && parent == getppid(), "stat-fields", "%s", text);
+    int count = 2;
+    for (char *at = after; at && (at = strchr(at, ' ')); at++)
+        count++;
+    check(count == 52, "stat-count", "%d in %s", count, text);
+
+    check(read_all("/proc/self/status", 100) > 200, "status", "%s", text);
+    check(field("\nPid:") == getpid() && field("\nPPid:") == getppid(), "status-pid", "%s", text);
+    check(strstr(text, "\nState:\tR (running)\n") != NULL, "status-state", "%s", text);
+    check(field("\nVmRSS:") > 0 && field("\nVmSize:") > field("\nVmRSS:"), "status-memory", "%s",
+          text);
+
+    double up, idle;
+    read_all("/proc/uptime", 100);
+    check(sscanf(text, "%lf %lf", &up, &idle) == 2 && up > 0, "uptime", "%s", text);
+    check(read_all("/proc/filesystems", 100) > 0 && strstr(text, "nodev\tproc\n"), "filesystems",
+          "%s", text);
+    check(read_all("/proc/self/mounts", 4096) > 0 && strstr(text, " /proc proc "), "mounts", "%s",
+          text);
+}
+
+static void test_listing(void)
+{
+    char own[20];
+    snprintf(own, sizeof own, "%d", getpid());
+    DIR *directory = opendir("/proc");
+    int found = 0, last = 0, rising = 1;
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        int number = atoi(entry->d_name);
+        found += !strcmp(entry->d_name, own) && entry->d_type == DT_DIR;
+        found += !strcmp(entry->d_name, "self") && entry->d_type == DT_LNK;
+        found += !strcmp(entry->d_name, "meminfo") && entry->d_type == DT_REG;
+        rising &= number == 0 || number > last;
+        last = number ? number : last;
+    }
+    check(found == 3 && rising, "list", "%d found", found);
+    closedir(directory);
+    check(!chdir("/proc/self/fd/../.."), "chdir", "%m");
+    char here[64];
+    check(getcwd(here, sizeof here) && !strcmp(here, "/proc"), "getcwd", "%s", here);
+    check(!chdir("/"), "chdir-back", "%m");
+}
+
+static void test_refusals(void)
+{
+    check_error("create", SYS(SYS_openat, AT_FDCWD, "/proc/new", O_WRONLY | O_CREAT, 0600), ENOENT);
+    check_error("create-below", SYS(SYS_openat, AT_FDCWD, "/proc/self/new", O_CREAT, 0600), ENOENT);
+    check_error("create-self", SYS(SYS_openat, AT_FDCWD, "/proc/self", O_CREAT, 0600), EISDIR);
+    check_error("slash", SYS(SYS_openat, AT_FDCWD, "/proc/meminfo/", O_RDONLY), ENOTDIR);
+    for (const char *name = "00\0+1\0-1\00x1\01 \0"; *name; name += strlen(name) + 1) {
+        char path[32];
+        snprintf(path, sizeof path, "/proc/%s", name);
+        check_error(path, SYS(SYS_openat, AT_FDCWD, path, O_RDONLY), ENOENT);
+    }
+    if (geteuid())
+        return;
+    // Root may open it for writing, but it takes nothing.
+    int file = open("/proc/meminfo", O_RDWR | O_TRUNC);
+    check_error("write", SYS(SYS_write, file, "x", 1), EIO);
+    close(file);
+}
+
+int main(int argc, char **argv)
+{
+    test_identity(argc, argv);
+    test_numbers();
+    test_refusals();
     uintptr_t end = SYS(SYS_brk, 0);
     SYS(SYS_brk, end + 8192);
     char *apart = mmap(NULL, 8192, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -105,6 +231,7 @@ int main(void)
     check(stat("/proc/self/maps", &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0,
           "stat", "mode %o, size %ld", status.st_mode, status.st_size);
     check_result("enoent", open("/proc/self/nothing", O_RDONLY) < 0 ? errno : 0, ENOENT);
+    test_listing();
     check_result("enotdir", open("/proc/self/maps", O_RDONLY | O_DIRECTORY) < 0 ? errno : 0, ENOTDIR);
     return summary();
 }

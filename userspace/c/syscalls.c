@@ -260,6 +260,37 @@ static void test_files(void)
     check_result("close", SYS(SYS_close, file), 0);
 }
 
+static void test_directories(void)
+{
+    char here[256], entries[2048];
+    check(SYS(SYS_getcwd, here, sizeof here) > 1 && here[0] == '/', "getcwd", "%s", here);
+    check_result("chdir", SYS(SYS_chdir, "/proc/self/.."), 0);
+    check_result("getcwd-length", SYS(SYS_getcwd, here, sizeof here), 6);
+    check(!strcmp(here, "/proc"), "getcwd-proc", "%s", here);
+    int relative = (int)SYS(SYS_openat, AT_FDCWD, "self/stat", O_RDONLY);
+    check(relative >= 3, "openat-relative", "%d", relative);
+    check_result("close-relative", SYS(SYS_close, relative), 0);
+
+    int root = (int)SYS(SYS_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
+    check_result("fchdir", SYS(SYS_fchdir, root), 0);
+    check_result("getcwd-root", SYS(SYS_getcwd, here, 2), 2);
+    long got, found = 0, all = 0;
+    while ((got = SYS(SYS_getdents64, root, entries, sizeof entries)) > 0) {
+        // Inode, position, length, type, name.
+        for (long at = 0; at < got; at += *(unsigned short *)(entries + at + 16)) {
+            const char *name = entries + at + 19;
+            all++;
+            found += (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "proc")) &&
+                     entries[at + 18] == 4 && *(long *)(entries + at) != 0;
+        }
+    }
+    check(got == 0 && found == 3, "getdents64", "%ld, %ld of %ld", got, found, all);
+    check_result("getdents64-end", SYS(SYS_getdents64, root, entries, sizeof entries), 0);
+    check_result("lseek-start", SYS(SYS_lseek, root, 0, SEEK_SET), 0);
+    check(SYS(SYS_getdents64, root, entries, sizeof entries) > 0, "getdents64-again", "nothing");
+    check_result("close-root", SYS(SYS_close, root), 0);
+}
+
 static void test_signals(void)
 {
     enum { FLAGS = SA_RESTART | 0x04000000 }; // SA_RESTORER
@@ -329,6 +360,7 @@ int main(void)
     test_getrandom();
     test_memory();
     test_files();
+    test_directories();
     test_signals();
     test_runtime();
     return summary();

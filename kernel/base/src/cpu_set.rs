@@ -103,6 +103,35 @@ impl fmt::Display for CpuSet {
     }
 }
 
+/// A text that is no set of CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotACpuSet;
+
+/// A list as Linux reads it: numbers and ranges, with commas between them.
+impl core::str::FromStr for CpuSet {
+    type Err = NotACpuSet;
+
+    fn from_str(text: &str) -> Result<Self, NotACpuSet> {
+        let number = |text: &str| -> Result<u32, NotACpuSet> {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = text.parse().ok().filter(|number| is_number && *number < u64::BITS);
+            number.ok_or(NotACpuSet)
+        };
+        let mut set = Self::EMPTY;
+        for part in text.split(',') {
+            let (first, last) = match part.split_once('-') {
+                Some((first, last)) => (number(first)?, number(last)?),
+                None => (number(part)?, number(part)?),
+            };
+            if first > last {
+                return Err(NotACpuSet);
+            }
+            set = (first..=last).fold(set, |set, cpu| set.or(Self::one(cpu)));
+        }
+        Ok(set)
+    }
+}
+
 /// A set that several CPUs change. The orderings are sequential: a CPU that enters a set
 /// and then looks at something else is seen by whoever changed that and then looks at the
 /// set.
@@ -155,8 +184,14 @@ fn sets_of_cpus_are_listed() {
         let mut list = arrayvec::ArrayString::<64>::new();
         write!(list, "{}", CpuSet::from_bits(bits)).expect("short");
         assert_eq!(&*list, text);
+        let known = if text.is_empty() { Err(NotACpuSet) } else { Ok(CpuSet::from_bits(bits)) };
+        assert_eq!(text.parse::<CpuSet>(), known);
         assert_eq!(CpuSet::from_bits(bits).iter().count() as u32, CpuSet::from_bits(bits).len());
     }
+    for bad in ["64", "-1", "1-", "-", "2-1", "0,", ",0", "+1", " 1", "1 ", "0-64", "x", "1--2"] {
+        assert_eq!(bad.parse::<CpuSet>(), Err(NotACpuSet), "{bad}");
+    }
+    assert_eq!("1,0-1,3".parse(), Ok(CpuSet::from_bits(0b1011)));
     let set = AtomicCpuSet::new();
     assert!(set.insert(5) && !set.insert(5) && set.load().contains(5));
     assert!(set.remove(5) && !set.remove(5) && set.take().is_empty());

@@ -36,7 +36,7 @@ use crate::cpu_set::CpuSet;
 use crate::sync::cpus;
 
 pub use count::{Spurious, count_of, in_handler, spurious_of};
-pub use lines::IrqLine;
+pub use lines::{IrqLine, set_affinity};
 pub use message::{Message, MessageInterrupt};
 pub use slots::{Action, Handled, Owner, action};
 pub use vectors::{DEVICE_VECTORS, cpu_of};

@@ -2,7 +2,7 @@
 //!
 //! Locks whose type names the IRQ discipline ([`sync`]), per-CPU data ([`percpu`]) and
 //! the preemption count ([`preempt`]), the CPUs and what they ask of each other ([`smp`],
-//! [`cpu_set`]); the log ([`log_sink`]) and the console
+//! [`cpu_set`]); the log ([`log_sink`], [`modules`]) and the console
 //! ([`console`]); what happens on a trap ([`trap`]), an interrupt ([`irq`]) and a panic
 //! ([`panic`], which stops the others by [`nmi`]), and what is done about a CPU
 //! that is stuck ([`watchdog`]); with backtraces ([`backtrace`]) in words ([`symbols`]); the clock
@@ -14,6 +14,8 @@
 extern crate alloc;
 // `#[kernel_test]` names this crate by its path from outside.
 extern crate self as base;
+
+module!();
 
 pub mod backtrace;
 pub mod console;
@@ -27,6 +29,7 @@ pub mod io_ports;
 pub mod irq;
 pub mod ktest;
 pub mod log_sink;
+pub mod modules;
 pub mod nmi;
 pub mod panic;
 pub mod percpu;

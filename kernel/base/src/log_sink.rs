@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use arch::cpu::local;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::{console, time};
+use crate::{console, modules, time};
 
 struct ConsoleLog;
 
@@ -15,7 +15,7 @@ static COLOUR: AtomicBool = AtomicBool::new(true);
 
 impl Log for ConsoleLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        modules::is_logged(metadata.target(), metadata.level())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -48,7 +48,7 @@ impl Log for ConsoleLog {
 pub fn init() {
     // A second call finds the log installed; nothing to do then.
     let _ = log::set_logger(&LOG);
-    log::set_max_level(LevelFilter::Info);
+    modules::set_level(LevelFilter::Info);
 }
 
 /// Turns colours on or off.

@@ -21,6 +21,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 mod attribute;
 pub mod binding;
 pub mod block;

@@ -9,6 +9,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 pub mod acpi;
 pub mod ahci;
 pub mod console_input;

@@ -3,7 +3,7 @@
 //! [`vfs`] is the tree of all that is mounted, and the way from a path in words to a file of
 //! it; what file systems implement is there, too. [`initramfs`] is the first of them, the root.
 //! [`pseudo`] is what those have in common whose files are made of what the kernel knows:
-//! [`procfs`].
+//! [`procfs`] and [`sysfs`].
 //!
 //! A [`File`] is what can be done with a file that is open; an [`OpenFile`] around it is what a
 //! file descriptor holds. Most files come from the tree through [`open`]. Some are made by the
@@ -17,6 +17,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 mod buffer;
 mod file;
 mod initramfs;
@@ -24,6 +26,7 @@ mod open_file;
 pub mod procfs;
 pub mod pseudo;
 mod status;
+pub mod sysfs;
 mod vfs;
 
 use memory::OutOfMemory;
@@ -42,5 +45,6 @@ pub use vfs::*;
 pub fn init() -> Result<(), OutOfMemory> {
     vfs::init()?;
     procfs::init();
+    sysfs::init();
     Ok(())
 }

@@ -22,6 +22,7 @@ use memory::boot_data::BootData;
 use settings::Settings;
 
 base::entry!(boot);
+base::module!();
 
 /// The boot CPU comes here from `long_mode.S`: on the boot stack, interrupts off, with the
 /// boot code's page tables, which show the image and the first 4 GiB. It becomes the idle

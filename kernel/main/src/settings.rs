@@ -1,6 +1,6 @@
 //! The kernel command line: settings `key=value`, then commands for the shell.
 
-use base::watchdog;
+use base::{modules, watchdog};
 use boot_args::BootArgs;
 use log::LevelFilter;
 
@@ -31,7 +31,7 @@ impl Settings {
         for (key, value) in self.0.settings() {
             match key {
                 "loglevel" => match level(value) {
-                    Some(level) => log::set_max_level(level),
+                    Some(level) => modules::set_level(level),
                     None => log::warn!(
                         "loglevel={value}: no such level; good ones: {}",
                         LEVELS.join(", ")

@@ -16,6 +16,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 pub mod boot_data;
 pub mod crash;
 pub mod dma;

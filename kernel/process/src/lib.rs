@@ -15,6 +15,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 use memory::OutOfMemory;
 
 pub mod console;

@@ -12,6 +12,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 mod call;
 mod directories;
 mod forks;
@@ -19,6 +21,7 @@ mod identity;
 mod io;
 mod limits;
 mod memory_calls;
+mod mounts;
 mod paths;
 mod poll;
 mod sched;

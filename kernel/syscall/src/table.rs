@@ -5,8 +5,8 @@ use abi::nr;
 
 use crate::call::Call;
 use crate::{
-    directories, identity, io, limits, memory_calls, paths, poll, sched, signals, system, time,
-    waits,
+    directories, identity, io, limits, memory_calls, mounts, paths, poll, sched, signals, system,
+    time, waits,
 };
 
 /// A system call's code.
@@ -49,6 +49,8 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::FCHDIR, paths::fchdir),
     (nr::GETCWD, paths::getcwd),
     (nr::GETDENTS64, directories::getdents64),
+    (nr::MOUNT, mounts::mount),
+    (nr::UMOUNT2, mounts::umount2),
     // memory
     (nr::MMAP, memory_calls::mmap),
     (nr::MUNMAP, memory_calls::munmap),

@@ -14,6 +14,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 #[cfg(not(test))]
 mod balance_tests;
 mod channel;

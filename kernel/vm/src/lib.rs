@@ -20,6 +20,8 @@
 
 extern crate alloc;
 
+base::module!();
+
 mod advise;
 mod area;
 mod change;

@@ -3,7 +3,7 @@
 use arch::irqchip::{Polarity, Trigger};
 
 use super::slots::{Action, Claim, slot};
-use super::wiring::{Line, Place};
+use super::wiring::{Line, Place, Source, source};
 use super::{IrqError, vectors};
 
 /// How ISA lines are wired where nothing else is said.
@@ -116,13 +116,29 @@ impl IrqLine {
     }
 }
 
+/// Makes the line behind `vector` interrupt another CPU from now on, whoever has it. A device
+/// that interrupts by message has to be told by its driver.
+///
+/// # Errors
+/// `OutOfRange` if there is no line behind the vector; `Unreachable`.
+pub fn set_affinity(vector: u8, cpu: u32) -> Result<(), IrqError> {
+    let line = match source(vector) {
+        Source::Pic(line) => Line::Pic(line),
+        Source::Gsi { gsi, .. } => Line::Gsi(gsi),
+        Source::Message | Source::Local => return Err(IrqError::OutOfRange),
+    };
+    // Not while it is opened or masked.
+    let _slot = slot(vector).lock();
+    line.retarget(cpu)
+}
+
 #[cfg(not(test))]
 mod tests {
     use core::sync::atomic::{AtomicU64, Ordering};
 
     use arch::irqchip::lapic;
 
-    use super::super::{Handled, Source, action, count_of, source};
+    use super::super::{Handled, action, count_of};
     use super::*;
     use crate::{smp, time};
 

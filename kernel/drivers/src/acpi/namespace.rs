@@ -71,22 +71,17 @@ pub(crate) fn host_bridges(io_apics: bool, read_pci: ReadPci<'_>) -> Vec<HostBri
         // The DSDT's revision says how wide integers are in all of them.
         load(&mut aml, table, dsdt.revision, &mut machine);
     }
-    let mut bridges = aml::pci::host_bridges(&mut aml, &mut machine);
-    if io_apics {
-        match aml::pci::use_io_apics(&mut aml, &mut machine) {
-            Ok(()) => bridges = aml::pci::host_bridges(&mut aml, &mut machine),
-            Err(error) => {
-                log::warn!("ACPI: _PIC: {error}; no interrupt pin can be used");
-                for bridge in bridges.iter_mut().flatten() {
-                    bridge.routing.clear();
-                }
-            }
-        }
-    }
-    bridges.unwrap_or_else(|error| {
+    let told = if io_apics { aml::pci::use_io_apics(&mut aml, &mut machine) } else { Ok(()) };
+    let bridges = aml::pci::host_bridges(&mut aml, &mut machine);
+    let mut bridges = bridges.unwrap_or_else(|error| {
         log::warn!("ACPI: host bridges: {error}");
         Vec::new()
-    })
+    });
+    if let Err(error) = told {
+        log::warn!("ACPI: _PIC: {error}; no interrupt pin can be used");
+        bridges.iter_mut().for_each(|bridge| bridge.routing.clear());
+    }
+    bridges
 }
 
 #[base::kernel_test]

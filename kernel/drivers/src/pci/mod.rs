@@ -86,8 +86,14 @@ fn find_functions() {
         |place: PciPlace, offset, bytes| config::read_for_firmware(regions, place, offset, bytes);
     let bridges = crate::acpi::host_bridges(base::irq::uses_io_apics(), &mut read);
     let bridges = intx::set_firmware(bridges);
+    log::debug!("pci: the firmware tells of {} host bridges", bridges.len());
     let mut seen = Seen::default();
-    for root in roots(regions, bridges) {
+    let mut all = roots(regions, bridges);
+    if !regions.is_empty() && !all.iter().any(scan::answers) {
+        log::warn!("pci: nothing answers where the MCFG says: the ports are tried");
+        all = roots(&[], bridges);
+    }
+    for root in all {
         scan::scan(&root, &mut seen);
     }
     log::info!("pci: {} functions", BUS.devices().len());

@@ -68,6 +68,15 @@ fn devices_behind(bridge: &Inner) -> u8 {
     if matches!(kind, Some(ROOT_PORT | DOWNSTREAM_PORT)) { 1 } else { 32 }
 }
 
+/// Whether there is any function on the root bus.
+pub(super) fn answers(root: &Root) -> bool {
+    (0..32).any(|device| {
+        let address = Address { segment: root.segment, bus: root.bus, device, function: 0 };
+        let config = Config::new(address, &root.mechanism);
+        config.is_ok_and(|config| Identity::read(&config).is_some())
+    })
+}
+
 /// Finds the functions behind `root`, makes devices of them, and looks for their drivers.
 pub(super) fn scan(root: &Root, seen: &mut Seen) {
     let found = find(root, seen);

@@ -309,8 +309,9 @@ fn a_range_without_a_place_gets_one() {
                 assert_eq!(edu.identification.read() & 0xffff, 0x00ed);
                 assert!(bar.span().first().is_multiple_of(size));
             }
-            // The windows of its bridges may be full.
-            Err(error) => assert_eq!(error, BarClaimError::Place(PlaceError::NoRoom)),
+            // The windows of its bridges may be full, those of its root bus not known.
+            Err(BarClaimError::Place(PlaceError::NoRoom | PlaceError::NoWindow)) => {}
+            Err(error) => panic!("{}: {error}", function.address()),
         }
         // Back where it was: in nobody's way.
         assert!(bar::move_to(&function.0.config, 0, kind, old));

@@ -15,7 +15,7 @@ use spin::Once;
 use crate::pseudo::{Folder, Manners, Node, PseudoKind};
 use crate::vfs::register;
 
-static KIND: PseudoKind = PseudoKind::new("proc", Manners::Proc, root);
+static KIND: PseudoKind = PseudoKind::new("proc", "/proc", Manners::Proc, root);
 
 /// The root directory, to which any floor may add.
 pub fn root() -> &'static Arc<Folder> {

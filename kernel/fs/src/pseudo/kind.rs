@@ -13,6 +13,7 @@ use crate::vfs::{FileSystem, MountRequest, Superblock};
 /// A pseudo file system.
 pub(crate) struct PseudoKind {
     name: &'static str,
+    place: &'static str,
     manners: Manners,
     root: fn() -> &'static Arc<Folder>,
     /// Made by the first mount, and kept.
@@ -20,19 +21,25 @@ pub(crate) struct PseudoKind {
 }
 
 impl PseudoKind {
-    /// The one with that name and root.
+    /// The one with that name and root, which is usually mounted at `place`.
     pub(crate) const fn new(
         name: &'static str,
+        place: &'static str,
         manners: Manners,
         root: fn() -> &'static Arc<Folder>,
     ) -> Self {
-        Self { name, manners, root, superblock: named_mutex("pseudo file system", None) }
+        let superblock = named_mutex("pseudo file system", None);
+        Self { name, place, manners, root, superblock }
     }
 }
 
 impl FileSystem for PseudoKind {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn usual_place(&self) -> Option<&'static str> {
+        Some(self.place)
     }
 
     fn superblock(&self, request: &MountRequest<'_>) -> Result<Arc<Superblock>> {

@@ -55,6 +55,11 @@ impl Text {
         Ok(())
     }
 
+    /// Why writing failed, if it did.
+    pub fn failure(&self) -> Option<Errno> {
+        self.failed
+    }
+
     /// The result of writing with `write!` and the like, with the reason if it failed.
     ///
     /// # Errors

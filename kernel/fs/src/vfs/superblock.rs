@@ -46,6 +46,11 @@ pub trait FileSystem: Sync {
     /// Its name, as mount(2) and `/proc/filesystems` have it.
     fn name(&self) -> &'static str;
 
+    /// Where it is mounted if nobody says where; `None` if that has to be said.
+    fn usual_place(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether it needs a block device as its source.
     fn needs_device(&self) -> bool {
         false

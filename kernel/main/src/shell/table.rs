@@ -3,7 +3,7 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    acpi, block, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory,
+    acpi, block, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, mounts,
     page_table, pci, port, power, tasks, test, timer, tools, virtio,
 };
 
@@ -117,6 +117,33 @@ pub(super) static COMMANDS: &[Command] = &[
         run: files::cat,
     },
     Command {
+        name: "write-to-file",
+        usage: "PATH [WORD]…",
+        summary: "write a line to a file",
+        help: "Its first line becomes the words, and nothing follows: for files of /sys and /proc \
+               that can be set.",
+        arguments: Arguments::Each(files::complete),
+        run: files::write_to_file,
+    },
+    Command {
+        name: "mount",
+        usage: "[KIND [PATH]]",
+        summary: "list what is mounted, or mount a file system",
+        help: "Without PATH sysfs is mounted on /sys and proc on /proc. It hides what is there, \
+               and can be mounted in several places.",
+        arguments: Arguments::First(mounts::kinds),
+        run: mounts::mount,
+    },
+    Command {
+        name: "umount",
+        usage: "PATH…",
+        summary: "take away what is mounted on a directory",
+        help: "Refused while a program has something of it open or as its working directory, and \
+               while something is mounted inside.",
+        arguments: Arguments::Each(files::complete),
+        run: mounts::umount,
+    },
+    Command {
         name: "exec",
         usage: "[N] PATH [ARGUMENT]… [&]",
         summary: "run a program, or N of it at once",
@@ -183,7 +210,7 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "block",
-        usage: "list|read|write|id|flush|rescan|check|timeout|cost [DEV …]",
+        usage: "list|read|write|id|flush|rescan|check|cost|timeout [DEV …]",
         summary: "list, read and write disks and partitions",
         help: "block list. block read DEV SECTOR [N]: a hex dump of N sectors of 512 bytes, one if \
                not given. block write DEV SECTOR VALUE: fills the sector with the byte VALUE, \
@@ -191,8 +218,8 @@ pub(super) static COMMANDS: &[Command] = &[
                DEV: what is known of it. block flush DEV: makes durable what was written. block \
                rescan DEV: reads the table of partitions again. block check DEV [TASKS]: \
                overwrites all of DEV with a pattern and reads it back, by several tasks at once. \
-               block timeout DEV [MS]: after how many milliseconds a request takes too long. \
-               block cost DEV: how long reads take.",
+               block cost DEV: how long reads take. block timeout DEV [MS]: after how many \
+               milliseconds a request takes too long.",
         arguments: Arguments::Each(block::complete),
         run: block::block,
     },
@@ -256,9 +283,10 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "log",
-        usage: "[LEVEL]",
+        usage: "[LEVEL [MODULE]]",
         summary: "set the level of the log, or print it",
-        help: "Levels: off, error, warn, info, debug, trace.",
+        help: "Levels: off, error, warn, info, debug, trace. A MODULE, one of the names in \
+               /sys/module, gets a level of its own; `default` takes it away.",
         arguments: Arguments::First(log::names),
         run: log::log,
     },
@@ -351,6 +379,6 @@ fn a_mistyped_command_is_recognised() {
 fn commands_have_names_of_their_own_and_help() {
     for (index, command) in COMMANDS.iter().enumerate() {
         assert!(COMMANDS[..index].iter().all(|other| other.name != command.name));
-        assert!(!command.summary.is_empty() && command.name.len() <= 12);
+        assert!(!command.summary.is_empty() && command.name.len() <= 13);
     }
 }

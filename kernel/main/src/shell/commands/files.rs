@@ -1,4 +1,4 @@
-//! `ls`, `cat`, and paths for Tab.
+//! `ls`, `cat`, `write-to-file`, and paths for Tab.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use abi::Errno;
-use abi::fcntl::{O_DIRECTORY, O_RDONLY};
+use abi::fcntl::{O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY};
 use base::{print, println};
-use fs::{Destination, Kind, LastLink, LinkTarget, Path, Status};
+use fs::{Destination, Kind, LastLink, LinkTarget, Path, Source, Status};
 use line_editor::Candidate;
 
 use crate::shell::command::{Context, Failure, Outcome, usage};
@@ -21,12 +21,12 @@ const CYAN: &str = "\x1b[36m";
 const PART: usize = 4096;
 
 /// The failure of something with a path.
-fn failure(path: &str, error: Errno) -> Failure {
+pub(super) fn failure(path: &str, error: Errno) -> Failure {
     Failure::Message(format!("{path}: {}", error.description()))
 }
 
 /// The file at a path. Relative ones begin at the root.
-fn look_up(path: &str, last: LastLink) -> Result<Path, Failure> {
+pub(super) fn look_up(path: &str, last: LastLink) -> Result<Path, Failure> {
     let file = fs::root().and_then(|root| fs::lookup(&root, path.as_bytes(), last));
     file.map_err(|error| failure(path, error))
 }
@@ -152,6 +152,22 @@ pub(in crate::shell) fn cat(context: &mut Context<'_>, arguments: &[String]) -> 
     }
     for path in arguments {
         print_file(context, path)?;
+    }
+    Ok(())
+}
+
+/// Writes a line to a file, as `echo TEXT >PATH` does in other shells.
+pub(in crate::shell) fn write_to_file(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
+    let Some((path, words)) = arguments.split_first() else { return Err(usage("which file?")) };
+    let line = words.join(" ") + "\n";
+    let flags = O_WRONLY | O_CREAT | O_TRUNC;
+    let file = fs::root().and_then(|root| fs::open(&root, path.as_bytes(), flags));
+    let file = file.map_err(|error| failure(path, error))?;
+    let mut from = Source::Kernel(line.as_bytes());
+    while !from.is_empty() {
+        if file.write(&mut from).map_err(|error| failure(path, error))? == 0 {
+            return Err(failure(path, Errno::EIO));
+        }
     }
     Ok(())
 }

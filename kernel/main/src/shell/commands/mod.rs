@@ -14,6 +14,7 @@ pub(super) mod irqs;
 pub(super) mod locks;
 pub(super) mod log;
 pub(super) mod memory;
+pub(super) mod mounts;
 pub(super) mod page_table;
 pub(super) mod pci;
 pub(super) mod port;
