@@ -9,6 +9,7 @@
 //! | `console.rs` | what the guest writes, as plain text that can be waited for |
 //! | `iso.rs` | ISOs with another grub.cfg |
 //! | `acpi.rs` | ACPI tables of a test's own |
+//! | `disk_image.rs` | disk images with tables of partitions |
 //! | `machine.rs` | QEMU: start, type, expect, wait for the status |
 //! | `expectation.rs` | the lines of userspace/programs.txt |
 //! | `stages/` | **the tests**, one file for each kind |
@@ -20,6 +21,7 @@
 mod acpi;
 mod command;
 mod console;
+mod disk_image;
 mod expectation;
 mod iso;
 mod machine;

@@ -14,6 +14,8 @@ base::module!();
 pub mod acpi;
 pub mod ahci;
 pub mod console_input;
+#[cfg(not(test))]
+mod disk_tests;
 pub mod nvme;
 pub mod pci;
 pub mod random;

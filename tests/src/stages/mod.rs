@@ -4,6 +4,7 @@
 mod boots;
 mod cpus;
 mod crashes;
+mod disks;
 mod figures;
 mod gdb;
 mod host;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());
     jobs.extend(pci::jobs());
+    jobs.extend(disks::jobs());
     jobs.extend(gdb::jobs());
     jobs.extend(refusals::jobs());
     jobs.extend(statuses::jobs());

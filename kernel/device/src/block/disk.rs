@@ -31,6 +31,8 @@ pub struct Disk {
     identity: Identity,
     depth: u16,
     timeout_ns: AtomicU64,
+    /// When the watch looks for requests that take too long; 0: as soon as it is woken.
+    next_look: AtomicU64,
     sectors: AtomicU64,
     read_only: AtomicBool,
     gone: AtomicBool,
@@ -59,6 +61,7 @@ impl Disk {
             identity: description.identity,
             depth: description.depth,
             timeout_ns: AtomicU64::new(description.timeout_ns.max(1)),
+            next_look: AtomicU64::new(0),
             sectors: AtomicU64::new(whole_blocks(description.sectors, &description.limits)),
             read_only: AtomicBool::new(description.read_only),
             gone: AtomicBool::new(false),
@@ -116,6 +119,7 @@ impl Disk {
     /// Sets that, 1 millisecond at least.
     pub fn set_timeout_ns(&self, ns: u64) {
         self.timeout_ns.store(ns.max(1_000_000), Ordering::Relaxed);
+        self.next_look.store(0, Ordering::Relaxed);
         watch::wake();
     }
 
@@ -222,19 +226,47 @@ impl Disk {
         is_new
     }
 
-    /// What the watch does for the disk at the time `now`: tells the driver of requests that take
-    /// too long, and runs queues that were refused. When to look again, in nanoseconds of the
-    /// clock; `None` if there is nothing to look after. May sleep.
+    /// What the watch does for the disk at the time `now`: runs queues that were refused, and tells
+    /// the driver of requests that take too long. When to look again, in nanoseconds of the clock;
+    /// `None` if there is nothing to look after. May sleep.
     pub(super) fn look_after(&self, now: u64) -> Option<u64> {
-        let mut next = None;
-        let timeout = self.timeout_ns();
-        let mut look_at = |at: u64| next = Some(next.map_or(at, |next: u64| next.min(at)));
+        let retry = self.retry_stalled(now).then(|| now.saturating_add(watch::RETRY_NS));
+        // Others may have woken the watch.
+        let mut next = self.next_look.load(Ordering::Relaxed);
+        if now >= next {
+            let is_used = self.look_for_overdue(now);
+            let period = watch::period(self.timeout_ns());
+            next = if is_used { now.saturating_add(period) } else { 0 };
+            self.next_look.store(next, Ordering::Relaxed);
+        }
+        [retry, Some(next).filter(|&next| next > 0)].into_iter().flatten().min()
+    }
+
+    /// Runs the queues that the driver refuses although it has nothing. Whether there are any.
+    fn retry_stalled(&self, now: u64) -> bool {
+        let mut any = false;
         for (index, queue) in self.queues.iter().enumerate() {
-            if queue.is_idle() {
+            let Some((since, run)) = queue.stalled() else { continue };
+            any = true;
+            if now.saturating_sub(since) > self.timeout_ns() && self.close() {
+                log::error!("{}: given up: it takes no requests", self.name);
+            }
+            if run {
+                self.run(index);
+            }
+        }
+        any
+    }
+
+    /// Tells the driver of requests that take too long. Whether the disk is in use.
+    fn look_for_overdue(&self, now: u64) -> bool {
+        let mut is_used = false;
+        for (index, queue) in self.queues.iter().enumerate() {
+            if queue.is_out_of_use() {
                 continue;
             }
-            look_at(now.saturating_add(watch::period(timeout)));
-            for (count, (tag, told)) in queue.overdue(timeout, now).enumerate() {
+            is_used = true;
+            for (count, (tag, told)) in queue.overdue(self.timeout_ns(), now).enumerate() {
                 if count == 0 && !self.is_gone() {
                     log::warn!("{}: requests of queue {index} take too long", self.name);
                 }
@@ -243,17 +275,8 @@ impl Disk {
                 }
                 self.device.timed_out(index, tag);
             }
-            if let Some((since, run)) = queue.stalled() {
-                if now.saturating_sub(since) > timeout && self.close() {
-                    log::error!("{}: given up: it takes no requests", self.name);
-                }
-                if run {
-                    self.run(index);
-                }
-                look_at(now.saturating_add(watch::RETRY_NS));
-            }
         }
-        next
+        is_used
     }
 }
 

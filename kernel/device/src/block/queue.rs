@@ -49,6 +49,8 @@ struct State {
     running: bool,
     /// The watch ([`super::watch`]) looks at the queue from time to time.
     watched: bool,
+    /// Something was put in since it looked last.
+    used: bool,
     /// The device is gone: nothing is taken.
     closed: bool,
     /// Tags that were given back by requests that are done.
@@ -108,7 +110,7 @@ impl State {
     fn added(&mut self) -> Added {
         let idle = self.waiting.is_empty() && self.flushes.is_empty();
         let watch = !self.watched && !idle;
-        self.watched |= watch;
+        (self.watched, self.used) = (self.watched | watch, true);
         Added { run: self.start(), watch }
     }
 
@@ -158,6 +160,7 @@ impl Queue {
             tags: Tags::new(depth)?,
             running: false,
             watched: false,
+            used: false,
             closed: false,
             releases: 0,
             refused_since: 0,
@@ -297,18 +300,24 @@ impl Queue {
         state.waiting.len() + state.flushes.len()
     }
 
-    /// For the watch: whether it need not look at the queue any more, since nothing is in it.
-    pub(super) fn is_idle(&self) -> bool {
+    /// For the watch: whether it need not look at the queue any more, since nothing is in it, nor
+    /// was put in since the last look.
+    pub(super) fn is_out_of_use(&self) -> bool {
         let mut state = self.state.lock();
-        let idle = state.tags.used() == 0 && state.waiting.is_empty() && state.flushes.is_empty();
-        state.watched &= !idle;
-        idle
+        let is_idle =
+            state.tags.used() == 0 && state.waiting.is_empty() && state.flushes.is_empty();
+        let was_used = core::mem::replace(&mut state.used, false);
+        state.watched = !is_idle || was_used;
+        !state.watched
     }
 
     /// Since when the driver refuses although it has nothing, in nanoseconds of the clock, if it
     /// does, and whether the caller is to run the queue again.
     pub(super) fn stalled(&self) -> Option<(u64, bool)> {
         let mut state = self.state.lock();
+        if state.waiting.is_empty() && state.flushes.is_empty() {
+            state.refused_since = 0;
+        }
         let since = Some(state.refused_since).filter(|&since| since > 0)?;
         Some((since, state.start()))
     }
