@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use arch::cpu::{interrupts, local};
-use arrayvec::ArrayString;
+use arrayvec::{ArrayString, ArrayVec};
 use base::ktest::{Expect, KernelTest};
 use base::sync::IrqSpinLock;
 use base::time;
@@ -43,14 +43,21 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Tests that did not end in time and are remembered as such.
+const MOST_LATE: usize = 16;
+
 /// The test that runs, by the number of its task, and the report it ended with.
 struct Running {
     task: Option<u64>,
     report: Option<ArrayString<400>>,
+    /// Those that were left behind: if one still fails, it was told already.
+    late: ArrayVec<u64, MOST_LATE>,
 }
 
-static RUNNING: IrqSpinLock<Running> =
-    IrqSpinLock::new("running test", Running { task: None, report: None });
+static RUNNING: IrqSpinLock<Running> = IrqSpinLock::new(
+    "running test",
+    Running { task: None, report: None, late: ArrayVec::new_const() },
+);
 
 /// Text cut to what fits.
 struct Cut<'a>(&'a mut ArrayString<400>);
@@ -67,13 +74,14 @@ fn test_failed(report: &dyn fmt::Display) {
     let Some(id) = with_current(Task::id) else { return };
     {
         let Some(mut running) = RUNNING.try_lock() else { return };
-        if running.task != Some(id) {
+        if running.task == Some(id) {
+            let mut text = ArrayString::new();
+            let _ = write!(Cut(&mut text), "{report}"); // cut on purpose
+            running.report = Some(text);
+            running.task = None;
+        } else if !running.late.contains(&id) {
             return;
         }
-        let mut text = ArrayString::new();
-        let _ = write!(Cut(&mut text), "{report}"); // cut on purpose
-        running.report = Some(text);
-        running.task = None;
     }
     // The test's spin locks stay taken; so does nothing else of the preemption count.
     // Interrupts stay off until the next task runs: this may be an interrupt stack (of a
@@ -147,7 +155,10 @@ fn run_now(test: &'static KernelTest) -> Result<(), Failure> {
         })
         .map_err(|_| Failure::NoMemory)?
     };
-    *RUNNING.lock() = Running { task: Some(task.id()), report: None };
+    {
+        let mut running = RUNNING.lock();
+        (running.task, running.report) = (Some(task.id()), None);
+    }
     drop(held);
     let deadline = Some(time::now_ns() + TIME_LIMIT_NS);
     let options = WaitOptions { deadline, interruptible: false };
@@ -155,6 +166,9 @@ fn run_now(test: &'static KernelTest) -> Result<(), Failure> {
     let report = {
         let mut running = RUNNING.lock();
         running.task = None;
+        if ended.is_err() {
+            let _ = running.late.try_push(task.id()); // one more fails as the kernel does
+        }
         running.report.take()
     };
     if ended.is_err() {

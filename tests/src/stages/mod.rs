@@ -10,6 +10,7 @@ mod host;
 mod kernel;
 mod makes;
 mod oom;
+mod pci;
 mod platform;
 mod processes;
 mod programs;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(kernel::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());
+    jobs.extend(pci::jobs());
     jobs.extend(gdb::jobs());
     jobs.extend(refusals::jobs());
     jobs.extend(statuses::jobs());

@@ -23,11 +23,11 @@ pub(super) fn jobs() -> Vec<Job> {
     jobs.extend(tables());
     jobs.push(Job::one("platform: interrupts by line and CPU, through the I/O APIC", || {
         let config = Config { smp: 4, ..Config::new(Debug, "") };
-        interrupts(config, "    48     4  I/O APIC, edge").map(|_| ())
+        interrupts(config, "     4  I/O APIC, edge").map(|_| ())
     }));
     jobs.push(Job::one("platform: without ACPI, by UEFI: one CPU and the 8259A pair", || {
         let config = Config { uefi: true, extra: NO_ACPI.into(), ..Config::new(Release, "") };
-        let mut machine = interrupts(config, "    36     4  8259A")?;
+        let mut machine = interrupts(config, "     4  8259A")?;
         machine.type_line("poweroff")?;
         machine.expect_status(1)?;
         let reason = "the ACPI tables name no register for it.";
@@ -205,7 +205,7 @@ fn interrupts(config: Config, line: &str) -> Result<Machine, String> {
     let mut machine = Machine::start(&config)?;
     machine.expect_prompt()?;
     let counts = |output: &str| -> Option<(Vec<u64>, u64)> {
-        let row = output.lines().find(|row| row.starts_with(line))?;
+        let row = output.lines().find(|row| row.contains(line))?;
         let (_, counts) = row.split_once("serial")?;
         let counts: Option<Vec<u64>> =
             counts.split_whitespace().map(|count| count.parse().ok()).collect();
@@ -222,7 +222,9 @@ fn interrupts(config: Config, line: &str) -> Result<Machine, String> {
     let output = machine.command("irqs")?;
     let (each, all) = counts(&output).ok_or_else(|| missing(&output))?;
     let columns = if config.extra == NO_ACPI { 1 } else { config.smp as usize };
-    if each.len() != columns || each.iter().sum::<u64>() != all || each[0] < before[0] + 20 {
+    // Whichever CPU the line interrupts.
+    let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+    if each.len() != columns || sum(&each) != all || sum(&each) < sum(&before) + 20 {
         return Err(format!("20 lines were typed after {before:?}:\n{output}"));
     }
     let tests = machine.command("test irq; test io_apic; test level")?;

@@ -41,9 +41,17 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("help", &["help [COMMAND]", "page-table ADDRESS", "crash KIND", "help COMMAND"]),
     ("help exec", &["exec [N] PATH [ARGUMENT]… [&]: run a program", "^D ends it"]),
     (
-        "test base::irq::a_line",
-        &["test base::irq::a_line_is_taken_once ... ok", "kernel tests: 1 passed, 0 failed"],
+        "test base::irq::lines::tests::a_line_is",
+        &[
+            "test base::irq::lines::tests::a_line_is_taken_once ... ok",
+            "kernel tests: 1 passed, 0 failed",
+        ],
     ),
+    ("devices -v", &["pci0000:00", "bus pci", "vendor = 0x8086"]),
+    ("list-pci -v", &["ADDRESS", "host bridge", "SATA controller (AHCI)", "BAR 5"]),
+    ("list-virtio", &[]),
+    ("block list", &["no block devices"]),
+    ("port list", &[]),
     ("test no::such::test", &["test: no test has no::such::test in its name"]),
     (
         "backtrace",

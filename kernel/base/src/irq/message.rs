@@ -44,6 +44,7 @@ struct GivenVector(u8);
 
 impl Drop for GivenVector {
     fn drop(&mut self) {
+        count::forget(self.0);
         vectors::free(self.0);
     }
 }
@@ -110,7 +111,6 @@ impl MessageInterrupt {
         action: Action,
     ) -> Result<Self, IrqError> {
         let target = vectors::direct(first, count_of_row, cpu)?;
-        count::forget(vector.0);
         let claim = Claim::new(vector.0, None, false, owner, action, || Ok(()))?;
         let message = Message::new(target.apic_id, vector.0);
         Ok(Self { claim, cpu: target.cpu, message, _vector: vector })

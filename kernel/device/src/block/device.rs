@@ -14,6 +14,10 @@ use super::request::Request;
 /// cannot touch the memory any more (it is done, or was reset). Completing is for interrupt
 /// handlers too, and may be done within `submit`. The driver holds no lock of its own at that
 /// moment: completions of all kinds run, and the layer may submit what waits.
+///
+/// A request holds a reference to the disk, and so to this object. It may be dropped with the
+/// last request, in an interrupt handler: what must not be dropped there, such as interrupts, is
+/// not owned by it but by what the driver's probe returns.
 pub trait BlockDevice: Send + Sync {
     /// Gives a request to the hardware queue [`Request::queue`], without waiting; the device need
     /// not look at it before [`kick`](BlockDevice::kick). Preemption is off, interrupts are on or
@@ -36,7 +40,9 @@ pub trait BlockDevice: Send + Sync {
     /// Called by a task, and may sleep. The driver aborts it or resets the device, and completes
     /// it (with [`BlockError::TimedOut`](super::BlockError::TimedOut), or tries it again) when the
     /// memory is safe. It may have been completed meanwhile. Called again after the same time
-    /// while it is in flight: the driver then does something harder.
+    /// while it is in flight: the driver then does something harder. A disk whose driver does
+    /// not bring a request back after several times is given up. A driver that resets the device
+    /// and gives it others again calls [`Request::begin_anew`] for those.
     fn timed_out(&self, queue: usize, tag: u16);
 }
 

@@ -30,7 +30,7 @@ pub struct Disk {
     features: Features,
     identity: Identity,
     depth: u16,
-    timeout_ns: u64,
+    timeout_ns: AtomicU64,
     sectors: AtomicU64,
     read_only: AtomicBool,
     gone: AtomicBool,
@@ -58,7 +58,7 @@ impl Disk {
             features: description.features,
             identity: description.identity,
             depth: description.depth,
-            timeout_ns: description.timeout_ns.max(1),
+            timeout_ns: AtomicU64::new(description.timeout_ns.max(1)),
             sectors: AtomicU64::new(whole_blocks(description.sectors, &description.limits)),
             read_only: AtomicBool::new(description.read_only),
             gone: AtomicBool::new(false),
@@ -110,7 +110,13 @@ impl Disk {
 
     /// Nanoseconds after which a request has taken too long.
     pub fn timeout_ns(&self) -> u64 {
-        self.timeout_ns
+        self.timeout_ns.load(Ordering::Relaxed)
+    }
+
+    /// Sets that, 1 millisecond at least.
+    pub fn set_timeout_ns(&self, ns: u64) {
+        self.timeout_ns.store(ns.max(1_000_000), Ordering::Relaxed);
+        watch::wake();
     }
 
     /// What it has done, its partitions included.
@@ -221,23 +227,24 @@ impl Disk {
     /// clock; `None` if there is nothing to look after. May sleep.
     pub(super) fn look_after(&self, now: u64) -> Option<u64> {
         let mut next = None;
+        let timeout = self.timeout_ns();
         let mut look_at = |at: u64| next = Some(next.map_or(at, |next: u64| next.min(at)));
         for (index, queue) in self.queues.iter().enumerate() {
             if queue.is_idle() {
                 continue;
             }
-            look_at(now.saturating_add(watch::period(self.timeout_ns)));
-            for (tag, age) in queue.overdue(self.timeout_ns, now) {
-                if !self.is_gone() {
-                    log::warn!("{}: request {tag} of queue {index} takes too long", self.name);
+            look_at(now.saturating_add(watch::period(timeout)));
+            for (count, (tag, told)) in queue.overdue(timeout, now).enumerate() {
+                if count == 0 && !self.is_gone() {
+                    log::warn!("{}: requests of queue {index} take too long", self.name);
                 }
-                if age > watch::MOST_TIMEOUTS * self.timeout_ns && self.close() {
+                if u64::from(told) >= watch::MOST_TIMEOUTS && self.close() {
                     log::error!("{}: given up: it does not bring back a request", self.name);
                 }
                 self.device.timed_out(index, tag);
             }
             if let Some((since, run)) = queue.stalled() {
-                if now.saturating_sub(since) > self.timeout_ns && self.close() {
+                if now.saturating_sub(since) > timeout && self.close() {
                     log::error!("{}: given up: it takes no requests", self.name);
                 }
                 if run {
@@ -303,6 +310,14 @@ fn what_remains(
         request.inner_mut().flush_after = FlushAfter::Now;
         VecDeque::new()
     })
+}
+
+/// See [`Request::begin_anew`].
+pub(super) fn begun_anew(request: &Request) {
+    let Some(volume) = &request.inner().volume else { return };
+    if let Some(queue) = volume.disk().queues.get(request.queue()) {
+        queue.begin_anew(request.tag(), time::now_ns());
+    }
 }
 
 /// A request was dropped before it was complete.

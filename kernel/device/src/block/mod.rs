@@ -56,7 +56,8 @@ pub use limits::{Features, Limits, LimitsFault, MAX_DEPTH, RangeLimits, SECTOR};
 pub use names::DeviceNumber;
 pub use partitions::{RescanError, rescan};
 pub use registry::{
-    Claim, ClaimError, RegisterError, Registration, find, find_number, holder, register, volumes,
+    Claim, ClaimError, DiskHandle, RegisterError, Registration, find, find_number, holder,
+    register, volumes,
 };
 pub use request::{Completion, Finished, Operation, Request};
 pub use segment::{DmaSegment, Segment, Segments};

@@ -12,6 +12,8 @@ use crate::{AddError, Attribute, Builder, Device, DeviceGuard, add};
 
 /// What kind of device disks and partitions are.
 const CLASS: &str = "block";
+/// Nanoseconds in a millisecond.
+const MS: u64 = 1_000_000;
 
 /// Adds a volume to the tree, as part of `parent`.
 ///
@@ -100,7 +102,22 @@ fn disk(device: Builder) -> Builder {
         .attribute(line("fua", |it, to| {
             write!(to, "{}", u8::from(it.features().force_unit_access))
         }))
+        .attribute(
+            line("io_timeout", |it, to| write!(to, "{}", it.disk().timeout_ns() / MS))
+                .with_store(set_timeout),
+        )
         .attribute(Attribute::action("rescan", |device, _| rescan(device)))
+}
+
+/// Sets after how many milliseconds a request has taken too long.
+fn set_timeout(device: &Device, text: &str) -> Result<()> {
+    let volume = device.identity::<Arc<Volume>>().ok_or(Errno::ENODEV)?;
+    let ms: u64 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
+    if ms == 0 {
+        return Err(Errno::EINVAL);
+    }
+    volume.disk().set_timeout_ns(ms.saturating_mul(MS));
+    Ok(())
 }
 
 /// Whatever is written to it, the table of partitions is read again.

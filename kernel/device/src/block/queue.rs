@@ -12,7 +12,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use base::sync::IrqSpinLock;
 use memory::OutOfMemory;
@@ -25,15 +25,18 @@ use super::tags::Tags;
 /// One hardware queue of a disk.
 pub(super) struct Queue {
     state: IrqSpinLock<State>,
+    /// For each tag.
     started: Box<[Started]>,
 }
 
-/// Since when the driver has the request of a tag, in nanoseconds of the clock; 0 for none.
+/// How long the driver has had the request of a tag.
 #[derive(Debug, Default)]
 struct Started {
+    /// Since when, in nanoseconds of the clock, or when the driver was last told that it takes
+    /// too long, or began it anew; 0 for none.
     since: AtomicU64,
-    /// The same, set anew each time that the driver is told that it takes too long.
-    patience: AtomicU64,
+    /// How often it was told.
+    told: AtomicU32,
 }
 
 struct State {
@@ -219,8 +222,8 @@ impl Queue {
 
     fn set_started(&self, tag: u16, ns: u64) {
         if let Some(started) = self.started.get(usize::from(tag)) {
+            started.told.store(0, Ordering::Relaxed);
             started.since.store(ns, Ordering::Relaxed);
-            started.patience.store(ns, Ordering::Relaxed);
         }
     }
 
@@ -310,19 +313,25 @@ impl Queue {
         Some((since, state.start()))
     }
 
+    /// The driver begins the request of `tag` anew.
+    pub(super) fn begin_anew(&self, tag: u16, now: u64) {
+        if let Some(started) = self.started.get(usize::from(tag)) {
+            started.since.store(now.max(1), Ordering::Relaxed);
+        }
+    }
+
     /// The tags of requests that the driver has had for `timeout` nanoseconds or longer at the
-    /// time `now`, since it was last told so; with the nanoseconds since it was given them.
-    pub(super) fn overdue(&self, timeout: u64, now: u64) -> impl Iterator<Item = (u16, u64)> {
+    /// time `now`, and how often it was told so before. Their time begins anew.
+    pub(super) fn overdue(&self, timeout: u64, now: u64) -> impl Iterator<Item = (u16, u32)> {
         self.started.iter().zip(0u16..).filter_map(move |(started, tag)| {
-            let patience = started.patience.load(Ordering::Relaxed);
-            if patience == 0 || now.saturating_sub(patience) < timeout {
+            let since = started.since.load(Ordering::Relaxed);
+            if since == 0 || now.saturating_sub(since) < timeout {
                 return None;
             }
             // Or the request has come back this moment.
             let (relaxed, now) = (Ordering::Relaxed, now.max(1));
-            started.patience.compare_exchange(patience, now, relaxed, relaxed).ok()?;
-            let since = started.since.load(Ordering::Relaxed);
-            (since != 0).then(|| (tag, now.saturating_sub(since)))
+            started.since.compare_exchange(since, now, relaxed, relaxed).ok()?;
+            Some((tag, started.told.fetch_add(1, relaxed)))
         })
     }
 }

@@ -2,7 +2,7 @@
 //! holds them, [`Claim`].
 
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
@@ -102,23 +102,52 @@ impl Deref for Registration {
 }
 
 impl Registration {
+    /// What tells the layer of changes of the disk, for any part of its driver.
+    pub fn handle(&self) -> DiskHandle {
+        DiskHandle(Arc::downgrade(&self.disk))
+    }
+}
+
+/// The disk of a driver, which tells the layer of changes. Does nothing when the disk is not
+/// registered any more.
+#[derive(Clone, Debug)]
+pub struct DiskHandle(Weak<Disk>);
+
+impl DiskHandle {
     /// The disk has another size from now on, in sectors of 512 bytes. Partitions stay as they
-    /// are: what of them lies behind the end, the device refuses.
+    /// are: what of them lies behind the end, the device refuses. For any context.
     pub fn set_sectors(&self, sectors: u64) {
-        self.disk.set_sectors(sectors);
-        log::info!("{}: {} sectors now", self.disk.name(), self.disk.sectors());
+        if let Some(disk) = self.0.upgrade() {
+            let before = disk.sectors();
+            disk.set_sectors(sectors);
+            if disk.sectors() != before {
+                log::info!("{}: {} sectors now", disk.name(), disk.sectors());
+            }
+        }
     }
 
-    /// The disk can, or cannot, be written from now on.
+    /// The disk can, or cannot, be written from now on. For any context.
     pub fn set_read_only(&self, read_only: bool) {
-        self.disk.set_read_only(read_only);
+        if let Some(disk) = self.0.upgrade() {
+            disk.set_read_only(read_only);
+        }
     }
 
-    /// The device is not there any more: it was unplugged, or does not work. Requests fail from
-    /// now on. For any context, interrupt handlers included.
+    /// The driver ends: requests fail from now on, and those that it has it completes itself. For
+    /// any context.
+    pub fn close(&self) {
+        if let Some(disk) = self.0.upgrade() {
+            disk.close();
+        }
+    }
+
+    /// As [`DiskHandle::close`], since the device is not there any more: it was unplugged, or
+    /// does not work. The log tells of it.
     pub fn gone(&self) {
-        if self.disk.close() {
-            log::warn!("{}: gone", self.disk.name());
+        if let Some(disk) = self.0.upgrade()
+            && disk.close()
+        {
+            log::warn!("{}: gone", disk.name());
         }
     }
 }

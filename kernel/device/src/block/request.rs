@@ -250,6 +250,7 @@ impl Request {
     }
 
     /// How many sectors it is about; nothing is to be made of it for a flush.
+    #[expect(clippy::misnamed_getters, reason = "merged requests belong to it for its driver")]
     pub fn sectors(&self) -> u64 {
         self.inner().all_sectors
     }
@@ -314,6 +315,11 @@ impl Request {
             segments.write(skip, part);
             (skip, rest) = (skip.saturating_sub(segments.bytes()), after);
         }
+    }
+
+    /// The device, which was reset, is given the request once more: its time begins anew.
+    pub fn begin_anew(&self) {
+        disk::begun_anew(self);
     }
 
     /// The request is over: the device does not touch its memory any more. Wakes who waits for

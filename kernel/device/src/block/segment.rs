@@ -223,7 +223,7 @@ impl Segments {
     }
 
     /// Takes the segments out, in order.
-    pub fn into_iter(self) -> impl Iterator<Item = Segment> {
+    pub fn into_segments(self) -> impl Iterator<Item = Segment> {
         self.first.into_iter().chain(self.rest)
     }
 

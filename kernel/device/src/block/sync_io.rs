@@ -115,7 +115,7 @@ impl Volume {
     }
 
     fn write_zero_bytes(self: &Arc<Self>, sector: u64, sectors: u64) -> Result<(), BlockError> {
-        let zeros = [0; 4096];
+        let zeros = [0; 512];
         let end = sector.checked_add(sectors).ok_or(BlockError::OutOfRange)?;
         let most = self.chunk();
         let mut at = sector;

@@ -46,7 +46,7 @@ impl Waiter {
                 Err(WaitError::TimedOut | WaitError::Interrupted) => {}
             }
             let waited = time::now_ns().saturating_sub(since);
-            if disk.is_gone() && waited > (watch::MOST_TIMEOUTS + 1) * disk.timeout_ns() {
+            if disk.is_gone() && waited > (watch::MOST_TIMEOUTS + 2) * disk.timeout_ns() {
                 return Err(BlockError::TimedOut);
             }
         }

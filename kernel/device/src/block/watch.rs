@@ -15,7 +15,7 @@ use task::{WaitOptions, WaitQueue};
 
 use super::disk::Disk;
 
-/// After how many times its timeout a request that the driver does not bring back ends the disk.
+/// How often the driver is told that a request takes too long before the disk is given up.
 pub(super) const MOST_TIMEOUTS: u64 = 4;
 /// Nanoseconds after which a queue that was refused is tried again.
 pub(super) const RETRY_NS: u64 = 3_000_000;

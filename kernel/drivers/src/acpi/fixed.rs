@@ -78,6 +78,13 @@ pub struct PciRegion {
     pub last_bus: u8,
 }
 
+impl PciRegion {
+    /// Whether the configuration space of a bus is there.
+    pub fn contains(&self, segment: u16, bus: u8) -> bool {
+        segment == self.segment && (self.first_bus..=self.last_bus).contains(&bus)
+    }
+}
+
 /// What the FADT says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fadt {

@@ -9,16 +9,19 @@
 //! | `madt.rs` | CPUs and interrupt controllers |
 //! | `interrupts.rs` | puts the I/O APICs and the HPET to work |
 //! | `fixed.rs` | HPET, MCFG and FADT |
+//! | `namespace.rs` | host bridges, from the AML |
 //! | `power.rs` | switches the machine off and resets it |
 
 mod fixed;
 mod interrupts;
 mod madt;
+mod namespace;
 mod power;
 
 pub use fixed::{Fadt, Hpet, PciRegion, Register, Space};
 pub use interrupts::{start_hpet, use_io_apics};
 pub use madt::{Cpu, IoApic, LocalNmi, Madt, NmiSource, Override};
+pub(crate) use namespace::host_bridges;
 
 pub use power::{PowerError, ResetWay, power_off, reset};
 

@@ -28,6 +28,7 @@
 //! | `command.rs` | what a function may do: [`BusMaster`] |
 //! | `bar.rs`, `resources.rs` | its ranges: [`Bar`], and where they may be |
 //! | `interrupts.rs`, `msi_x.rs`, `intx.rs` | its [`Interrupts`] |
+//! | `reset.rs` | resetting a function by itself |
 //! | `attributes.rs` | what sysfs shows |
 
 mod address;
@@ -40,6 +41,7 @@ mod function;
 mod interrupts;
 mod intx;
 mod msi_x;
+mod reset;
 mod resources;
 mod scan;
 #[cfg(not(test))]
@@ -53,12 +55,19 @@ pub(crate) use config::reset_by_ports;
 pub use function::Function;
 pub use interrupts::{InterruptError, InterruptKind, Interrupts, Which};
 pub use intx::RouteError;
+pub use reset::ResetError;
 pub use resources::{PlaceError, RootWindows};
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use aml::PciPlace;
+use aml::pci::HostBridge;
 use device::Bus;
 
+use crate::acpi::PciRegion;
 use config::Mechanism;
-use scan::Root;
+use scan::{Root, Seen};
 
 /// All PCI functions, and the drivers for them.
 pub static BUS: Bus = Bus::new("pci");
@@ -73,19 +82,55 @@ fn register() {
 /// Finds all functions: where the MCFG says, or through ports without one.
 fn find_functions() {
     let regions = &crate::acpi::platform().pci;
-    let by_memory = regions.iter().map(|region| Root {
-        segment: region.segment,
-        bus: region.first_bus,
-        last_bus: region.last_bus,
-        mechanism: Mechanism::Memory(*region),
-        windows: None,
-    });
-    let by_ports =
-        Root { segment: 0, bus: 0, last_bus: 255, mechanism: Mechanism::Ports, windows: None };
-    if regions.is_empty() {
-        scan::scan(&by_ports);
-    } else {
-        by_memory.for_each(|root| scan::scan(&root));
+    let mut read =
+        |place: PciPlace, offset, bytes| config::read_for_firmware(regions, place, offset, bytes);
+    let bridges = crate::acpi::host_bridges(base::irq::uses_io_apics(), &mut read);
+    let bridges = intx::set_firmware(bridges);
+    log::debug!("pci: the firmware tells of {} host bridges", bridges.len());
+    let mut seen = Seen::default();
+    let mut all = roots(regions, bridges);
+    if !regions.is_empty() && !all.iter().any(scan::answers) {
+        log::warn!("pci: nothing answers where the MCFG says: the ports are tried");
+        all = roots(&[], bridges);
+    }
+    for root in all {
+        scan::scan(&root, &mut seen);
     }
     log::info!("pci: {} functions", BUS.devices().len());
+}
+
+/// The root buses: the first one of each segment, and those of which the firmware tells.
+fn roots(regions: &[PciRegion], bridges: &[HostBridge]) -> Vec<Root> {
+    let mut roots: Vec<Root> = Vec::new();
+    let mut add = |segment, bus, last: u8, mechanism| {
+        if roots.iter().any(|root| (root.segment, root.bus) == (segment, bus)) {
+            return;
+        }
+        let bridge = bridges.iter().find(|bridge| (bridge.segment, bridge.bus) == (segment, bus));
+        let ranges = bridge.and_then(|bridge| match &bridge.ranges {
+            Ok(ranges) => Some(ranges),
+            Err(error) => {
+                log::info!("pci: what is let through to bus {segment:04x}:{bus:02x}: {error}");
+                None
+            }
+        });
+        let windows = ranges.map(|ranges| Arc::new(RootWindows::new(ranges)));
+        let buses = windows.as_ref().and_then(|windows| windows.last_bus(bus));
+        let last_bus = buses.map_or(last, |of_firmware| of_firmware.min(last));
+        roots.push(Root { segment, bus, last_bus, mechanism, windows });
+    };
+    for region in regions {
+        let mechanism = Mechanism::Memory(*region);
+        add(region.segment, region.first_bus, region.last_bus, mechanism);
+        for bridge in bridges.iter().filter(|bridge| region.contains(bridge.segment, bridge.bus)) {
+            add(bridge.segment, bridge.bus, region.last_bus, mechanism);
+        }
+    }
+    if regions.is_empty() {
+        add(0, 0, u8::MAX, Mechanism::Ports);
+        for bridge in bridges.iter().filter(|bridge| bridge.segment == 0) {
+            add(0, bridge.bus, u8::MAX, Mechanism::Ports);
+        }
+    }
+    roots
 }

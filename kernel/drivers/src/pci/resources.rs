@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use aml::resource::{Range, RangeKind};
 use base::sync::SpinLock;
 use memory::frames::{RegionKind, regions};
 use pci_config::{BarKind, Span};
@@ -68,6 +69,27 @@ pub struct RootWindows {
     pub io: Vec<Span>,
     /// Memory.
     pub memory: Vec<Span>,
+    /// Numbers of buses.
+    pub buses: Vec<Span>,
+}
+
+impl RootWindows {
+    /// What the firmware says.
+    pub(super) fn new(ranges: &[Range]) -> Self {
+        let of = |kind| {
+            let spans = ranges.iter().filter(move |range| range.kind == kind);
+            spans.filter_map(|range| Span::new(range.first, range.last)).collect()
+        };
+        let (io, memory) = (of(RangeKind::Io), of(RangeKind::Memory));
+        Self { io, memory, buses: of(RangeKind::Buses) }
+    }
+
+    /// The highest number of the buses behind the root bus `bus`, if that is said.
+    pub(super) fn last_bus(&self, bus: u8) -> Option<u8> {
+        let bus = Span::new(bus.into(), bus.into())?;
+        let buses = self.buses.iter().find(|buses| buses.contains(bus))?;
+        u8::try_from(buses.last()).ok()
+    }
 }
 
 /// The functions that were found, each with what the root of its bus lets through; `None`:

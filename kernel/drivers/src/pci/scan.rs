@@ -27,6 +27,21 @@ pub(super) struct Root {
     pub(super) windows: Option<Arc<RootWindows>>,
 }
 
+/// The buses that have been looked at.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Vec<(u16, u8)>);
+
+impl Seen {
+    /// Whether the bus was not looked at before.
+    fn visit(&mut self, segment: u16, bus: u8) -> bool {
+        let is_new = !self.0.contains(&(segment, bus));
+        if is_new {
+            self.0.push((segment, bus));
+        }
+        is_new
+    }
+}
+
 /// A bus to be looked at.
 struct Bus {
     number: u8,
@@ -53,9 +68,18 @@ fn devices_behind(bridge: &Inner) -> u8 {
     if matches!(kind, Some(ROOT_PORT | DOWNSTREAM_PORT)) { 1 } else { 32 }
 }
 
+/// Whether there is any function on the root bus.
+pub(super) fn answers(root: &Root) -> bool {
+    (0..32).any(|device| {
+        let address = Address { segment: root.segment, bus: root.bus, device, function: 0 };
+        let config = Config::new(address, &root.mechanism);
+        config.is_ok_and(|config| Identity::read(&config).is_some())
+    })
+}
+
 /// Finds the functions behind `root`, makes devices of them, and looks for their drivers.
-pub(super) fn scan(root: &Root) {
-    let found = find(root);
+pub(super) fn scan(root: &Root, seen: &mut Seen) {
+    let found = find(root, seen);
     for one in &found {
         if let Err(error) = resources::add(&one.inner, root.windows.as_ref()) {
             log::error!("pci {}: {error}", one.inner.address);
@@ -91,14 +115,14 @@ fn builder(inner: Arc<Inner>) -> Builder {
 }
 
 /// All functions behind `root`, each bridge before what is behind it.
-fn find(root: &Root) -> Vec<Found> {
+fn find(root: &Root, seen: &mut Seen) -> Vec<Found> {
     let mut found = Vec::new();
     let mut buses = alloc::vec![Bus { number: root.bus, last: root.last_bus, bridge: None }];
     // Bus numbers rise on the way down, so this ends.
-    let mut seen = [false; 256];
     while let Some(bus) = buses.pop() {
-        if core::mem::replace(&mut seen[usize::from(bus.number)], true) {
-            log::warn!("pci: bus {:02x} is behind two bridges", bus.number);
+        if !seen.visit(root.segment, bus.number) {
+            let (segment, number) = (root.segment, bus.number);
+            log::warn!("pci: bus {segment:04x}:{number:02x} is behind two bridges");
             continue;
         }
         let first = found.len();

@@ -223,6 +223,149 @@ fn msi_reaches_every_cpu() {
 }
 
 #[base::kernel_test]
+fn the_pin_reaches_every_cpu() {
+    edu_interrupts(InterruptKind::Intx);
+}
+
+/// All of them at once, on lines that some share: each handler sees its own device's.
+#[base::kernel_test]
+fn lines_are_shared() {
+    static SEEN: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
+    SEEN.iter().for_each(|seen| seen.store(0, Ordering::Relaxed));
+    let seen = |index: usize| SEEN[index].load(Ordering::Acquire);
+    let all: alloc::vec::Vec<_> = devices(0x1234, 0x11e8).take(SEEN.len()).collect();
+    let mut held = alloc::vec::Vec::new();
+    for (index, device) in all.iter().enumerate() {
+        let bar = function(device).claim_bar(0).expect("the range is free");
+        let edu = registers_of::<Edu>(bar.memory().expect("it is memory"));
+        let registers = edu.clone();
+        let mut handler = |_: Which| {
+            let edu = registers.clone();
+            irq::action(move || {
+                let status = edu.interrupt_status.read();
+                if status == 0 {
+                    return Handled::No;
+                }
+                edu.acknowledge.write(status);
+                SEEN[index].fetch_add(1, Ordering::Release);
+                Handled::Yes
+            })
+        };
+        let interrupts =
+            function(device).interrupts_of(&[InterruptKind::Intx], "edu", 1, &mut handler);
+        held.push((interrupts.expect("it has a pin"), edu, bar));
+    }
+    for round in 1..=3 {
+        for (index, (_, edu, _)) in held.iter().enumerate() {
+            edu.raise.write(1);
+            assert!(comes(|| seen(index) == round), "interrupt {round} of device {index}");
+        }
+    }
+    let total: u32 = (0..SEEN.len()).map(seen).sum();
+    assert_eq!(total as usize, 3 * held.len(), "a handler took another device's interrupt");
+}
+
+#[base::kernel_test]
+fn a_function_is_as_after_power_on_when_it_was_reset() {
+    for device in BUS.devices() {
+        let function = function(&device);
+        if device.driver().is_some_and(|driver| driver.name() != DRIVER.name())
+            || function.bridge().is_some()
+        {
+            continue;
+        }
+        if !function.can_reset() {
+            assert_eq!(function.reset(), Err(ResetError::NotOffered));
+            continue;
+        }
+        let before: [u32; 16] = core::array::from_fn(|at| function.config().read(4 * at as u16));
+        let line = command::BUS_MASTER;
+        let master = function.enable_bus_master();
+        assert_eq!(function.reset(), Err(ResetError::InUse));
+        assert_eq!(command_of(function) & line, line);
+        drop(master);
+        assert_eq!(function.reset(), Ok(()), "{}", function.address());
+        let after: [u32; 16] = core::array::from_fn(|at| function.config().read(4 * at as u16));
+        assert_eq!(after, before, "{}", function.address());
+    }
+}
+
+/// As if the firmware had not given a range its place: it gets one, where it works.
+#[base::kernel_test]
+fn a_range_without_a_place_gets_one() {
+    for device in devices(0x1234, 0x11e8) {
+        let function = function(&device);
+        let before = function.bar(0);
+        let BarInfo::Present { kind, size, span: Some(old), .. } = before else {
+            panic!("{before:?}");
+        };
+        // From here on it does not answer at its old place, nor at 0.
+        drop(function.claim_bar(0).expect("the range is free"));
+        *function.0.bars[0].lock() = BarInfo::Present { kind, size, span: None, claimed: false };
+        function.0.config.write_u32(offset::BARS, 0);
+        match function.claim_bar(0) {
+            Ok(bar) => {
+                let edu = registers_of::<Edu>(bar.memory().expect("it is memory"));
+                assert_eq!(edu.identification.read() & 0xffff, 0x00ed);
+                assert!(bar.span().first().is_multiple_of(size));
+            }
+            // The windows of its bridges may be full, those of its root bus not known.
+            Err(BarClaimError::Place(PlaceError::NoRoom | PlaceError::NoWindow)) => {}
+            Err(error) => panic!("{}: {error}", function.address()),
+        }
+        // Back where it was: in nobody's way.
+        assert!(bar::move_to(&function.0.config, 0, kind, old));
+        *function.0.bars[0].lock() = before;
+        drop(function.claim_bar(0).expect("its old place is good"));
+    }
+}
+
+#[base::kernel_test]
+fn ranges_in_bad_places_are_refused() {
+    for device in devices(0x1234, 0x11e8) {
+        let function = function(&device);
+        let before = function.bar(0);
+        let BarInfo::Present { kind, size, span: Some(old), .. } = before else {
+            panic!("{before:?}");
+        };
+        let claim_at = |first: u64| {
+            let span = pci_config::Span::with_size(first, size);
+            *function.0.bars[0].lock() = BarInfo::Present { kind, size, span, claimed: false };
+            let result = function.claim_bar(0).map(|bar| bar.span());
+            *function.0.bars[0].lock() = before;
+            result
+        };
+        // The register itself stays as it is: nothing is decoded anywhere else.
+        assert!(matches!(claim_at(0x10_0000), Err(BarClaimError::Place(PlaceError::Ram(_)))));
+        let met = BUS.devices().into_iter().find_map(|other| {
+            let other = other.identity::<Function>()?;
+            let is_next = other.address() != function.address() && other.bridge().is_none();
+            match other.bar(0) {
+                BarInfo::Present { kind: other_kind, span: Some(span), .. }
+                    if is_next && other_kind != pci_config::BarKind::Io =>
+                {
+                    Some(span)
+                }
+                _ => None,
+            }
+        });
+        if let Some(met) = met {
+            let error = claim_at(met.first() & !(size - 1));
+            let refused = matches!(
+                error,
+                Err(BarClaimError::Place(PlaceError::Meets(..) | PlaceError::Outside(..)))
+            );
+            assert!(refused, "{error:?}");
+        }
+        if function.0.parent.is_some() {
+            let outside = claim_at(0xd000_0000);
+            assert!(matches!(outside, Err(BarClaimError::Place(PlaceError::Outside(..)))));
+        }
+        assert_eq!(claim_at(old.first()), Ok(old));
+    }
+}
+
+#[base::kernel_test]
 fn msi_x_reaches_every_cpu() {
     static SEEN: [[AtomicU32; 5]; 64] = [const { [const { AtomicU32::new(0) }; 5] }; 64];
     let seen = |cpu: u32, index: usize| SEEN[cpu as usize][index].load(Ordering::Acquire);

@@ -27,6 +27,8 @@ mod error;
 mod features;
 mod pci;
 mod queue;
+#[cfg(not(test))]
+mod real_tests;
 mod rng;
 mod session;
 #[cfg(not(test))]
@@ -35,7 +37,7 @@ mod transport;
 
 use alloc::sync::Arc;
 
-use ::device::{AddError, Attribute, Bus, Device, DeviceGuard, register_bus};
+use ::device::{AddError, Attribute, Builder, Bus, Device, DeviceGuard, register_bus};
 use abi::Errno;
 use base::sync::SpinLock;
 
@@ -90,6 +92,13 @@ impl Drop for Number {
 /// # Errors
 /// As [`AddError`] says.
 pub fn add(parent: &Arc<Device>, virtio: Arc<VirtioDevice>) -> Result<DeviceGuard, AddError> {
+    ::device::add(parent, in_tree(virtio))
+}
+
+/// The device as it is in the tree. Not part of its caller, whose frame stays on the stack while
+/// the driver of the device probes.
+#[inline(never)]
+fn in_tree(virtio: Arc<VirtioDevice>) -> Builder {
     let name = alloc::format!("{virtio}");
     let show = |text: fn(&VirtioDevice, &mut dyn core::fmt::Write) -> core::fmt::Result| {
         move |device: &Device, to: &mut dyn core::fmt::Write| {
@@ -98,7 +107,7 @@ pub fn add(parent: &Arc<Device>, virtio: Arc<VirtioDevice>) -> Result<DeviceGuar
         }
     };
     // As Linux shows them.
-    let device = Device::new(name)
+    Device::new(name)
         .bus(&VIRTIO)
         .attribute(Attribute::new(
             "device",
@@ -116,8 +125,7 @@ pub fn add(parent: &Arc<Device>, virtio: Arc<VirtioDevice>) -> Result<DeviceGuar
                 writeln!(to)
             }),
         ))
-        .identity(virtio);
-    ::device::add(parent, device)
+        .identity(virtio)
 }
 
 /// The VirtIO device that `device` is.

@@ -11,7 +11,8 @@ use arrayvec::ArrayVec;
 use base::sync::IrqSpinLock;
 use memory::dma::{DmaPool, SharedDma};
 use virtqueue::{
-    AddError, Buffer, Done, Layout, QueueSize, Queueing, Refused, RingMemory, Virtqueue,
+    AddError, Buffer, Described, DeviceError, Done, Layout, QueueSize, Queueing, Refused,
+    RingMemory, Virtqueue,
 };
 
 use super::device::VirtioDevice;
@@ -21,7 +22,7 @@ use super::{Features, VirtioError};
 static RINGS: DmaPool = DmaPool::new();
 
 /// Chains that are taken from the ring at a time.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 
 /// Memory of the parts of a ring.
 pub struct RingDma(Arc<SharedDma>);
@@ -245,22 +246,27 @@ impl<T: Send> Queue<T> {
         self.ring.lock().add(token, |queue, token| queue.add(chain, token))
     }
 
-    /// Adds a chain of buffers that takes one descriptor of the queue, the others being written
-    /// to `table`, which nobody may change until the chain is back. As for [`add`](Self::add) in
-    /// all else.
+    /// Adds a chain that the token tells: `describe` has it described by the ring, directly or by
+    /// an indirect table, which nobody may change until the chain is back. As for
+    /// [`add`](Self::add) in all else. A lock is held meanwhile.
     ///
     /// # Errors
     /// As for [`add`](Self::add).
-    pub fn add_indirect(
+    pub fn add_described(
         &self,
-        chain: impl IntoIterator<Item = Buffer>,
-        table: &Table<'_>,
         token: T,
+        describe: impl for<'q> FnOnce(
+            &T,
+            &'q mut Virtqueue<RingDma, T>,
+        ) -> Result<Described<'q, RingDma, T>, AddError>,
     ) -> Result<(), Refused<T>> {
-        let address = table.address();
-        let add =
-            |queue: &mut Virtqueue<_, _>, token| queue.add_indirect(chain, table, address, token);
-        self.ring.lock().add(token, add)
+        self.ring.lock().add(token, |queue, token| match describe(&token, queue) {
+            Ok(described) => {
+                described.commit(token);
+                Ok(())
+            }
+            Err(reason) => Err(Refused { reason, token }),
+        })
     }
 
     /// Shows the device what was added, and tells it of that if it wants to be told.
@@ -294,21 +300,27 @@ impl<T: Send> Queue<T> {
     /// As [`used`](Self::used), without an interrupt.
     pub fn take(&self, mut each: impl FnMut(Done<T>)) -> bool {
         let mut any = false;
+        let mut batch = ArrayVec::<_, BATCH>::new();
         loop {
-            let mut batch = ArrayVec::<_, BATCH>::new();
             let result = self.ring.lock().take(&mut batch);
             any |= !batch.is_empty();
-            batch.into_iter().for_each(&mut each);
+            batch.drain(..).for_each(&mut each);
             match result {
                 Ok(true) => {}
                 Ok(false) => return any,
                 Err(error) => {
-                    log::error!("{}: queue {} ({}): {error}", self.device, self.index, self.name);
-                    self.device.alarm();
+                    self.fail(error);
                     return any;
                 }
             }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail(&self, error: DeviceError) {
+        log::error!("{}: queue {} ({}): {error}", self.device, self.index, self.name);
+        self.device.alarm();
     }
 
     /// Takes a chain back from a device that was reset: for
@@ -339,10 +351,7 @@ impl<T> Ring<T> {
     }
 
     /// Fills `batch`; whether there is more to take. If not, an interrupt is asked for.
-    fn take(
-        &mut self,
-        batch: &mut ArrayVec<Done<T>, BATCH>,
-    ) -> Result<bool, virtqueue::DeviceError> {
+    fn take(&mut self, batch: &mut ArrayVec<Done<T>, BATCH>) -> Result<bool, DeviceError> {
         if !self.is_live {
             return Ok(false);
         }

@@ -180,6 +180,20 @@ impl Machine<'_> {
         read.map(|value| value & mask(bytes * 8)).ok_or(Error::NotReadable)
     }
 
+    /// Whether a field is of the I/O port 0x80, where firmware shows how far it has come:
+    /// many a `_PIC` does.
+    pub(crate) fn is_of_diagnostic_port(&self, node: NodeId) -> bool {
+        let Some(Kind::Field(field)) = self.aml.space.get(node).map(|node| &node.kind) else {
+            return false;
+        };
+        match self.aml.space.get(field.region).map(|node| &node.kind) {
+            Some(Kind::Region(region)) => {
+                (region.space, region.start, region.bytes) == (Space::Io, 0x80, 1)
+            }
+            _ => false,
+        }
+    }
+
     fn buffer_field(&self, node: NodeId) -> Result<BufferField, Error> {
         match self.aml.space.get(node).map(|node| &node.kind) {
             Some(Kind::BufferField(field)) if (1..=64).contains(&field.count) => Ok(field.clone()),

@@ -407,6 +407,8 @@ impl Machine<'_> {
     }
 
     fn store_object(&mut self, node: NodeId, value: Value) -> Result<(), Error> {
+        // Displays show what is written there, and nothing else comes of it.
+        let is_shown = self.is_of_diagnostic_port(node);
         match self.aml.space.get_mut(node).map(|node| &mut node.kind) {
             Some(Kind::Value(old)) => {
                 // What is stored takes the type of an integer or a buffer that is there.
@@ -417,6 +419,7 @@ impl Machine<'_> {
                 Ok(())
             }
             Some(Kind::BufferField(_)) => self.write_buffer_field(node, value.as_integer()?),
+            Some(Kind::Field(_)) if is_shown => Ok(()),
             Some(Kind::Field(_)) => Err(Error::Effect),
             _ => Err(Error::BadType),
         }

@@ -71,7 +71,7 @@ mod tests;
 pub use buffer::{Access, Buffer, DESCRIPTOR_BYTES};
 pub use error::{AddError, DeviceError, NewQueueError, Refused, SizeError};
 pub use layout::{Layout, QueueSize};
-pub use queue::{Done, Queueing, Virtqueue};
+pub use queue::{Described, Done, Queueing, Virtqueue};
 
 /// Memory that the driver and the device both reach, at any time.
 ///

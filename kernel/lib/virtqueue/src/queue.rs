@@ -130,10 +130,9 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
         chain: impl IntoIterator<Item = Buffer>,
         token: T,
     ) -> Result<(), Refused<T>> {
-        let mut cursor = self.slots.cursor();
-        match self.write_direct(chain, &mut cursor) {
-            Ok(room) => {
-                self.enter(cursor, room, token);
+        match self.describe(chain) {
+            Ok(described) => {
+                described.commit(token);
                 Ok(())
             }
             Err(reason) => Err(Refused { reason, token }),
@@ -154,14 +153,42 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
         address: u64,
         token: T,
     ) -> Result<(), Refused<T>> {
-        let mut cursor = self.slots.cursor();
-        match self.write_indirect(chain, table, address, &mut cursor) {
-            Ok(room) => {
-                self.enter(cursor, room, token);
+        match self.describe_indirect(chain, table, address) {
+            Ok(described) => {
+                described.commit(token);
                 Ok(())
             }
             Err(reason) => Err(Refused { reason, token }),
         }
+    }
+
+    /// The first half of [`add`](Self::add), for a chain that is told by the token: the token is
+    /// given when it has been.
+    ///
+    /// # Errors
+    /// As [`AddError`] says; the queue is as it was.
+    pub fn describe(
+        &mut self,
+        chain: impl IntoIterator<Item = Buffer>,
+    ) -> Result<Described<'_, M, T>, AddError> {
+        let mut cursor = self.slots.cursor();
+        let room = self.write_direct(chain, &mut cursor)?;
+        Ok(Described { queue: self, cursor, room })
+    }
+
+    /// The first half of [`add_indirect`](Self::add_indirect).
+    ///
+    /// # Errors
+    /// As [`AddError`] says; the queue is as it was.
+    pub fn describe_indirect(
+        &mut self,
+        chain: impl IntoIterator<Item = Buffer>,
+        table: &impl RingMemory,
+        address: u64,
+    ) -> Result<Described<'_, M, T>, AddError> {
+        let mut cursor = self.slots.cursor();
+        let room = self.write_indirect(chain, table, address, &mut cursor)?;
+        Ok(Described { queue: self, cursor, room })
     }
 
     /// Writes a chain to the free descriptors from `cursor` on; how much the device may write.
@@ -230,15 +257,6 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
         }
         buffer::write_indirect(&self.memory, usize::from(at), address, count);
         Ok(check.room)
-    }
-
-    /// Makes what `cursor` has passed a chain, and puts it into the available ring.
-    fn enter(&mut self, cursor: Cursor, room: u32, token: T) {
-        let head = self.slots.commit(cursor, token, room, self.added);
-        // The entry is free: at most as many chains are in flight as the ring has entries, and
-        // the device reads none beyond the index that it knows.
-        self.memory.store16(self.layout.available_entry(self.added as u16), head);
-        self.added += 1;
     }
 
     /// Shows the device all chains that were added. Whether it wants to be told.
@@ -330,6 +348,26 @@ impl<M: RingMemory, T> Virtqueue<M, T> {
         self.clear_memory();
         (self.added, self.published, self.taken, self.used) = (0, 0, 0, 0);
         self.error = None;
+    }
+}
+
+/// A chain whose buffers stand in descriptors, and which the queue does not have yet.
+#[must_use = "the chain is not added when this is dropped"]
+pub struct Described<'q, M, T> {
+    queue: &'q mut Virtqueue<M, T>,
+    cursor: Cursor,
+    room: u32,
+}
+
+impl<M: RingMemory, T> Described<'_, M, T> {
+    /// Adds the chain with its token.
+    pub fn commit(self, token: T) {
+        let Virtqueue { memory, layout, slots, added, .. } = self.queue;
+        let head = slots.commit(self.cursor, token, self.room, *added);
+        // The entry is free: at most as many chains are in flight as the ring has entries, and
+        // the device reads none beyond the index that it knows.
+        memory.store16(layout.available_entry(*added as u16), head);
+        *added += 1;
     }
 }
 

@@ -11,8 +11,9 @@ use crate::OutOfMemory;
 use crate::frames::{Frame, FrameUse};
 use crate::shootdown;
 
-/// Bytes of a kernel stack. Debug builds use more of it.
-pub const STACK_BYTES: u64 = if cfg!(debug_assertions) { 32 * 1024 } else { 16 * 1024 };
+/// Bytes of a kernel stack: for the probe of a disk behind a controller behind a bridge, with an
+/// interrupt in its midst. Debug builds use more of it.
+pub const STACK_BYTES: u64 = if cfg!(debug_assertions) { 32 * 1024 } else { 24 * 1024 };
 
 const STACK_PAGES: usize = (STACK_BYTES / PAGE_SIZE) as usize;
 

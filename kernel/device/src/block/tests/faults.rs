@@ -116,7 +116,7 @@ fn a_device_that_goes_away_fails_what_waits_and_what_comes() {
     for index in 0..4 {
         volume.submit(write(index * 100, 8, &ends));
     }
-    registration.gone();
+    registration.handle().gone();
     let gone = |count| {
         let ended = ends.take();
         assert_eq!(ended.len(), count);

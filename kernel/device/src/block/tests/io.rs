@@ -99,12 +99,12 @@ fn wrong_requests_end_at_once() {
     let odd = Segments::allocate(4095).expect("memory");
     let odd = super::Request::read(0, odd, ends.clone()).expect("memory");
     assert_eq!(result(odd), Err(BlockError::Invalid));
-    registration.set_read_only(true);
+    registration.handle().set_read_only(true);
     assert_eq!(result(write(8, 8, &ends)), Err(BlockError::ReadOnly));
     assert_eq!(volume.discard(0, 8), Err(BlockError::ReadOnly));
     assert_eq!(result(read(8, 8, &ends)), Ok(()));
     assert_eq!(disk.asked().len(), 1);
-    registration.set_sectors(8);
+    registration.handle().set_sectors(8);
     assert_eq!(result(read(8, 8, &ends)), Err(BlockError::OutOfRange));
     assert_eq!(volume.statistics().errors, 10);
     assert_eq!(volume.statistics().in_flight, 0);

@@ -7,13 +7,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::device::block::{BlockDevice, BlockError, Refused, Registration, Request};
+use ::device::block::{self, BlockDevice, BlockError, DiskHandle, Request};
 use arrayvec::{ArrayString, ArrayVec};
 use base::sync::{IrqSpinLock, SpinLock};
 use memory::OutOfMemory;
 use memory::dma::{DmaBuffer, DmaPool};
 use task::{WaitOptions, WaitQueue};
-use virtqueue::Buffer;
+use virtqueue::{AddError, Buffer, Refused};
 
 use super::config::DiskConfig;
 use super::slot::Slot;
@@ -58,7 +58,7 @@ pub(super) struct Disk {
     pub(super) features: Features,
     pub(super) lanes: Vec<Lane>,
     /// As soon as the block layer has it, and as long.
-    pub(super) registration: SpinLock<Option<Arc<Registration>>>,
+    pub(super) handle: SpinLock<Option<DiskHandle>>,
     /// Requests that are to be given to the device again.
     again: IrqSpinLock<Vec<Request>>,
     /// Queue and tag of those that have taken too long.
@@ -80,19 +80,26 @@ impl Lane {
     /// Adds a request, or gives it back if there is no room.
     fn add(&self, request: Request) -> Result<(), Request> {
         let Some(slot) = self.slots.get(usize::from(request.tag())) else { return Err(request) };
-        let Some(chain) = slot.prepare(&request) else {
+        let table = slot.table().filter(|_| self.queue.has_indirect());
+        let added = self.queue.add_described(Token::Request(request), |token, queue| {
+            let Token::Request(request) = token else { return Err(AddError::Empty) };
+            let chain = slot.prepare(request);
+            match &table {
+                Some(table) => queue.describe_indirect(chain, table, table.address()),
+                None => queue.describe(chain),
+            }
+        });
+        match added {
+            Ok(()) => Ok(()),
+            Err(Refused { reason: AddError::Full | AddError::Broken, token }) => match token {
+                Token::Request(request) => Err(request),
+                Token::Id(_) => Ok(()),
+            },
             // Not within the limits that were told.
-            request.complete(Err(BlockError::Invalid));
-            return Ok(());
-        };
-        let token = Token::Request(request);
-        let result = match slot.table().filter(|_| self.queue.has_indirect()) {
-            Some(table) => self.queue.add_indirect(chain, &table, token),
-            None => self.queue.add(chain, token),
-        };
-        match result.map_err(|refused| refused.token) {
-            Err(Token::Request(request)) => Err(request),
-            _ => Ok(()),
+            Err(Refused { token, .. }) => {
+                token.fail(BlockError::Invalid);
+                Ok(())
+            }
         }
     }
 
@@ -109,6 +116,15 @@ impl Lane {
                 id.answer(result.map(|()| id.read()));
             }
         });
+    }
+}
+
+impl Token {
+    fn fail(self, error: BlockError) {
+        match self {
+            Self::Request(request) => request.complete(Err(error)),
+            Self::Id(id) => id.answer(Err(error)),
+        }
     }
 }
 
@@ -137,7 +153,7 @@ impl Disk {
             virtio: virtio.clone(),
             features,
             lanes,
-            registration: SpinLock::new("registered disk", None),
+            handle: SpinLock::new("registered disk", None),
             again: IrqSpinLock::new("disk requests", Vec::new()),
             overdue: IrqSpinLock::new("overdue disk requests", ArrayVec::new()),
         }
@@ -158,7 +174,7 @@ impl Disk {
             answered: WaitQueue::new("serial number of a disk"),
             buffer,
         });
-        let Some(chain) = slot.prepare_id(of_buffer) else { return Ok(None) };
+        let chain = slot.prepare_id(of_buffer);
         if lane.queue.add(chain, Token::Id(id.clone())).is_err() {
             return Ok(None);
         }
@@ -171,8 +187,8 @@ impl Disk {
         }
     }
 
-    fn registration(&self) -> Option<Arc<Registration>> {
-        self.registration.lock().clone()
+    fn handle(&self) -> Option<DiskHandle> {
+        self.handle.lock().clone()
     }
 
     /// Fails what was to be given to the device again.
@@ -198,10 +214,10 @@ impl Disk {
 }
 
 impl BlockDevice for Disk {
-    fn submit(&self, request: Request) -> Result<(), Refused> {
+    fn submit(&self, request: Request) -> Result<(), block::Refused> {
         match self.lanes.get(request.queue()) {
-            Some(lane) => lane.add(request).map_err(Refused),
-            None => Err(Refused(request)),
+            Some(lane) => lane.add(request).map_err(block::Refused),
+            None => Err(block::Refused(request)),
         }
     }
 
@@ -230,12 +246,9 @@ impl Function for Disk {
     }
 
     fn config_changed(&self) {
-        let Some(registration) = self.registration() else { return };
+        let Some(handle) = self.handle() else { return };
         match DiskConfig::read(&self.virtio, self.features) {
-            Ok(config) if config.capacity != registration.sectors() => {
-                registration.set_sectors(config.capacity);
-            }
-            Ok(_) => {}
+            Ok(config) => handle.set_sectors(config.capacity),
             Err(error) => log::warn!("{}: {error}", self.virtio),
         }
     }
@@ -245,7 +258,7 @@ impl Function for Disk {
             while let Some(token) = lane.queue.recall() {
                 match token {
                     Token::Request(request) => self.take_back(request),
-                    Token::Id(id) => id.answer(Err(BlockError::Io)),
+                    token @ Token::Id(_) => token.fail(BlockError::Io),
                 }
             }
         }
@@ -265,8 +278,8 @@ impl Function for Disk {
     }
 
     fn given_up(&self) {
-        if let Some(registration) = self.registration() {
-            registration.gone();
+        if let Some(handle) = self.handle() {
+            handle.gone();
         }
         self.fail_all();
     }

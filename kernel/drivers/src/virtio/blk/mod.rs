@@ -17,7 +17,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ::device::block;
+use ::device::block::{self, Description, Registration};
 use ::device::{
     Attribute, AttributeGuard, Bound, Bus, Device, Driver, ProbeError, register_driver,
 };
@@ -42,6 +42,8 @@ struct BlkDriver;
 struct Kept {
     disk: Arc<Disk>,
     session: Session,
+    /// As long as the block layer has the disk.
+    registration: Option<Registration>,
     _attributes: Vec<AttributeGuard>,
 }
 
@@ -65,24 +67,32 @@ impl Driver for BlkDriver {
     }
 
     fn probe(&self, device: &Arc<Device>) -> Result<Box<dyn Bound>, ProbeError> {
-        let virtio = super::of(device).ok_or(ProbeError::NotMine)?;
-        let mut setup = Setup::begin(virtio, KNOWN)?;
-        let features = setup.features();
-        let config = DiskConfig::read(virtio, features)?;
-        let lanes = lanes(&mut setup, &config)?;
-        let first = lanes.first().ok_or(VirtioError::NoQueue { index: 0 })?;
-        let (queues, size, depth) = (lanes.len(), first.queue.size(), first.slots.len() as u16);
-        let disk = Arc::new(Disk::new(virtio, features, lanes));
-        let session = setup.start(disk.clone())?;
-        // From here on what is dropped is taken apart in order.
-        let mut kept = Kept { disk: disk.clone(), session, _attributes: Vec::new() };
-        let serial = disk.serial()?.map_or(String::new(), |serial| String::from(&*serial));
-        kept._attributes = attributes(device, &config, features)?;
-        let description = config.describe(queues, size, depth, serial);
-        let registration = block::register(device, description, disk.clone())?;
-        *disk.registration.lock() = Some(Arc::new(registration));
-        Ok(Box::new(kept))
+        let (mut kept, description) = start(device)?;
+        let registration = block::register(device, description, kept.disk.clone())?;
+        *kept.disk.handle.lock() = Some(registration.handle());
+        kept.registration = Some(registration);
+        Ok(kept)
     }
+}
+
+/// Starts the device, and has it tell what the block layer wants to know. Not part of its caller,
+/// whose frame stays on the stack while partitions are looked for.
+#[inline(never)]
+fn start(device: &Arc<Device>) -> Result<(Box<Kept>, Description), ProbeError> {
+    let virtio = super::of(device).ok_or(ProbeError::NotMine)?;
+    let mut setup = Setup::begin(virtio, KNOWN)?;
+    let features = setup.features();
+    let config = DiskConfig::read(virtio, features)?;
+    let lanes = lanes(&mut setup, &config)?;
+    let first = lanes.first().ok_or(VirtioError::NoQueue { index: 0 })?;
+    let (queues, size, depth) = (lanes.len(), first.queue.size(), first.slots.len() as u16);
+    let disk = Arc::new(Disk::new(virtio, features, lanes));
+    let session = setup.start(disk.clone())?;
+    // From here on what is dropped is taken apart in order.
+    let mut kept = Box::new(Kept { disk, session, registration: None, _attributes: Vec::new() });
+    let serial = kept.disk.serial()?.map_or(String::new(), |serial| String::from(&*serial));
+    kept._attributes = attributes(device, &config, features)?;
+    Ok((kept, config.describe(queues, size, depth, serial)))
 }
 
 /// Makes the queues, at most one for each CPU: all of the same size.
@@ -143,8 +153,8 @@ fn set_cache(device: &Device, text: &str) -> Result<(), Errno> {
 
 impl Bound for Kept {
     fn shutdown(&self) {
-        let name = self.disk.registration.lock().as_ref().map(|disk| String::from(disk.name()));
-        if let Some(volume) = name.and_then(|name| block::find(&name))
+        let disk = self.registration.as_ref();
+        if let Some(volume) = disk.and_then(|disk| block::find(disk.name()))
             && let Err(error) = volume.flush()
         {
             log::error!("{}: what was written may be lost: {error}", volume.name());
@@ -157,8 +167,7 @@ impl Bound for Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // Nothing new comes, then the device is reset, and what it had fails.
-        let registration = self.disk.registration.lock().take();
-        drop(registration);
+        drop(self.registration.take());
         self.session.stop();
         self.disk.fail_all();
     }

@@ -10,8 +10,9 @@
 //! | 32 | the status, written by the device |
 //! | from 64 | the indirect table |
 
+use core::iter::once;
+
 use ::device::block::{BlockError, Operation, Request, SECTOR};
-use arrayvec::ArrayVec;
 use memory::OutOfMemory;
 use memory::dma::{DmaPool, SharedDma};
 use virtqueue::{Buffer, DESCRIPTOR_BYTES};
@@ -47,9 +48,6 @@ const NOT_SAID: u8 = 0xff;
 
 static SLOTS: DmaPool = DmaPool::new();
 
-/// The buffers of a request.
-pub(super) type Chain = ArrayVec<Buffer, DESCRIPTORS>;
-
 /// What belongs to one request in flight.
 pub(super) struct Slot(SharedDma);
 
@@ -63,59 +61,53 @@ impl Slot {
         Table::new(&self.0, TABLE, BYTES - TABLE)
     }
 
-    fn buffer(&self, offset: usize, bytes: u32, make: fn(u64, u32) -> Buffer) -> Buffer {
-        make(self.0.address().as_u64() + offset as u64, bytes)
+    fn at(&self, offset: usize) -> u64 {
+        self.0.address().as_u64() + offset as u64
     }
 
-    /// Writes the header; the chain that begins with it.
-    fn begin(&self, what: u32, sector: u64) -> Chain {
+    fn header(&self) -> Buffer {
+        Buffer::readable(self.at(0), HEADER_BYTES)
+    }
+
+    fn status(&self) -> Buffer {
+        Buffer::writable(self.at(STATUS), 1)
+    }
+
+    /// Writes the header.
+    fn begin(&self, what: u32, sector: u64) {
         self.0.store32(0, what);
         self.0.store32(4, 0);
         self.0.store64(8, sector);
         self.0.store8(STATUS, NOT_SAID);
-        let mut chain = Chain::new();
-        chain.push(self.buffer(0, HEADER_BYTES, Buffer::readable));
-        chain
     }
 
-    fn end(&self, mut chain: Chain) -> Option<Chain> {
-        chain.try_push(self.buffer(STATUS, 1, Buffer::writable)).ok()?;
-        Some(chain)
-    }
-
-    /// The buffers of a request; `None` if it has more memory than there are descriptors.
-    pub(super) fn prepare(&self, request: &Request) -> Option<Chain> {
-        let sector = request.sector();
-        let (what, make): (u32, fn(u64, u32) -> Buffer) = match request.operation() {
-            Operation::Read => (IN, Buffer::writable),
-            Operation::Write => (OUT, Buffer::readable),
-            Operation::Flush => return self.end(self.begin(FLUSH, 0)),
-            Operation::Discard => return self.prepare_range(DISCARD, request),
-            Operation::WriteZeroes => return self.prepare_range(WRITE_ZEROES, request),
+    /// Writes what the device is to do for a request; the buffers of its chain.
+    pub(super) fn prepare(&self, request: &Request) -> impl Iterator<Item = Buffer> {
+        let (what, sector) = match request.operation() {
+            Operation::Read => (IN, request.sector()),
+            Operation::Write => (OUT, request.sector()),
+            Operation::Flush => (FLUSH, 0),
+            Operation::Discard => (DISCARD, 0),
+            Operation::WriteZeroes => (WRITE_ZEROES, 0),
         };
-        let mut chain = self.begin(what, sector);
-        for segment in request.segments() {
-            chain.try_push(make(segment.address.as_u64(), segment.len)).ok()?;
-        }
-        self.end(chain)
-    }
-
-    /// The buffers of a request about a range of sectors, one segment of the specification's.
-    fn prepare_range(&self, what: u32, request: &Request) -> Option<Chain> {
-        let count = u32::try_from(request.sectors()).ok()?;
-        self.0.store64(RANGE, request.sector());
-        // Without flags: zeros need not be given back to the host.
-        self.0.store64(RANGE + 8, count.into());
-        let mut chain = self.begin(what, 0);
-        chain.push(self.buffer(RANGE, RANGE_BYTES, Buffer::readable));
-        self.end(chain)
+        self.begin(what, sector);
+        let range = matches!(what, DISCARD | WRITE_ZEROES).then(|| {
+            // One segment of the specification's; without flags: zeros need not be given back to
+            // the host. Its length is within the limits, which have 32 bits.
+            self.0.store64(RANGE, request.sector());
+            self.0.store64(RANGE + 8, request.sectors() & u64::from(u32::MAX));
+            Buffer::readable(self.at(RANGE), RANGE_BYTES)
+        });
+        let make = if what == IN { Buffer::writable } else { Buffer::readable };
+        let memory =
+            request.segments().map(move |segment| make(segment.address.as_u64(), segment.len));
+        once(self.header()).chain(range).chain(memory).chain(once(self.status()))
     }
 
     /// The buffers of the question for the disk's serial number, which goes to `id`.
-    pub(super) fn prepare_id(&self, id: Buffer) -> Option<Chain> {
-        let mut chain = self.begin(GET_ID, 0);
-        chain.push(id);
-        self.end(chain)
+    pub(super) fn prepare_id(&self, id: Buffer) -> [Buffer; 3] {
+        self.begin(GET_ID, 0);
+        [self.header(), id, self.status()]
     }
 
     /// How the device says that the request has ended.

@@ -75,13 +75,21 @@ impl Driver for PciDriver {
     }
 
     fn probe(&self, device: &Arc<Device>) -> Result<Box<dyn Bound>, ProbeError> {
-        let function = device.identity::<Function>().ok_or(ProbeError::NotMine)?;
-        let kind = device_type(function.identity()).ok_or(ProbeError::NotMine)?;
-        let transport = PciTransport::new(device, function, kind)?;
-        let virtio = VirtioDevice::new(Box::new(transport))?;
-        log::info!("{virtio}: {kind}, at {device}");
+        let virtio = virtio_device(device)?;
         Ok(Box::new(Kept { _device: super::add(device, virtio)? }))
     }
+}
+
+/// The VirtIO device that a function is. Not part of its caller, whose frame stays on the stack
+/// while the driver of the device probes.
+#[inline(never)]
+fn virtio_device(device: &Arc<Device>) -> Result<Arc<VirtioDevice>, ProbeError> {
+    let function = device.identity::<Function>().ok_or(ProbeError::NotMine)?;
+    let kind = device_type(function.identity()).ok_or(ProbeError::NotMine)?;
+    let transport = PciTransport::new(device, function, kind)?;
+    let virtio = VirtioDevice::new(Box::new(transport))?;
+    log::info!("{virtio}: {kind}, at {device}");
+    Ok(virtio)
 }
 
 #[base::kernel_test]

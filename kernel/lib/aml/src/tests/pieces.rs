@@ -177,6 +177,36 @@ fn fields_of_registers_are_read_and_never_written() {
 }
 
 #[test]
+fn what_firmware_shows_on_its_display_is_dropped() {
+    // OperationRegion (DBG_, SystemIO, port, 1) Field (DBG_, ByteAcc) { DBG8, 8 }
+    // Name (PICM, 0) Method (_PIC, 1) { DBG8 = 0xAA PICM = Arg0 }
+    let table = |port: u8| {
+        [
+            &[0x5b, 0x80][..],
+            b"DBG_",
+            &[1, 0x0a, port, 0x01, 0x5b, 0x81, 11],
+            b"DBG_",
+            &[1],
+            b"DBG8",
+            &[8, 0x08],
+            b"PICM",
+            &[0x00, 0x14, 19],
+            b"_PIC",
+            &[1, 0x70, 0x0a, 0xaa],
+            b"DBG8",
+            &[0x70, 0x68],
+            b"PICM",
+        ]
+        .concat()
+    };
+    let mut aml = loaded(&table(0x80));
+    assert_eq!(use_io_apics(&mut aml, &mut NoHost), Ok(()));
+    assert_eq!(aml.value_of(aml.root(), "PICM", &mut NoHost), Ok(Some(Value::Integer(1))));
+    let mut aml = loaded(&table(0x60));
+    assert_eq!(use_io_apics(&mut aml, &mut NoHost), Err(Error::Effect));
+}
+
+#[test]
 fn what_is_not_understood_costs_its_own_block() {
     // Device (BAD_) { an unknown operator } Device (GOOD) { Name (_ADR, 5) }
     let table = [

@@ -45,6 +45,19 @@ fn bad_chains_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_chain_that_is_described_and_not_committed_changes_nothing() {
+    let (mut queue, mut device) = pair(size(4), BOTH);
+    let token = vec![Buffer::readable(3, 3), Buffer::writable(4, 4)];
+    drop(queue.describe(token.iter().copied()).expect("room"));
+    assert_eq!((queue.free(), queue.in_flight(), queue.publish()), (4, 0, false));
+    queue.describe(token.iter().copied()).expect("room").commit(7);
+    assert_eq!(queue.describe(vec![token[1]; 3]).err(), Some(AddError::Full));
+    assert!(queue.publish());
+    assert_eq!(device.take().expect("published").buffers, token);
+    assert_eq!((queue.free(), queue.in_flight()), (2, 1));
+}
+
+#[test]
 fn full_is_told_from_too_long() {
     let (mut queue, _) = pair(size(4), BOTH);
     queue.add(vec![Buffer::readable(1, 1); 3], 0).expect("room");

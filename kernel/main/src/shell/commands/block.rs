@@ -10,21 +10,27 @@ use base::{print, println};
 use device::block::{self, BlockError, Features, RangeLimits, SECTOR, Volume};
 use line_editor::Candidate;
 
+use super::{block_check, block_cost};
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::format::Size;
 
 /// What can be done, and the arguments.
-const ACTIONS: [(&str, &str); 6] = [
+const ACTIONS: [(&str, &str); 9] = [
     ("list", ""),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
     ("id", "DEV"),
+    ("cost", "DEV"),
     ("flush", "DEV"),
     ("rescan", "DEV"),
+    ("check", "DEV [TASKS]"),
+    ("timeout", "DEV [MS]"),
 ];
 
 /// Sectors that are read at a time, so that ^C is seen in between.
 const STEP: u64 = 8;
+/// Nanoseconds in a millisecond.
+const MS: u64 = 1_000_000;
 
 /// Does one of them.
 pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
@@ -38,12 +44,29 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
             id(&*volume(dev)?);
             Ok(())
         }
+        ["cost", dev] => block_cost::cost(context, &volume(dev)?),
         ["flush", dev] => volume(dev)?.flush().map_err(|error| failed(dev, error)),
         ["rescan", dev] => rescan(dev),
+        ["check", dev] => block_check::check(context, &volume(dev)?, 4),
+        ["check", dev, tasks] => {
+            let tasks = number(tasks)?.clamp(1, block_check::MOST_TASKS);
+            block_check::check(context, &volume(dev)?, tasks)
+        }
+        ["timeout", dev] => {
+            println!("{} ms", volume(dev)?.disk().timeout_ns() / MS);
+            Ok(())
+        }
+        ["timeout", dev, ms] => {
+            volume(dev)?.disk().set_timeout_ns(number(ms)?.saturating_mul(MS));
+            Ok(())
+        }
         [] => Err(usage("what is to be done?")),
         [action, ..] => Err(usage(match ACTIONS.iter().find(|(name, _)| *name == action) {
             Some((name, arguments)) => format!("{name} takes {arguments}"),
-            None => format!("{action} is not one of list, read, write, id, flush, rescan"),
+            None => {
+                let known = "list, read, write, id, cost, flush, rescan, check, timeout";
+                format!("{action} is not one of {known}")
+            }
         })),
     }
 }

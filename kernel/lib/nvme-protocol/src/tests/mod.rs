@@ -1,0 +1,6 @@
+//! Tests.
+
+mod identify;
+mod messages;
+mod pages;
+mod rings;
