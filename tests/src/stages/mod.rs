@@ -5,6 +5,7 @@ mod boots;
 mod cpus;
 mod crashes;
 mod figures;
+mod files;
 mod gdb;
 mod host;
 mod kernel;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(oom::jobs());
     jobs.extend(processes::jobs());
     jobs.extend(kernel::jobs());
+    jobs.extend(files::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());
     jobs.extend(pci::jobs());
