@@ -6,6 +6,7 @@ mod cpus;
 mod crashes;
 mod disks;
 mod figures;
+mod files;
 mod gdb;
 mod host;
 mod kernel;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(oom::jobs());
     jobs.extend(processes::jobs());
     jobs.extend(kernel::jobs());
+    jobs.extend(files::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());
     jobs.extend(pci::jobs());

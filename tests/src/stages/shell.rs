@@ -92,6 +92,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("tasks", &["TASK", "MAY USE", "idle/0", "shell", "running", "nice 0"]),
     ("ls", &["bin/", "broken/", "dev/", "etc/", "proc/", "sys/", "tmp/"]),
+    ("ls -l /etc", &["-rw-r--r--   1    0    0 ", "-", ":", " hostname\n"]),
     ("ls /bin /etc", &["/bin:", "hello", "primes", "/etc:", "motd"]),
     ("ls /no/such", &["ls: /no/such: No such file or directory"]),
     ("cat /etc/hostname", &["basalt"]),

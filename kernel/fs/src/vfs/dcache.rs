@@ -199,8 +199,8 @@ pub(super) fn lookup(
     if inode.is_none() && caching == Caching::WhileUsed {
         return Ok(None);
     }
-    let dentry = insert(table, parent, name, hash, inode);
-    if caching == Caching::Kept {
+    let (dentry, is_new) = insert(table, parent, name, hash, inode);
+    if is_new && caching == Caching::Kept {
         keep(&dentry);
     }
     Ok(dentry.inode().is_some().then_some(dentry))
@@ -218,14 +218,15 @@ fn allowance() -> Result<Allowance> {
     Ok(Allowance::take(FRAMES)?)
 }
 
-/// Makes a dentry, for which there is leave, or finds the one that somebody else has made meanwhile.
+/// Makes a dentry, for which there is leave, or finds the one that somebody else has made
+/// meanwhile; whether it is a new one.
 fn insert(
     table: &Table,
     parent: &Arc<Dentry>,
     name: &[u8],
     hash: u64,
     inode: Option<Arc<dyn crate::Inode>>,
-) -> Arc<Dentry> {
+) -> (Arc<Dentry>, bool) {
     let address = Arc::as_ptr(parent).addr();
     let dentry = Arc::new(Dentry::child(parent, name, hash, inode));
     COUNT.fetch_add(1, Ordering::Relaxed);
@@ -240,16 +241,15 @@ fn insert(
     let mut bucket = table.bucket(hash).lock();
     if let Some(found) = find(&bucket, hash, address, name) {
         drop(bucket);
-        return found;
+        return (found, false);
     }
     entry.next = bucket.take();
     *bucket = Some(entry);
     drop(bucket);
-    dentry
+    (dentry, true)
 }
 
-/// Keeps a dentry in the ring, unless that is full of what is used. One that is there twice, for
-/// two have looked it up at once, goes twice.
+/// Keeps a new dentry in the ring, unless that is full of what is used.
 fn keep(dentry: &Arc<Dentry>) {
     for _ in 0..2 {
         let mut ring = RING.lock();
@@ -300,7 +300,11 @@ pub(super) fn forget(superblock: u32) {
     while left > 0 {
         let mut batch: ArrayVec<Arc<Dentry>, BATCH> = ArrayVec::new();
         let mut ring = RING.lock();
-        while left > 0 && !batch.is_full() {
+        // Not the whole ring at once: others wait for the lock.
+        for _ in 0..left.min(16 * BATCH) {
+            if batch.is_full() {
+                break;
+            }
             left -= 1;
             match ring.pop_front() {
                 Some(dentry) if dentry.superblock() == superblock => batch.push(dentry),

@@ -431,6 +431,22 @@ fn the_cache_is_bounded_and_gives_memory_back() {
 }
 
 #[base::kernel_test]
+fn what_many_look_for_at_once_is_kept_once() {
+    let node = tree();
+    let root = detached(&node, Caching::Kept);
+    let at = root.clone();
+    at_once(4, move |_| {
+        for number in 0..500 {
+            assert_eq!(find(&at, &format!("same-{number}")), Err(Errno::ENOENT));
+        }
+    });
+    memory::reclaim::reclaim(usize::MAX);
+    memory::reclaim::reclaim(usize::MAX);
+    let (live, kept) = dentries();
+    assert!(live < 500 && kept < 500, "{live} dentries, {kept} kept");
+}
+
+#[base::kernel_test]
 fn a_directory_is_read_in_parts() {
     let node = tree();
     let root = detached(&node, Caching::Kept);

@@ -40,6 +40,54 @@ impl fmt::Display for Seconds {
     }
 }
 
+/// Seconds since 1970, as date and time of day in UTC, to the minute.
+pub(crate) struct Date(pub(crate) u64);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY: u64 = 24 * 60 * 60;
+        let is_leap = |year: u64| {
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+        };
+        // The calendar repeats after 400 years.
+        let (mut days, mut year) = (self.0 / DAY % 146_097, 1970 + self.0 / DAY / 146_097 * 400);
+        loop {
+            let length = if is_leap(year) { 366 } else { 365 };
+            if days < length {
+                break;
+            }
+            (days, year) = (days - length, year + 1);
+        }
+        let mut month = 1;
+        for length in [31, if is_leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30]
+        {
+            if days < length {
+                break;
+            }
+            (days, month) = (days - length, month + 1);
+        }
+        let (hour, minute) = (self.0 % DAY / 3600, self.0 / 60 % 60);
+        write!(f, "{year:04}-{month:02}-{:02} {hour:02}:{minute:02}", days + 1)
+    }
+}
+
+#[base::kernel_test]
+fn dates_follow_the_calendar() {
+    use alloc::string::ToString;
+    for (seconds, text) in [
+        (0, "1970-01-01 00:00"),
+        (951_782_399, "2000-02-28 23:59"),
+        (951_782_400, "2000-02-29 00:00"),
+        (951_868_800, "2000-03-01 00:00"),
+        (1_735_689_599, "2024-12-31 23:59"),
+        (4_107_542_400, "2100-03-01 00:00"),
+        (13_569_465_600, "2400-01-01 00:00"),
+        (u64::MAX, "584554051223-11-09 07:00"),
+    ] {
+        assert_eq!(Date(seconds).to_string(), text);
+    }
+}
+
 #[base::kernel_test]
 fn sizes_and_times_in_words() {
     use alloc::string::ToString;

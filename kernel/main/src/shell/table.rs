@@ -102,9 +102,10 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "ls",
-        usage: "[PATH]…",
+        usage: "[-l] [PATH]…",
         summary: "list directories",
-        help: "Without PATH the root. Mode, bytes and name; the target of a symbolic link.",
+        help: "Without PATH the root. Mode, bytes and name; the target of a symbolic link. With \
+               -l also links, owner, group, and the time of the last change in UTC.",
         arguments: Arguments::Each(files::complete),
         run: files::ls,
     },

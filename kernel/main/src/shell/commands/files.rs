@@ -12,6 +12,7 @@ use fs::{Destination, Kind, LastLink, LinkTarget, Path, Source, Status};
 use line_editor::Candidate;
 
 use crate::shell::command::{Context, Failure, Outcome, usage};
+use crate::shell::format::Date;
 use crate::shell::{GREEN, PLAIN, RED};
 
 const BLUE: &str = "\x1b[1;34m";
@@ -61,8 +62,9 @@ fn mode_text(status: &Status) -> [char; 10] {
     text
 }
 
-/// Prints a line about a file.
-fn print_entry(name: &[u8], file: &Path) {
+/// Prints a line about a file; a `long` one with links, owner, group and the time of the last
+/// change as well.
+fn print_entry(name: &[u8], file: &Path, long: bool) {
     let status = file.status();
     let colour = match status.kind() {
         Kind::Directory => BLUE,
@@ -73,11 +75,17 @@ fn print_entry(name: &[u8], file: &Path) {
     for letter in mode_text(&status) {
         print!("{letter}");
     }
+    if long {
+        print!(" {:>3} {:>4} {:>4}", status.links, status.uid, status.gid);
+    }
     match status.kind() {
         Kind::CharDevice | Kind::BlockDevice => {
             print!(" {:>9}", format!("{}, {}", status.rdev.major, status.rdev.minor));
         }
         _ => print!(" {:>9}", status.size),
+    }
+    if long {
+        print!(" {}", Date(status.mtime));
     }
     print!(" {colour}{}{PLAIN}", name.escape_ascii());
     match file.inode().link_target() {
@@ -105,10 +113,10 @@ fn names(directory: &Path) -> Result<Vec<(Vec<u8>, Kind)>, Errno> {
     Ok(names)
 }
 
-fn list(context: &mut Context<'_>, path: &str, with_name: bool) -> Outcome {
+fn list(context: &mut Context<'_>, path: &str, with_name: bool, long: bool) -> Outcome {
     let file = look_up(path, LastLink::Keep)?;
     if !file.is_directory() {
-        print_entry(path.as_bytes(), &file);
+        print_entry(path.as_bytes(), &file, long);
         return Ok(());
     }
     if with_name {
@@ -120,7 +128,7 @@ fn list(context: &mut Context<'_>, path: &str, with_name: bool) -> Outcome {
         }
         // It may have gone since.
         match fs::lookup(&file, &name, LastLink::Keep) {
-            Ok(entry) => print_entry(&name, &entry),
+            Ok(entry) => print_entry(&name, &entry, long),
             Err(Errno::ENOENT) => {}
             Err(error) => println!("{RED}{}: {}{PLAIN}", name.escape_ascii(), error.description()),
         }
@@ -131,10 +139,14 @@ fn list(context: &mut Context<'_>, path: &str, with_name: bool) -> Outcome {
 /// Lists directories.
 pub(in crate::shell) fn ls(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
     let root = [String::from("/")];
+    let (long, arguments) = match arguments.split_first() {
+        Some((option, rest)) if option == "-l" => (true, rest),
+        _ => (false, arguments),
+    };
     let paths = if arguments.is_empty() { &root } else { arguments };
     let mut outcome = Ok(());
     for path in paths {
-        match list(context, path, paths.len() > 1) {
+        match list(context, path, paths.len() > 1, long) {
             Err(Failure::Message(message)) => {
                 println!("{RED}ls: {message}{PLAIN}");
                 outcome = Err(Failure::Reported);
