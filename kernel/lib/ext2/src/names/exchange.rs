@@ -1,0 +1,1 @@
+//! Two names change places.
