@@ -2,6 +2,8 @@
 
 use hashbrown::HashMap;
 
+use crate::allocation::Windows;
+use crate::directory::Indices;
 use crate::error::{Corrupt, Error};
 use crate::geometry::Geometry;
 use crate::groups::Groups;
@@ -9,6 +11,7 @@ use crate::held::Held;
 use crate::layout::superblock::RawSuperblock;
 use crate::layout::time::Timestamp;
 use crate::mount::State;
+use crate::names::SpareName;
 use crate::order::{BlockKind, Order};
 use crate::orphans::Orphan;
 use crate::reports::Reports;
@@ -31,6 +34,12 @@ pub struct Ext2<S: Storage> {
     pub(crate) orphans: HashMap<u32, Orphan>,
     pub(crate) state: State,
     pub(crate) reports: Reports,
+    /// Indices of directories of many blocks.
+    pub(crate) indices: Indices,
+    /// Blocks that files have in advance.
+    pub(crate) windows: Windows,
+    /// The name that an inode has while it changes places with another.
+    pub(crate) spare: Option<SpareName>,
     /// Counts directories of the root, to spread them.
     pub(crate) spread: u32,
 }

@@ -40,7 +40,7 @@ pub use layout::inode::{FileKind, InodeFlags};
 pub use layout::superblock::{SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE};
 pub use layout::time::Timestamp;
 pub use mount::{MountOptions, OnDamage, Probe, ReadOnly, probe};
-pub use names::{LINK_MAX, NewInode, NewKind, Removed, Rename, Renamed};
+pub use names::{Exchange, LINK_MAX, NewInode, NewKind, Removed, Rename, Renamed};
 pub use order::BlockKind;
 pub use storage::{Storage, StorageError};
 pub use usage::Usage;

@@ -8,6 +8,8 @@
 use hashbrown::HashMap;
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::allocation::Windows;
+use crate::directory::Indices;
 use crate::error::{Corrupt, Damage, Error, Place};
 use crate::fs::Ext2;
 use crate::geometry::{self, Geometry, ROOT_INODE};
@@ -168,6 +170,9 @@ impl<S: Storage> Ext2<S> {
                 batch: false,
             },
             reports: Reports::default(),
+            indices: Indices::default(),
+            windows: Windows::default(),
+            spare: None,
             spread: 0,
         };
         if this.inode(ROOT_INODE)?.kind != FileKind::Directory {
@@ -216,7 +221,12 @@ impl<S: Storage> Ext2<S> {
     /// # Errors
     /// If one could not be deleted. The others are.
     pub fn close(&mut self) -> Result<(), Error> {
-        if self.state.read_only.is_none() { self.release_orphans() } else { Ok(()) }
+        if self.state.read_only.is_some() {
+            return Ok(());
+        }
+        self.trim_all();
+        self.drop_spare_name();
+        self.release_orphans()
     }
 
     /// Marks the file system as clean, if it was clean when it was mounted and no damage was
@@ -225,7 +235,7 @@ impl<S: Storage> Ext2<S> {
     /// # Errors
     /// [`Error::WriteBackFirst`] if something is not written yet.
     pub fn mark_clean(&mut self) -> Result<(), Error> {
-        if !self.is_settled() {
+        if self.trim_all() || self.drop_spare_name() || !self.is_settled() {
             return Err(Error::WriteBackFirst);
         }
         let damaged = self.superblock.state.get() & STATE_ERROR != 0;

@@ -30,6 +30,8 @@ pub(crate) struct Orphan {
     after: Option<u32>,
     /// Nobody has it open.
     released: bool,
+    /// It never had a name, and may get one.
+    unnamed: bool,
     /// When it lost its name, in seconds since 1970, and never 0.
     deleted: u32,
 }
@@ -52,7 +54,7 @@ impl<S: Storage> Ext2<S> {
         let left = links.saturating_sub(1);
         if left == 0 {
             let deleted = now.unsigned().max(1);
-            self.orphans.insert(inode, Orphan { after, released: false, deleted });
+            self.orphans.insert(inode, Orphan { after, released: false, unnamed: false, deleted });
         }
         self.change_inode(inode, |raw, extra| {
             set_time(raw, extra, Time::Change, now);
@@ -64,6 +66,17 @@ impl<S: Storage> Ext2<S> {
             self.mark_deleted(inode)?;
         }
         Ok(Removed { inode, links: left })
+    }
+
+    /// Keeps an inode without a name, for which there is room.
+    pub(crate) fn add_orphan(&mut self, inode: u32, deleted: u32, unnamed: bool) {
+        let orphan = Orphan { after: None, released: false, unnamed, deleted };
+        self.orphans.insert(inode, orphan);
+    }
+
+    /// Whether an inode never had a name and may get one.
+    pub(crate) fn is_unnamed(&self, inode: u32) -> bool {
+        self.orphans.get(&inode).is_some_and(|orphan| orphan.unnamed && !orphan.released)
     }
 
     /// Makes the disk see that an orphan is deleted.
@@ -84,6 +97,7 @@ impl<S: Storage> Ext2<S> {
     /// [`Error::NoMemory`]: it is deleted later. Damage or a failure of the device: what can
     /// be given back has been.
     pub fn release(&mut self, inode: u32) -> Result<(), Error> {
+        self.trim(inode);
         let Some(orphan) = self.orphans.get_mut(&inode) else { return Ok(()) };
         orphan.released = true;
         if orphan.after.is_some() { Ok(()) } else { self.delete(inode) }
@@ -184,6 +198,7 @@ impl<S: Storage> Ext2<S> {
             result.and(self.free_inode(inode, raw.kind() == Some(FileKind::Directory)))
         });
         if result != Err(Error::NoMemory) {
+            self.indices.drop_one(inode);
             self.orphans.remove(&inode);
             self.order.forget_inode(inode);
         }
@@ -245,7 +260,7 @@ impl<S: Storage> Ext2<S> {
             let done = if raw.links.get() == 0 {
                 self.reserve_orphan()?;
                 let deleted = now.unsigned().max(1);
-                self.orphans.insert(inode, Orphan { after: None, released: false, deleted });
+                self.add_orphan(inode, deleted, false);
                 self.mark_deleted(inode)?;
                 self.release(inode)
             } else {

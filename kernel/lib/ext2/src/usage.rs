@@ -10,7 +10,8 @@ pub struct Usage {
     pub block_size: usize,
     /// Blocks that files can have, without those of metadata that are always there.
     pub blocks: u64,
-    /// Blocks that are free, those too that become so when everything is written back.
+    /// Blocks that are free, those too that become so when everything is written back, and
+    /// those that files have in advance.
     pub free_blocks: u64,
     /// Of these those that everybody may take.
     pub available_blocks: u64,
@@ -32,7 +33,7 @@ impl<S: Storage> Ext2<S> {
             .map(|group| u64::from(geometry.head_blocks(group) + 2 + geometry.table_blocks))
             .sum();
         let totals = self.groups.totals();
-        let free = u64::from(totals.free_blocks);
+        let free = u64::from(totals.free_blocks + self.windows.blocks());
         let reserved = u64::from(self.superblock.reserved_blocks.get());
         Usage {
             block_size: geometry.block_size,

@@ -102,6 +102,7 @@ impl<S: Storage> Ext2<S> {
         }
         match scope {
             Scope::All => {
+                self.age_spare_name();
                 let in_use = !self.order.is_clean() || self.has_dirty_groups();
                 self.store_counters(now, in_use)?;
                 let blocks = self.order.all()?;

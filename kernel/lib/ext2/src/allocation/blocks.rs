@@ -34,8 +34,42 @@ pub(crate) enum Goal {
 
 impl<S: Storage> Ext2<S> {
     /// Takes a run of up to `wanted.count` blocks, which nothing refers to yet. Returns the
-    /// first, and how many there are.
-    pub(crate) fn take_blocks(&mut self, mut wanted: Wanted) -> Result<(u32, u32), Error> {
+    /// first, and how many there are. What files have in advance is given back before there is
+    /// nothing to take.
+    pub(crate) fn take_blocks(&mut self, wanted: Wanted) -> Result<(u32, u32), Error> {
+        match self.take_free_blocks(wanted) {
+            Err(Error::NoSpace | Error::WriteBackFirst) if self.trim_all() => {
+                self.take_free_blocks(wanted)
+            }
+            result => result,
+        }
+    }
+
+    /// Takes a run of up to `wanted.count` blocks for a file, from what it has in advance if
+    /// the goal is there. With `ahead` the file gets about so many more in advance.
+    pub(crate) fn take_blocks_for(
+        &mut self,
+        inode: u32,
+        wanted: Wanted,
+        ahead: u32,
+    ) -> Result<(u32, u32), Error> {
+        let Goal::At(goal) = wanted.goal else { return self.take_blocks(wanted) };
+        if let Some(run) = self.windows.take(inode, goal, wanted.count) {
+            return Ok(run);
+        }
+        self.trim(inode);
+        let scarce = self.groups.totals().free_blocks / 16;
+        if ahead == 0 || wanted.count + ahead > scarce || !self.windows.prepare() {
+            return self.take_blocks(wanted);
+        }
+        let count = wanted.count + ahead;
+        let (start, taken) = self.take_blocks(Wanted { count, ..wanted })?;
+        let count = taken.min(wanted.count);
+        self.windows.give(inode, start + count, taken - count);
+        Ok((start, count))
+    }
+
+    fn take_free_blocks(&mut self, mut wanted: Wanted) -> Result<(u32, u32), Error> {
         wanted.count = wanted.count.min(self.allowance(wanted.privileged)?);
         let groups = self.geometry.groups;
         let (home, from) = match wanted.goal {

@@ -5,6 +5,7 @@
 //! of these fails for lack of memory or of the device.
 
 use super::entry::{head, write};
+use super::index::hash;
 use super::lookup::{Directory, Slot};
 use super::room::Room;
 use crate::error::Error;
@@ -60,24 +61,41 @@ impl<S: Storage> Ext2<S> {
             }
             write(bytes, offset, length, entry.inode, kind, entry.name)
         })?;
-        if written { Ok(()) } else { Err(self.bad_entry(directory, 0, offset)) }
+        if !written {
+            return Err(self.bad_entry(directory, room.index, offset));
+        }
+        self.indices.insert(directory, room.index, entry.name);
+        self.measure_room(directory, room.index, room.block);
+        Ok(())
     }
 
     /// Removes an entry; the one before it in the block gets its bytes.
     pub(crate) fn remove_entry(&mut self, directory: u32, slot: &Slot) -> Result<(), Error> {
         let format = self.entry_format();
         let offset = slot.offset as usize;
-        self.change_file_block(slot.block, BlockKind::Directory, directory, |bytes| {
-            let entries = format.entries(bytes).map_while(Result::ok);
-            let before = entries.take_while(|entry| entry.offset < offset).last();
-            let before = before.map(|entry| entry.offset);
-            let Some(raw) = head(bytes, offset) else { return };
+        let name = self.change_file_block(slot.block, BlockKind::Directory, directory, |bytes| {
+            let mut entries = format.entries(bytes).map_while(Result::ok);
+            let mut before = None;
+            let name = entries.find_map(|entry| {
+                if entry.offset == offset {
+                    return Some(hash(entry.name));
+                }
+                before = Some(entry.offset);
+                None
+            })?;
+            let raw = head(bytes, offset)?;
             raw.inode = 0.into();
             let length = raw.length.get();
             if let Some(raw) = before.and_then(|before| head(bytes, before)) {
                 raw.length = raw.length.get().saturating_add(length).into();
             }
-        })
+            Some(name)
+        })?;
+        if let Some(name) = name {
+            self.indices.remove(directory, slot.index, name);
+        }
+        self.measure_room(directory, slot.index, slot.block);
+        Ok(())
     }
 
     /// Makes an entry stand for another inode.

@@ -137,16 +137,28 @@ impl<S: Storage> Ext2<S> {
         directory: &Directory,
         name: &[u8],
     ) -> Result<Option<Slot>, Error> {
+        if let Some(found) = self.find_name_by_index(directory, name) {
+            return found;
+        }
         self.find_block(directory, 0, |index, block| {
-            self.find_entry(directory.inode, (index, block), |entry| {
-                let found = entry.name == name && entry.inode != 0;
-                found.then_some(Slot {
-                    index,
-                    block,
-                    offset: entry.offset as u32,
-                    inode: entry.inode,
-                    kind: entry.kind,
-                })
+            self.find_name_in(directory.inode, (index, block), name)
+        })
+    }
+
+    /// Where a name is in one block.
+    pub(super) fn find_name_in(
+        &self,
+        directory: u32,
+        (index, block): (u32, u32),
+        name: &[u8],
+    ) -> Result<Option<Slot>, Error> {
+        self.find_entry(directory, (index, block), |entry| {
+            (entry.name == name && entry.inode != 0).then_some(Slot {
+                index,
+                block,
+                offset: entry.offset as u32,
+                inode: entry.inode,
+                kind: entry.kind,
             })
         })
     }

@@ -11,6 +11,8 @@ use crate::storage::Storage;
 /// A place for a new entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
+    /// Which block of the directory.
+    pub(crate) index: u32,
     /// The block of the disk.
     pub(crate) block: u32,
     /// Bytes from the start of the block where the new entry will be.
@@ -27,6 +29,9 @@ impl<S: Storage> Ext2<S> {
         directory: &Directory,
         name: &[u8],
     ) -> Result<Option<Room>, Error> {
+        if let Some(result) = self.find_room_by_index(directory, name)? {
+            return result;
+        }
         let need = needed(name.len());
         let mut room = None;
         let found = self.find_block(directory, 0, |index, block| {
@@ -34,13 +39,39 @@ impl<S: Storage> Ext2<S> {
                 let spare = entry.length - entry.needed();
                 if room.is_none() && spare >= need {
                     let offset = (entry.offset + entry.needed()) as u32;
-                    room = Some(Room { block, offset, giver: entry.offset as u32 });
+                    room = Some(Room { index, block, offset, giver: entry.offset as u32 });
                 }
                 (entry.inode != 0 && entry.name == name).then_some(())
             })?;
             Ok(found)
         })?;
         if found.is_some() { Err(Error::Exists) } else { Ok(room) }
+    }
+
+    /// Room for a name in one block, if it is not in the directory.
+    pub(crate) fn room_beside(
+        &self,
+        directory: &Directory,
+        (index, block): (u32, u32),
+        name: &[u8],
+    ) -> Result<Option<Room>, Error> {
+        if self.find_name(directory, name)?.is_some() {
+            return Ok(None);
+        }
+        self.room_in((directory.inode, index, block), needed(name.len()))
+    }
+
+    /// Room for an entry of `need` bytes in one block of a directory.
+    pub(super) fn room_in(
+        &self,
+        (directory, index, block): (u32, u32, u32),
+        need: usize,
+    ) -> Result<Option<Room>, Error> {
+        self.find_entry(directory, (index, block), |entry| {
+            let offset = (entry.offset + entry.needed()) as u32;
+            (entry.length - entry.needed() >= need)
+                .then_some(Room { index, block, offset, giver: entry.offset as u32 })
+        })
     }
 
     /// Gives a directory one more block, and returns the room in it.
@@ -66,7 +97,8 @@ impl<S: Storage> Ext2<S> {
         // The inode has been changed just now: this does not fail.
         self.change_inode(inode, |raw, _| raw.set_size(size))?;
         *directory = self.directory(inode)?;
-        Ok(Room { block: placed.start, offset: 0, giver: 0 })
+        self.indices.grow(inode, index, block_size as usize);
+        Ok(Room { index, block: placed.start, offset: 0, giver: 0 })
     }
 
     /// Fills a fresh block of a directory with one entry that is not in use.

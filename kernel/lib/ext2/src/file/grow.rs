@@ -3,7 +3,7 @@
 use zerocopy::little_endian::U32;
 
 use super::tree::{self, entries, entries_mut, locate};
-use crate::allocation::{Goal, Wanted};
+use crate::allocation::{Goal, LARGEST, SMALLEST, Wanted};
 use crate::error::Error;
 use crate::fs::{Caller, Ext2};
 use crate::layout::inode::{DIRECT, FileKind, RawInode};
@@ -112,13 +112,14 @@ impl<S: Storage> Ext2<S> {
         let mut indirect = [0; 4];
         let mut taken = Ok((0, 0));
         for slot in indirect.iter_mut().take(gap.missing as usize) {
-            taken = self.take_blocks(Wanted { goal, count: 1, privileged });
+            taken = self.take_blocks_for(inode, Wanted { goal, count: 1, privileged }, 0);
             let Ok((block, _)) = taken else { break };
             *slot = block;
             goal = Goal::At(block.wrapping_add(1));
         }
         if taken.is_ok() {
-            taken = self.take_blocks(Wanted { goal, count: gap.count, privileged });
+            let wanted = Wanted { goal, count: gap.count, privileged };
+            taken = self.take_blocks_for(inode, wanted, self.ahead(raw, first, gap.missing));
         }
         let (start, count) = match taken {
             Ok(run) => run,
@@ -196,6 +197,14 @@ impl<S: Storage> Ext2<S> {
             return Ok(Err(Placed { start: pointer, count: 1, new: false }));
         }
         Ok(Err(Placed { start: pointer, count, new: false }))
+    }
+
+    /// How many blocks a file should get in advance: as many as it has, if it grows at its end
+    /// and not over a new indirect block, which is to lie before what it points to.
+    fn ahead(&self, raw: &RawInode, first: u32, missing: u32) -> u32 {
+        let size = raw.size().div_ceil(self.geometry.block_size as u64);
+        let grows = raw.kind() == Some(FileKind::Regular) && u64::from(first) >= size;
+        if grows && first > 0 && missing == 0 { first.clamp(SMALLEST, LARGEST) } else { 0 }
     }
 
     /// The best place for a block: behind the one before, or in the group of the inode.

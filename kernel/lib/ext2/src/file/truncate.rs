@@ -102,6 +102,7 @@ impl<S: Storage> Ext2<S> {
     /// # Errors
     /// As [`truncate`](Self::truncate).
     pub(crate) fn cut_blocks(&mut self, inode: u32, kept: u64) -> Result<(), Error> {
+        self.trim(inode);
         let mut pointers = Vec::new();
         let per_block = self.geometry.pointers();
         pointers.try_reserve_exact(per_block as usize).map_err(|_| Error::NoMemory)?;

@@ -53,6 +53,38 @@ impl<S: Storage> Ext2<S> {
         Ok(inode)
     }
 
+    /// Makes a file without a name (`O_TMPFILE`), near a directory. It is there until
+    /// [`release`](Self::release) is called, unless [`link`](Self::link) gives it a name.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_unnamed(
+        &mut self,
+        near: u32,
+        new: &NewInode<'_>,
+        caller: &Caller,
+    ) -> Result<u32, Error> {
+        self.check_writable()?;
+        if new.kind.needs_block() {
+            return Err(Error::Invalid);
+        }
+        new.kind.check(self.geometry.block_size)?;
+        let near = self.live_directory(near)?;
+        self.reserve_orphan()?;
+        let inode = self.take_inode(near.inode, near.raw.flags(), false)?;
+        let flags = near.raw.flags().inherited(false);
+        let beginning = Beginning { links: 0, block: 0, flags, now: caller.now };
+        if let Err(error) = self.write_new_inode(inode, new, &beginning) {
+            self.untake_inode(inode, false);
+            return Err(error);
+        }
+        let deleted = caller.now.unsigned().max(1);
+        // It was written just now, so this does not fail.
+        self.change_inode(inode, |raw, _| raw.delete_time = deleted.into())?;
+        self.add_orphan(inode, deleted, true);
+        Ok(inode)
+    }
+
     /// Makes sure that a name is not there, and finds or makes room for it; the block has been
     /// touched then.
     pub(super) fn room_for(
@@ -61,6 +93,7 @@ impl<S: Storage> Ext2<S> {
         name: &[u8],
         caller: &Caller,
     ) -> Result<Room, Error> {
+        self.make_index(directory)?;
         let room = match self.find_room(directory, name)? {
             Some(room) => room,
             None => self.make_room(directory, caller.privileged)?,
@@ -90,7 +123,7 @@ impl<S: Storage> Ext2<S> {
             let wanted = Wanted { goal, count: 1, privileged: caller.privileged };
             beginning.block = self.take_blocks(wanted)?.0;
         }
-        let mut name = self.name_at(inode, directory.inode, room.block, room.offset);
+        let mut name = self.name_at(inode, new.kind.kind(), directory.inode, room);
         name.born = true;
         let filled = self
             .fill_new_block(directory.inode, inode, new, beginning.block)

@@ -20,7 +20,7 @@ pub struct Removed {
 }
 
 impl<S: Storage> Ext2<S> {
-    /// Gives an inode a further name.
+    /// Gives an inode a further name, or the first if it was made without one.
     ///
     /// # Errors
     /// [`Error::IsDirectory`]: directories have one name; [`Error::NotFound`] if the inode has
@@ -40,7 +40,8 @@ impl<S: Storage> Ext2<S> {
         if kind == FileKind::Directory {
             return Err(Error::IsDirectory);
         }
-        if self.orphans.contains_key(&inode) {
+        let unnamed = self.is_unnamed(inode);
+        if self.orphans.contains_key(&inode) && !unnamed {
             return Err(Error::NotFound);
         }
         if u32::from(raw.links.get()) >= LINK_MAX {
@@ -50,14 +51,19 @@ impl<S: Storage> Ext2<S> {
         let room = self.room_for(&mut directory, name, caller)?;
         self.touch_inode(directory.inode)?;
         self.touch_inode(inode)?;
-        let name_record = self.name_at(inode, directory.inode, room.block, room.offset);
+        let mut name_record = self.name_at(inode, kind, directory.inode, &room);
+        name_record.born = unnamed;
         let mut proposal = Proposal::default();
         let proposed = self.order.propose_name(&mut proposal, inode, name_record);
         self.order.accept_if(proposal, proposed)?;
 
         self.insert_entry(directory.inode, &room, &NewEntry { name, inode, kind })?;
         self.change_links(inode, 1)?;
-        self.change_inode(inode, |raw, extra| set_time(raw, extra, Time::Change, caller.now))?;
+        self.change_inode(inode, |raw, extra| {
+            raw.delete_time = 0.into();
+            set_time(raw, extra, Time::Change, caller.now);
+        })?;
+        self.orphans.remove(&inode);
         self.set_modified(directory.inode, caller.now)
     }
 
@@ -74,6 +80,7 @@ impl<S: Storage> Ext2<S> {
         self.check_writable()?;
         check_name(name)?;
         let directory = self.live_directory(directory)?;
+        self.make_index(&directory)?;
         let slot = self.find_name(&directory, name)?.ok_or(Error::NotFound)?;
         self.check_named(directory.inode, &slot)?;
         let inode = slot.inode;
@@ -114,6 +121,7 @@ impl<S: Storage> Ext2<S> {
         self.check_writable()?;
         check_name(name)?;
         let directory = self.live_directory(directory)?;
+        self.make_index(&directory)?;
         let slot = self.find_name(&directory, name)?.ok_or(Error::NotFound)?;
         self.check_named(directory.inode, &slot)?;
         let inode = slot.inode;

@@ -9,16 +9,22 @@
 //! `symlink.rs` targets of symbolic links.
 
 mod create;
+mod exchange;
 mod link;
 mod new_inode;
 mod rename;
 mod symlink;
 
+pub use exchange::Exchange;
 pub use link::Removed;
 pub use new_inode::{NewInode, NewKind};
 pub use rename::{Rename, Renamed};
 
+pub(crate) use exchange::SpareName;
+
+use crate::directory::Room;
 use crate::fs::Ext2;
+use crate::layout::inode::FileKind;
 use crate::order::Name;
 use crate::storage::Storage;
 
@@ -27,16 +33,17 @@ use crate::storage::Storage;
 pub const LINK_MAX: u32 = 32_000;
 
 impl<S: Storage> Ext2<S> {
-    /// The record of a name of an inode at this place.
-    fn name_at(&self, inode: u32, directory: u32, block: u32, offset: u32) -> Name {
+    /// The record of a name of an inode where there is room.
+    fn name_at(&self, inode: u32, kind: FileKind, directory: u32, room: &Room) -> Name {
         Name {
-            block,
-            offset,
+            block: room.block,
+            offset: room.offset,
             directory,
             directory_home: self.home(directory),
             home: self.home(inode),
             written: false,
             born: false,
+            is_directory: kind == FileKind::Directory,
         }
     }
 }

@@ -68,6 +68,10 @@ impl<S: Storage> Ext2<S> {
         self.check_writable()?;
         check_name(rename.from_name)?;
         check_name(rename.to_name)?;
+        for directory in [rename.from, rename.to] {
+            let directory = self.live_directory(directory)?;
+            self.make_index(&directory)?;
+        }
         let Some(mut this) = self.look_at_move(rename)? else {
             let from = self.live_directory(rename.from)?;
             let slot = self.find_name(&from, rename.from_name)?.ok_or(Error::NotFound)?;
@@ -77,7 +81,8 @@ impl<S: Storage> Ext2<S> {
             Some(target) => {
                 let block = target.slot.block;
                 self.touch_entries(&this.to, block)?;
-                Room { block, offset: target.slot.offset, giver: target.slot.offset }
+                let offset = target.slot.offset;
+                Room { index: target.slot.index, block, offset, giver: offset }
             }
             None => self.room_for(&mut this.to, rename.to_name, caller)?,
         };
@@ -137,7 +142,7 @@ impl<S: Storage> Ext2<S> {
     /// While both names of the directory are on the disk, e2fsck takes one away. So that the
     /// other does not lead nowhere, the way to the new parent must be on the disk before, as
     /// it is now.
-    fn check_new_parent(&self, directory: u32, parent: u32) -> Result<(), Error> {
+    pub(super) fn check_new_parent(&self, directory: u32, parent: u32) -> Result<(), Error> {
         let mut young = false;
         let mut at = parent;
         let (mut mark, mut steps, mut next_mark) = (0, 0u64, 1u64);
@@ -181,7 +186,7 @@ impl<S: Storage> Ext2<S> {
     /// Records what order a move asks for.
     fn record_move(&mut self, this: &Move, room: &Room) -> Result<(), Error> {
         let source = this.source.inode;
-        let mut name = self.name_at(source, this.to.inode, room.block, room.offset);
+        let mut name = self.name_at(source, this.kind, this.to.inode, room);
         let home = name.home;
         let order = &mut self.order;
         let unknown = order.is_unknown_to_disk(source);

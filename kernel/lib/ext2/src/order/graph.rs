@@ -23,6 +23,8 @@ pub(super) enum Strength {
     Must,
     /// It gives way if all cannot hold.
     Should,
+    /// It only belongs into the same batch.
+    Along,
 }
 
 /// All that a file needs on the disk.
@@ -55,9 +57,11 @@ impl Order {
                 each(Node::Named(*inode), Strength::Must);
             }
         }
-        let Some(dirty) = self.dirty.get(&block).filter(|dirty| !dirty.fresh) else { return };
+        // What nothing on the disk points to yet may come before what it needs.
+        let Some(dirty) = self.dirty.get(&block) else { return };
+        let strength = if dirty.fresh { Strength::Along } else { Strength::Should };
         match dirty.kind {
-            BlockKind::Indirect => each(Node::Block(dirty.home), Strength::Should),
+            BlockKind::Indirect => each(Node::Block(dirty.home), strength),
             BlockKind::Directory => {
                 let mut last = 0;
                 for inode in self.young_in.get(&block).into_iter().flatten() {
@@ -65,7 +69,7 @@ impl Order {
                     if let Some(name) = names.iter().find(|name| name.block == block)
                         && name.home != last
                     {
-                        each(Node::Block(name.home), Strength::Should);
+                        each(Node::Block(name.home), strength);
                         last = name.home;
                     }
                 }
@@ -103,12 +107,12 @@ impl Order {
     }
 
     /// Goes through all that `starts` need that is dirty, and calls `each` with what something
-    /// needs, each time something does. `should` follows the weak rules too.
+    /// needs, each time something does. `weak` follows the weak rules too.
     fn walk(
         &self,
         seen: &mut HashSet<Node>,
         starts: &[Node],
-        should: bool,
+        weak: bool,
         each: &mut dyn FnMut(Node),
     ) -> Result<(), Error> {
         let mut work = Vec::new();
@@ -122,7 +126,7 @@ impl Order {
             }
             self.before(node, &mut |next, strength| {
                 let dirty = !matches!(next, Node::Block(block) if !self.is_dirty(block));
-                if dirty && (should || strength == Strength::Must) {
+                if dirty && (weak || strength == Strength::Must) {
                     each(next);
                     enough &= work.try_reserve(1).is_ok();
                     if enough {
@@ -148,6 +152,9 @@ impl Order {
 
     /// The dirty blocks that an inode needs, whose own block is `home`: that, all others of
     /// the file, and those with its names and the way to them.
+    ///
+    /// Of two names of a directory on the disk e2fsck takes one away. So for a directory that
+    /// moved, those blocks belong to it too from which its old name is to go.
     pub(crate) fn closure(&self, inode: u32, home: u32) -> Result<Closure, Error> {
         let owned = self.owned.get(&inode).map_or(&[][..], Vec::as_slice);
         let mut starts = Vec::new();
@@ -155,7 +162,20 @@ impl Order {
         starts.extend([Node::Block(home), Node::Named(inode)]);
         starts.extend(owned.iter().map(|block| Node::Block(*block)));
         let mut seen = HashSet::new();
-        self.walk(&mut seen, &starts, true, &mut |_| {})?;
+        while !starts.is_empty() {
+            self.walk(&mut seen, &starts, true, &mut |_| {})?;
+            starts.clear();
+            for (block, inodes) in &self.drops {
+                let moved = |inode: &u32| {
+                    let names = self.young.get(inode).map_or(&[][..], Vec::as_slice);
+                    names.iter().any(|it| it.is_directory && seen.contains(&Node::Block(it.block)))
+                };
+                if !seen.contains(&Node::Block(*block)) && inodes.iter().any(moved) {
+                    starts.try_reserve(1).map_err(|_| Error::NoMemory)?;
+                    starts.push(Node::Block(*block));
+                }
+            }
+        }
         let mut closure = Closure::default();
         closure.blocks.try_reserve_exact(seen.len() + 1).map_err(|_| Error::NoMemory)?;
         closure.named.try_reserve_exact(seen.len()).map_err(|_| Error::NoMemory)?;

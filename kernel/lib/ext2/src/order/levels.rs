@@ -113,7 +113,7 @@ impl Order {
         let mut enough = true;
         while let Some(node) = nodes.get(later).copied() {
             self.before(node, &mut |next, strength| {
-                if !enough {
+                if !enough || strength == Strength::Along {
                     return;
                 }
                 enough = indices.try_reserve(1).is_ok()
@@ -157,8 +157,8 @@ impl Graph {
         waiting.resize(self.nodes.len(), false);
         for edge in &self.edges {
             let counts = match weakest {
-                Some(Strength::Should) => true,
                 Some(Strength::Must) => edge.strength == Strength::Must,
+                Some(_) => true,
                 None => false,
             };
             if counts

@@ -88,6 +88,8 @@ pub(crate) struct Name {
     pub(crate) written: bool,
     /// It is the first name of a new inode, or that after a rename: the disk has no other.
     pub(crate) born: bool,
+    /// The inode is a directory.
+    pub(crate) is_directory: bool,
 }
 
 /// Lists by a number.

@@ -72,6 +72,21 @@ impl Order {
         }
     }
 
+    /// An inode loses the name at this place, and has another on the disk.
+    pub(crate) fn propose_harmless_loss(
+        &mut self,
+        proposal: &mut Proposal,
+        inode: u32,
+        block: u32,
+        offset: u32,
+    ) -> Result<(), Error> {
+        proposal.room()?;
+        if let Some(name) = self.remove_name(inode, block, offset) {
+            proposal.steps.push(Step::Removed(inode, name));
+        }
+        Ok(())
+    }
+
     fn propose_drop(
         &mut self,
         proposal: &mut Proposal,

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use ext2::{
-    Batch, Caller, Error, Ext2, MountOptions, NewInode, NewKind, Removed, Rename, Renamed, Scope,
+    Batch, Caller, Error, Exchange, Ext2, MountOptions, NewInode, NewKind, Removed, Rename, Renamed, Scope,
     Timestamp, probe,
 };
 
 use crate::disk::{Disk, Shared, Store};
+use crate::sparse::Sparse;
 use crate::tools::assert_clean;
 
 /// A batch that is being written.
@@ -79,17 +80,16 @@ impl Volume {
         mut act: impl FnMut(&mut Ext2<Store>, &Caller) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let caller = self.caller();
-        match act(&mut self.fs, &caller) {
-            Err(Error::WriteBackFirst) => {
-                self.forced += 1;
-                self.sync();
-                assert!(self.fs.is_settled());
-                let again = act(&mut self.fs, &caller);
-                assert!(again.as_ref().err() != Some(&Error::WriteBackFirst));
-                again
+        for _ in 0..3 {
+            match act(&mut self.fs, &caller) {
+                Err(Error::WriteBackFirst) => {}
+                other => return other,
             }
-            other => other,
+            self.forced += 1;
+            self.sync();
+            assert!(self.fs.is_settled());
         }
+        panic!("to write back does not help")
     }
 
     // What is written back.
@@ -254,29 +254,43 @@ impl Volume {
 
     /// All bytes of a file.
     pub(crate) fn read(&self, inode: u32) -> Result<Vec<u8>, Error> {
-        let size = self.fs.inode(inode)?.size as usize;
-        let block_size = self.block_size();
-        let mut bytes = vec![0; size];
+        let mut bytes = vec![0; self.fs.inode(inode)?.size as usize];
+        self.read_pieces(inode, |offset, piece| {
+            bytes[offset as usize..][..piece.len()].copy_from_slice(piece);
+        })?;
+        Ok(bytes)
+    }
+
+    /// All bytes of a file that may be large.
+    pub(crate) fn read_sparse(&self, inode: u32) -> Result<Sparse, Error> {
+        let mut sparse = Sparse::default();
+        self.read_pieces(inode, |offset, piece| sparse.write(offset, piece))?;
+        sparse.size = self.fs.inode(inode)?.size;
+        Ok(sparse)
+    }
+
+    /// Calls `each` with the bytes of a file that are not in holes.
+    fn read_pieces(&self, inode: u32, mut each: impl FnMut(u64, &[u8])) -> Result<(), Error> {
+        let size = self.fs.inode(inode)?.size;
+        let block_size = self.block_size() as u64;
         let mut runs = Vec::new();
         self.fs.map(inode, 0..size.div_ceil(block_size) as u32, |run| runs.push(run))?;
         for run in runs {
+            let Some(first) = run.start else { continue };
             for step in 0..run.count {
-                let index = run.first + step;
-                let start = index as usize * block_size;
-                let to = &mut bytes[start..size.min(start + block_size)];
-                let page = self.pages.get(&(inode, index)).map(|page| page.bytes.clone());
-                let block = run.start.map(|start| start + step);
-                let from = match (page, block) {
-                    (Some(page), _) => page,
-                    (None, Some(block)) => {
-                        self.disk.borrow().read(block).ok_or(Error::Device { block })?
+                let (index, block) = (run.first + step, first + step);
+                let start = u64::from(index) * block_size;
+                let count = (size - start).min(block_size) as usize;
+                match self.pages.get(&(inode, index)) {
+                    Some(page) => each(start, &page.bytes[..count]),
+                    None => {
+                        let bytes = self.disk.borrow().read(block).ok_or(Error::Device { block })?;
+                        each(start, &bytes[..count]);
                     }
-                    (None, None) => continue,
-                };
-                to.copy_from_slice(&from[..to.len()]);
+                }
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// The entries of a directory but `.` and `..`.
@@ -335,6 +349,16 @@ impl Volume {
         let (from_name, to_name) = (from_name.as_bytes(), to_name.as_bytes());
         let rename = Rename { from, from_name, to, to_name, replace };
         self.retry(|fs, caller| fs.rename(&rename, caller))
+    }
+
+    pub(crate) fn exchange(
+        &mut self,
+        (one, one_name): (u32, &str),
+        (other, other_name): (u32, &str),
+    ) -> Result<(), Error> {
+        let (one_name, other_name) = (one_name.as_bytes(), other_name.as_bytes());
+        let exchange = Exchange { one, one_name, other, other_name };
+        self.retry(|fs, caller| fs.exchange(&exchange, caller))
     }
 
     /// Nobody has the inode open.
