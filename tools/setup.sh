@@ -60,6 +60,7 @@ look() {
             /usr/lib64/qemu/ui-gtk.so
     [ "${RUN_QEMU_GDB:-no}" != yes ] || need 2 gdb gdb
     need 3 gdb gdb
+    need 3 e2fsprogs /usr/sbin/mke2fs /sbin/mke2fs mke2fs
 
     local toolchain bin
     if ! toolchain=$("$here/cargo.sh" which); then

@@ -12,7 +12,7 @@ use crate::layout::superblock::RawSuperblock;
 use crate::layout::time::Timestamp;
 use crate::mount::State;
 use crate::names::SpareName;
-use crate::order::{BlockKind, Order};
+use crate::order::{BlockKind, Dirty, Order};
 use crate::orphans::Orphan;
 use crate::reports::Reports;
 use crate::storage::Storage;
@@ -81,8 +81,7 @@ impl<S: Storage> Ext2<S> {
         kind: BlockKind,
         change: impl FnOnce(&mut [u8]) -> R,
     ) -> Result<R, Error> {
-        self.order.mark(block, kind, 0, 0, false)?;
-        self.storage.modify(block, change).map_err(|error| error.at(block))
+        self.change_owned(block, Dirty { kind, owner: 0, home: 0, fresh: false }, change)
     }
 
     /// Changes a block of a file.
@@ -94,8 +93,24 @@ impl<S: Storage> Ext2<S> {
         change: impl FnOnce(&mut [u8]) -> R,
     ) -> Result<R, Error> {
         let home = self.home(owner);
-        self.order.mark(block, kind, owner, home, false)?;
-        self.storage.modify(block, change).map_err(|error| error.at(block))
+        self.change_owned(block, Dirty { kind, owner, home, fresh: false }, change)
+    }
+
+    /// Changes a block and records that it is dirty. If it is so already, this does not fail.
+    pub(crate) fn change_owned<R>(
+        &mut self,
+        block: u32,
+        dirty: Dirty,
+        change: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R, Error> {
+        let before = self.order.is_dirty(block);
+        self.order.mark(block, dirty)?;
+        self.storage.modify(block, change).map_err(|error| {
+            if !before {
+                self.order.forget_block(block);
+            }
+            error.at(block)
+        })
     }
 
     /// Fills a block that a file gets, and that nothing points to yet.
@@ -107,8 +122,11 @@ impl<S: Storage> Ext2<S> {
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> Result<R, Error> {
         let home = self.home(owner);
-        self.order.mark(block, kind, owner, home, true)?;
-        self.storage.fresh(block, fill).map_err(|error| error.at(block))
+        self.order.mark(block, Dirty { kind, owner, home, fresh: true })?;
+        self.storage.fresh(block, fill).map_err(|error| {
+            self.order.forget_block(block);
+            error.at(block)
+        })
     }
 
     /// Forgets a block that is metadata no more.

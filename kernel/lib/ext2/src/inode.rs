@@ -11,7 +11,7 @@ use crate::layout::inode::{
     EXTRA_SIZE, FileKind, INODE_SIZE, InodeFlags, RawExtra, RawInode, Time, set_time,
 };
 use crate::layout::time::Timestamp;
-use crate::order::BlockKind;
+use crate::order::{BlockKind, Dirty};
 use crate::storage::Storage;
 
 /// An inode as it is now.
@@ -129,17 +129,15 @@ impl<S: Storage> Ext2<S> {
         let (block, offset) = self.groups.inode_place(&self.geometry, inode);
         let first = crate::groups::first_of_table_block(&self.geometry, inode);
         let size = self.geometry.inode_size;
-        self.order.mark(block, BlockKind::Inodes, first, block, false)?;
-        self.storage
-            .modify(block, |bytes| {
-                let slot = bytes.get_mut(offset..offset + size)?;
-                let (raw, rest) = RawInode::mut_from_prefix(slot).ok()?;
-                let used = extra_size(rest)?;
-                let extra = RawExtra::mut_from_prefix(rest).ok().map(|(extra, _)| extra);
-                Some(change(raw, extra.filter(|_| used >= TIMES_END)))
-            })
-            .map_err(|error| error.at(block))?
-            .ok_or(Self::bad_inode(inode))
+        let dirty = Dirty { kind: BlockKind::Inodes, owner: first, home: block, fresh: false };
+        let changed = self.change_owned(block, dirty, |bytes| {
+            let slot = bytes.get_mut(offset..offset + size)?;
+            let (raw, rest) = RawInode::mut_from_prefix(slot).ok()?;
+            let used = extra_size(rest)?;
+            let extra = RawExtra::mut_from_prefix(rest).ok().map(|(extra, _)| extra);
+            Some(change(raw, extra.filter(|_| used >= TIMES_END)))
+        })?;
+        changed.ok_or(Self::bad_inode(inode))
     }
 
     /// Makes sure that an inode can be changed without failing until it is written.

@@ -65,7 +65,12 @@ fn fill(pointers: &mut [U32], index: usize, start: u32, count: u32) {
 impl<S: Storage> Ext2<S> {
     /// Gives blocks of a file a place on the disk: block `first`, and as many of the `count`
     /// from it on as come out in one run; call it again for the rest. Those that have a place
-    /// keep it. New ones lie behind the block before if that is free. The size stays.
+    /// keep it. New ones lie behind the block before if that is free.
+    ///
+    /// The size stays, but ext2 knows no blocks behind the end of a file: those must become
+    /// part of it by [`extend`](Self::extend), or be given back by
+    /// [`truncate`](Self::truncate) to the size that it has, if what was to be written in them
+    /// is not.
     ///
     /// # Errors
     /// [`Error::NoSpace`]; [`Error::WriteBackFirst`] if space was freed lately that would do;

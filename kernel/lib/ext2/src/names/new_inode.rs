@@ -11,7 +11,7 @@ use crate::layout::inode::{
     EXTRA_SIZE, FileKind, INODE_SIZE, INLINE, InodeFlags, RawExtra, RawInode, Time, set_time,
 };
 use crate::layout::time::Timestamp;
-use crate::order::BlockKind;
+use crate::order::{BlockKind, Dirty};
 use crate::storage::Storage;
 
 /// What a new inode is to be.
@@ -124,45 +124,44 @@ impl<S: Storage> Ext2<S> {
         let size = self.geometry.inode_size;
         let block_size = self.geometry.block_size as u32;
         let sectors = self.geometry.sectors();
-        self.order.mark(block, BlockKind::Inodes, first, block, false)?;
-        self.storage
-            .modify(block, |bytes| {
-                let slot = bytes.get_mut(offset..offset + size)?;
-                let (raw, rest) = RawInode::mut_from_prefix(slot).ok()?;
-                let generation = raw.generation.get().wrapping_add(1);
-                *raw = RawInode::new_zeroed();
-                rest.fill(0);
-                let extra = RawExtra::mut_from_prefix(rest).ok().map(|(extra, _)| extra);
-                raw.generation = generation.into();
-                raw.mode = ((new.kind.mode() | new.permissions & !S_IFMT) as u16).into();
-                raw.set_owner(new.uid);
-                raw.set_group(new.gid);
-                raw.links = beginning.links.into();
-                raw.flags = beginning.flags.bits().into();
-                set_times(raw, extra, beginning.now);
-                if beginning.block != 0 {
-                    raw.pointers[0] = beginning.block.into();
-                    raw.sectors = sectors.into();
-                }
-                match new.kind {
-                    NewKind::Directory => raw.set_size(block_size.into()),
-                    NewKind::Symlink(target) => {
-                        raw.set_size(target.len() as u64);
-                        if beginning.block == 0 {
-                            raw.pointers.as_mut_bytes().get_mut(..target.len())?.copy_from_slice(target);
-                        }
+        let dirty = Dirty { kind: BlockKind::Inodes, owner: first, home: block, fresh: false };
+        let written = self.change_owned(block, dirty, |bytes| {
+            let slot = bytes.get_mut(offset..offset + size)?;
+            let (raw, rest) = RawInode::mut_from_prefix(slot).ok()?;
+            let generation = raw.generation.get().wrapping_add(1);
+            *raw = RawInode::new_zeroed();
+            rest.fill(0);
+            let extra = RawExtra::mut_from_prefix(rest).ok().map(|(extra, _)| extra);
+            raw.generation = generation.into();
+            raw.mode = ((new.kind.mode() | new.permissions & !S_IFMT) as u16).into();
+            raw.set_owner(new.uid);
+            raw.set_group(new.gid);
+            raw.links = beginning.links.into();
+            raw.flags = beginning.flags.bits().into();
+            set_times(raw, extra, beginning.now);
+            if beginning.block != 0 {
+                raw.pointers[0] = beginning.block.into();
+                raw.sectors = sectors.into();
+            }
+            match new.kind {
+                NewKind::Directory => raw.set_size(block_size.into()),
+                NewKind::Symlink(target) => {
+                    raw.set_size(target.len() as u64);
+                    if beginning.block == 0 {
+                        let place = raw.pointers.as_mut_bytes().get_mut(..target.len())?;
+                        place.copy_from_slice(target);
                     }
-                    NewKind::CharacterDevice(device) | NewKind::BlockDevice(device) => {
-                        let [old, new] = device.encode()?;
-                        raw.pointers[0] = old.into();
-                        raw.pointers[1] = new.into();
-                    }
-                    NewKind::Regular | NewKind::Fifo | NewKind::Socket => {}
                 }
-                Some(())
-            })
-            .map_err(|error| error.at(block))?
-            .ok_or(Self::bad_inode(inode))
+                NewKind::CharacterDevice(device) | NewKind::BlockDevice(device) => {
+                    let [old, new] = device.encode()?;
+                    raw.pointers[0] = old.into();
+                    raw.pointers[1] = new.into();
+                }
+                NewKind::Regular | NewKind::Fifo | NewKind::Socket => {}
+            }
+            Some(())
+        })?;
+        written.ok_or(Self::bad_inode(inode))
     }
 
     /// Makes an inode that nobody can have seen one that is not in use.
@@ -178,10 +177,12 @@ impl<S: Storage> Ext2<S> {
     }
 }
 
+// The smallest inode that has room for more has room for all that is known.
+const _: () = assert!(INODE_SIZE + EXTRA_SIZE <= 2 * INODE_SIZE);
+
 /// Sets all times of a new inode.
 fn set_times(raw: &mut RawInode, mut extra: Option<&mut RawExtra>, now: Timestamp) {
     if let Some(extra) = &mut extra {
-        const { assert!(INODE_SIZE + EXTRA_SIZE <= 2 * INODE_SIZE) };
         extra.size = (EXTRA_SIZE as u16).into();
         let (low, high) = now.encode(true);
         extra.birth_time = low.into();

@@ -98,11 +98,14 @@ impl Order {
         }
     }
 
-    /// Whether `start` would have to come before itself.
-    pub(crate) fn is_in_circle(&self, start: Node) -> Result<bool, Error> {
+    /// Whether `earlier` must come after `later`, whatever is between them.
+    pub(super) fn is_after(&self, earlier: Node, later: Node) -> Result<bool, Error> {
+        if earlier == later {
+            return Ok(true);
+        }
         let mut seen = HashSet::new();
         let mut found = false;
-        self.walk(&mut seen, &[start], false, &mut |node| found |= node == start)?;
+        self.walk(&mut seen, &[earlier], false, &mut |node| found |= node == later)?;
         Ok(found)
     }
 

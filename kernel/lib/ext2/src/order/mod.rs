@@ -27,6 +27,8 @@ mod graph;
 mod levels;
 mod proposal;
 mod take;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
 
@@ -106,6 +108,8 @@ pub(crate) struct Order {
     needs: Lists<u32>,
     /// By block of a directory: inodes that lost a name in it that the disk may have.
     drops: Lists<u32>,
+    /// By inode: in how many blocks it lost a name.
+    losers: HashMap<u32, u32>,
     /// By inode: names that may not be on the disk.
     young: Lists<Name>,
     /// By block of a directory: inodes with young names in it, and some that had.
@@ -164,23 +168,15 @@ impl Order {
         self.dirty.get(&block).map(|dirty| dirty.kind)
     }
 
-    /// Records that a block is to be changed. `owner` and `home` are as in [`Dirty`].
-    pub(crate) fn mark(
-        &mut self,
-        block: u32,
-        kind: BlockKind,
-        owner: u32,
-        home: u32,
-        fresh: bool,
-    ) -> Result<(), Error> {
-        if let Some(dirty) = self.dirty.get_mut(&block) {
-            dirty.fresh |= fresh;
+    /// Records that a block is to be changed.
+    pub(crate) fn mark(&mut self, block: u32, dirty: Dirty) -> Result<(), Error> {
+        if let Some(before) = self.dirty.get_mut(&block) {
+            before.fresh |= dirty.fresh;
             return Ok(());
         }
         self.dirty.try_reserve(1).map_err(|_| Error::NoMemory)?;
-        let dirty = Dirty { kind, owner, home, fresh };
         if dirty.is_owned() {
-            push(&mut self.owned, owner, block)?;
+            push(&mut self.owned, dirty.owner, block)?;
         }
         self.dirty.insert(block, dirty);
         Ok(())
@@ -252,8 +248,21 @@ impl Order {
         let Some(dirty) = self.dirty.remove(&block) else { return };
         self.disown(block, &dirty);
         self.needs.remove(&block);
-        self.drops.remove(&block);
+        let dropped = self.drops.remove(&block).unwrap_or_default();
+        self.count_losers_out(&dropped);
         self.young_in.remove(&block);
+    }
+
+    /// These inodes are no longer recorded as having lost a name in some block.
+    fn count_losers_out(&mut self, inodes: &[u32]) {
+        for inode in inodes {
+            if let Some(count) = self.losers.get_mut(inode) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.losers.remove(inode);
+                }
+            }
+        }
     }
 
     /// Takes a block from the list of its owner.

@@ -95,7 +95,9 @@ impl Order {
     ) -> Result<(), Error> {
         proposal.room()?;
         if !self.dropped(block).contains(&inode) {
+            self.losers.try_reserve(1).map_err(|_| Error::NoMemory)?;
             push(&mut self.drops, block, inode)?;
+            *self.losers.entry(inode).or_default() += 1;
             proposal.steps.push(Step::Dropped(block, inode));
         }
         Ok(())
@@ -152,12 +154,7 @@ impl Order {
     ) -> Result<(), Error> {
         let mut result = recorded;
         for step in proposal.steps.iter().filter(|_| recorded.is_ok()) {
-            let node = match step {
-                Step::Added(inode, _) => Node::Named(*inode),
-                Step::Dropped(block, _) | Step::Needs(block, _) => Node::Block(*block),
-                Step::Removed(..) => continue,
-            };
-            result = match self.is_in_circle(node) {
+            result = match self.closes_circle(step) {
                 Ok(false) => continue,
                 Ok(true) => Err(Error::WriteBackFirst),
                 Err(error) => Err(error),
@@ -168,6 +165,38 @@ impl Order {
             self.withdraw(proposal);
         }
         result
+    }
+
+    /// Whether something would have to come before itself by a step.
+    fn closes_circle(&self, step: &Step) -> Result<bool, Error> {
+        match step {
+            // Nothing waits for the name of a file that has lost none; much may wait for that
+            // of a directory.
+            Step::Added(inode, name) => {
+                if !name.is_directory && !self.losers.contains_key(inode) {
+                    return Ok(false);
+                }
+                let named = Node::Named(*inode);
+                let mut found = false;
+                let mut error = None;
+                self.before(named, &mut |node, _| match self.is_after(node, named) {
+                    Ok(after) => found |= after,
+                    Err(failed) => error = Some(failed),
+                });
+                error.map_or(Ok(found), Err)
+            }
+            Step::Dropped(block, inode) => {
+                let names = self.young.get(inode).map_or(&[][..], Vec::as_slice);
+                if names.iter().any(|name| name.block == *block) {
+                    return Ok(false);
+                }
+                self.is_after(Node::Named(*inode), Node::Block(*block))
+            }
+            Step::Needs(later, earlier) => {
+                self.is_after(Node::Block(*earlier), Node::Block(*later))
+            }
+            Step::Removed(..) => Ok(false),
+        }
     }
 
     /// Takes all steps back.
@@ -181,7 +210,10 @@ impl Order {
                 Step::Removed(inode, name) => {
                     let _ = push_new(&mut self.young, inode, name);
                 }
-                Step::Dropped(block, inode) => pop(&mut self.drops, block, inode),
+                Step::Dropped(block, inode) => {
+                    pop(&mut self.drops, block, inode);
+                    self.count_losers_out(&[inode]);
+                }
                 Step::Needs(later, earlier) => pop(&mut self.needs, later, earlier),
             }
         }

@@ -30,7 +30,10 @@ impl Order {
             self.disown(*block, &dirty);
             taken.dirty.insert(*block, dirty);
             move_list(&mut self.needs, &mut taken.needs, *block);
-            move_list(&mut self.drops, &mut taken.drops, *block);
+            if let Some(dropped) = self.drops.remove(block) {
+                self.count_losers_out(&dropped);
+                taken.drops.insert(*block, dropped);
+            }
             if dirty.kind == BlockKind::Directory {
                 self.mark_names_written(*block);
                 move_list(&mut self.young_in, &mut taken.young_in, *block);
@@ -60,7 +63,7 @@ impl Order {
     /// have without the failure.
     pub(crate) fn restore(&mut self, taken: Self) -> Result<(), Error> {
         for (block, dirty) in taken.dirty {
-            self.mark(block, dirty.kind, dirty.owner, dirty.home, dirty.fresh)?;
+            self.mark(block, dirty)?;
         }
         for (mine, lists) in [
             (&mut self.needs, taken.needs),
@@ -71,6 +74,13 @@ impl Order {
                 for value in list {
                     push_new(mine, key, value)?;
                 }
+            }
+        }
+        self.losers.clear();
+        for inodes in self.drops.values() {
+            for inode in inodes {
+                self.losers.try_reserve(1).map_err(|_| Error::NoMemory)?;
+                *self.losers.entry(*inode).or_default() += 1;
             }
         }
         for (inode, names) in taken.young {

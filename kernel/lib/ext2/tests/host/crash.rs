@@ -47,7 +47,7 @@ fn look(volume: &Volume) -> Found {
 fn crash(options: &[&str], mix: Mix, seed: u64, steps: usize, cuts: usize) {
     let mut dice = Dice::new(seed);
     let mut pair = Pair::new(make_image(2048, options), mix);
-    pair.volume.disk.borrow_mut().keep = true;
+    pair.volume.disk.borrow_mut().keep_events();
     (0..steps).for_each(|_| pair.step(&mut dice));
     pair.compare_all();
     let disk = pair.volume.disk.borrow();

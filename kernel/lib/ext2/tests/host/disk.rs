@@ -4,7 +4,7 @@
 //! the power at any point can be made later. [`Store`] is the cache of metadata: it checks
 //! what the engine promises, and drops what it may drop as soon as it can.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -20,13 +20,14 @@ pub(crate) enum Event {
 /// A disk whose cache loses what was not flushed.
 pub(crate) struct Disk {
     pub(crate) block_size: usize,
-    pub(crate) base: Vec<u8>,
+    /// The disk when events began to be kept.
+    base: Option<Vec<u8>>,
     pub(crate) now: Vec<u8>,
     pub(crate) events: Vec<Event>,
-    /// Whether events are kept.
-    pub(crate) keep: bool,
     /// Fails every read of these blocks.
     pub(crate) broken: Vec<u32>,
+    /// How many reads failed.
+    pub(crate) failed: Cell<usize>,
 }
 
 /// A disk that several share.
@@ -36,11 +37,11 @@ impl Disk {
     pub(crate) fn new(image: Vec<u8>, block_size: usize) -> Shared {
         Rc::new(RefCell::new(Self {
             block_size,
-            base: image.clone(),
+            base: None,
             now: image,
             events: Vec::new(),
-            keep: false,
             broken: Vec::new(),
+            failed: Cell::default(),
         }))
     }
 
@@ -51,6 +52,7 @@ impl Disk {
 
     pub(crate) fn read(&self, block: u32) -> Option<Vec<u8>> {
         if self.broken.contains(&block) {
+            self.failed.set(self.failed.get() + 1);
             return None;
         }
         self.now.get(self.range(block)).map(<[u8]>::to_vec)
@@ -59,21 +61,26 @@ impl Disk {
     pub(crate) fn write(&mut self, block: u32, bytes: &[u8]) {
         let range = self.range(block);
         self.now[range].copy_from_slice(bytes);
-        if self.keep {
+        if self.base.is_some() {
             self.events.push(Event::Write(block, bytes.into()));
         }
     }
 
     pub(crate) fn flush(&mut self) {
-        if self.keep {
+        if self.base.is_some() {
             self.events.push(Event::Flush);
         }
+    }
+
+    /// Keeps what happens from here on.
+    pub(crate) fn keep_events(&mut self) {
+        self.base = Some(self.now.clone());
     }
 
     /// The disk after `count` events, when the power was cut: what was flushed is there; of
     /// what was written after the last flush `choose` says for each write whether it is.
     pub(crate) fn cut(&self, count: usize, mut choose: impl FnMut() -> bool) -> Vec<u8> {
-        let mut image = self.base.clone();
+        let mut image = self.base.clone().unwrap();
         let events = &self.events[..count];
         let flushed = events.iter().rposition(|event| matches!(event, Event::Flush)).unwrap_or(0);
         for (index, event) in events.iter().enumerate() {

@@ -413,6 +413,14 @@ impl Pair {
             (_, Some(second)) if self.model.is_under(one, second) => Err(Error::Invalid),
             _ => Ok(()),
         };
+        if result.is_ok() && first != second {
+            // While it is on its way, everything may be written back.
+            for (inode, at, name) in [(first, one, &one_name), (second, other, &other_name)] {
+                let Some(inode) = inode else { continue };
+                self.promises.unnamed(inode, &(at, name.clone()), false);
+                self.promises.named(inode, &(at, format!(".exchange-{inode}")));
+            }
+        }
         let real = self.volume.exchange((one, &one_name), (other, &other_name));
         self.remember(format!("exchange {one}/{one_name} and {other}/{other_name} {real:?}"));
         if self.agree(real, result).is_none() || first == second {
@@ -421,14 +429,8 @@ impl Pair {
         let (Some(first), Some(second)) = (first, second) else { return };
         self.model.entries_mut(one).insert(one_name.clone(), second);
         self.model.entries_mut(other).insert(other_name.clone(), first);
-        for (inode, old, new) in [
-            (first, (one, one_name.clone()), (other, other_name.clone())),
-            (second, (other, other_name), (one, one_name)),
-        ] {
-            self.promises.unnamed(inode, &old, false);
-            self.promises.named(inode, &new);
-            self.promises.named(inode, &(old.0, format!(".exchange-{inode}")));
-        }
+        self.promises.named(first, &(other, other_name));
+        self.promises.named(second, &(one, one_name));
     }
 
     fn link(&mut self, dice: &mut Dice) {

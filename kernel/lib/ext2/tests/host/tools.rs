@@ -64,12 +64,15 @@ pub(crate) fn make_image(kibibytes: u32, options: &[&str]) -> Vec<u8> {
         arguments.extend(["-O", "ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file"]);
     }
     arguments.extend(options);
-    let size = kibibytes.to_string();
+    let size = format!("{kibibytes}k");
     let path_text = path.to_str().unwrap();
     arguments.extend([path_text, &size]);
     let said = run("mke2fs", &arguments);
     assert_eq!(said.status, 0, "mke2fs {arguments:?}: {}", said.output);
-    std::fs::read(&path).unwrap()
+    let mut image = std::fs::read(&path).unwrap();
+    // mke2fs leaves out the end of the file if there is nothing in it.
+    image.resize(kibibytes as usize * 1024, 0);
+    image
 }
 
 /// Runs `e2fsck` on an image; returns what it said and the image after it.

@@ -1,6 +1,6 @@
 //! A mounted file system with a page cache, as the kernel has one: [`Volume`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -209,7 +209,7 @@ impl Volume {
             let (first, count) = (index as u32, (last - index) as u32);
             let placed = self.retry(|fs, caller| fs.allocate(inode, first, count, caller))?;
             for step in 0..placed.count {
-                let page = self.page(inode, first + step, placed.new.then_some(()), placed.start + step);
+                let page = self.page(inode, first + step, placed.new, placed.start + step);
                 let start = u64::from(first + step) * size;
                 let (from, to) = (start.max(offset), (start + size).min(end));
                 let source = &bytes[(from - offset) as usize..(to - offset) as usize];
@@ -222,14 +222,11 @@ impl Volume {
     }
 
     /// A page of a file; one that is new is zeros.
-    fn page(&mut self, inode: u32, index: u32, new: Option<()>, block: u32) -> &mut Page {
+    fn page(&mut self, inode: u32, index: u32, new: bool, block: u32) -> &mut Page {
         let disk = &self.disk;
         self.pages.entry((inode, index)).or_insert_with(|| {
             let size = disk.borrow().block_size;
-            let bytes = match new {
-                Some(()) => vec![0; size],
-                None => disk.borrow().read(block).unwrap(),
-            };
+            let bytes = if new { vec![0; size] } else { disk.borrow().read(block).unwrap() };
             Page { bytes, dirty: false }
         })
     }
@@ -244,7 +241,7 @@ impl Volume {
         if size < old && edge != 0 {
             let index = (size / block_size) as u32;
             if let Some(block) = mapping(&self.fs, inode).get(&index).copied() {
-                let page = self.page(inode, index, None, block);
+                let page = self.page(inode, index, false, block);
                 page.bytes[edge as usize..].fill(0);
                 page.dirty = true;
             }
@@ -380,20 +377,4 @@ fn mapping(fs: &Ext2<Store>, inode: u32) -> BTreeMap<u32, u32> {
     })
     .unwrap();
     map
-}
-
-/// All inodes under a directory, each once.
-pub(crate) fn inodes_under(volume: &Volume, directory: u32) -> BTreeSet<u32> {
-    let mut found = BTreeSet::from([directory]);
-    let mut work = vec![directory];
-    while let Some(at) = work.pop() {
-        for inode in volume.list(at).unwrap().into_values() {
-            let is_directory =
-                volume.fs.inode(inode).unwrap().kind == ext2::FileKind::Directory;
-            if found.insert(inode) && is_directory {
-                work.push(inode);
-            }
-        }
-    }
-    found
 }
