@@ -1,0 +1,37 @@
+//! Mapping a file: its pages, as those of a [`MemoryObject`](crate::MemoryObject).
+
+use alloc::sync::Arc;
+
+use memory::frames::{Frame, is_shared_by_many};
+
+use super::{Flags, PageCache};
+use crate::PAGE;
+use crate::object::ObjectError;
+
+impl PageCache {
+    /// The page, to be mapped; with `write` so that a program can change it.
+    ///
+    /// # Errors
+    /// `Io` also for a page wholly behind the end of the file, and if there is no room to
+    /// store what is written.
+    pub fn map_page(self: &Arc<Self>, index: u64, write: bool) -> Result<Frame, ObjectError> {
+        if index >= self.len().div_ceil(PAGE) {
+            return Err(ObjectError::Io);
+        }
+        if write && let Some(store) = self.store()? {
+            store.reserve(index..index + 1).map_err(|_| ObjectError::Io)?;
+        }
+        let frame = self.page(index, 1, None)?;
+        if is_shared_by_many(&frame) {
+            return Err(ObjectError::OutOfMemory);
+        }
+        if write {
+            self.make_dirty(index, &frame, Flags::WRITABLE);
+        }
+        // Cut off while it was looked for: what comes in its place is another page.
+        if index >= self.len().div_ceil(PAGE) {
+            return Err(ObjectError::Io);
+        }
+        Ok(frame)
+    }
+}

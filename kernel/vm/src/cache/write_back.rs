@@ -1,0 +1,155 @@
+//! Storing what is dirty: [`PageCache::write_back`], and how much dirty memory there may be.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicIsize, Ordering};
+
+use memory::frames::{self, Frame};
+use page_tree::Tag;
+
+use super::store::{Batch, Work};
+use super::{Flags, PageCache};
+use crate::object::ObjectError;
+
+/// Most pages of a batch: 1 MiB.
+const MOST: usize = 256;
+
+/// Pages of all caches that are dirty or being stored.
+static UNSTORED: AtomicIsize = AtomicIsize::new(0);
+
+pub(super) fn count(change: isize) {
+    UNSTORED.fetch_add(change, Ordering::Relaxed);
+}
+
+/// Pages of all files that are dirty or being stored.
+pub fn dirty_pages() -> usize {
+    UNSTORED.load(Ordering::Relaxed).max(0) as usize
+}
+
+/// How far storing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It is begun.
+    Start,
+    /// It is over: what was dirty is stored, as far as the device says so without a flush.
+    Wait,
+}
+
+/// Most dirty pages, above which who writes has to wait for some to be stored: a fifth of the
+/// memory, as on Linux.
+fn limit() -> usize {
+    frames::total() / 5
+}
+
+/// Has a writer of `cache` wait if there is too much that is not stored.
+pub(super) fn throttle(cache: &Arc<PageCache>) {
+    if dirty_pages() > limit() && cache.store.is_some() {
+        // An error is told by fsync(2).
+        let _ = cache.write_back(0..u64::MAX, Reach::Wait);
+    }
+}
+
+impl PageCache {
+    pub(super) fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Pages were stored; `now` is the time.
+    pub(super) fn note_stored(&self, now: u64) {
+        let since = if self.unstored_pages() == 0 { 0 } else { now };
+        self.dirty_since.store(since, Ordering::Relaxed);
+    }
+
+    /// Since when pages are dirty, in nanoseconds of the clock; `None` if none is.
+    pub fn dirty_since(&self) -> Option<u64> {
+        Some(self.dirty_since.load(Ordering::Relaxed)).filter(|&since| since != 0)
+    }
+
+    /// Stores the dirty ones among the pages of `range`. May sleep.
+    ///
+    /// # Errors
+    /// `Io` if the file is gone or, with [`Reach::Wait`], storing one failed; `OutOfMemory`.
+    pub fn write_back(
+        self: &Arc<Self>,
+        range: Range<u64>,
+        reach: Reach,
+    ) -> Result<(), ObjectError> {
+        let Some(store) = self.store()? else { return Ok(()) };
+        let failures = self.failures();
+        let mut from = range.start;
+        loop {
+            if reach == Reach::Wait {
+                // A page that is dirty and being stored is stored once more.
+                self.wait_for_dirty_ones(from..range.end);
+            }
+            let Some((first, frames)) = self.take_dirty(from..range.end)? else { break };
+            from = first + frames.len() as u64;
+            store.write(Batch::new(self, first, frames, Work::Write));
+        }
+        if reach == Reach::Wait {
+            self.wait_for_stored(range);
+            if self.failures() != failures {
+                return Err(ObjectError::Io);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the first dirty pages of `range` that lie side by side and are not being stored;
+    /// they are now.
+    fn take_dirty(&self, range: Range<u64>) -> Result<Option<(u64, Vec<Frame>)>, ObjectError> {
+        let mut frames = Vec::new();
+        frames.try_reserve_exact(MOST).map_err(|_| ObjectError::OutOfMemory)?;
+        let mut first = range.start;
+        let mut pages = self.pages.lock();
+        let mut from = range.start;
+        while frames.len() < MOST
+            && let Some((index, page)) = pages.next_tagged(from, Tag::Dirty)
+            && index < range.end
+        {
+            let flags = Flags::from_bits_truncate(page.flags());
+            let is_busy = flags.contains(Flags::WRITEBACK);
+            if is_busy || (!frames.is_empty() && index != from) {
+                if frames.is_empty() {
+                    from = index + 1;
+                    continue;
+                }
+                break;
+            }
+            if frames.is_empty() {
+                first = index;
+            }
+            // Whoever has it mapped may change it at any time: it stays dirty.
+            let is_mapped = flags.contains(Flags::WRITABLE) && page.references() > 1;
+            frames.push(page.share());
+            let clear = if is_mapped { Flags::empty() } else { Flags::DIRTY | Flags::WRITABLE };
+            self.change(&mut pages, index, clear, Flags::WRITEBACK);
+            from = index + 1;
+        }
+        Ok((!frames.is_empty()).then_some((first, frames)))
+    }
+
+    fn first_stored(&self, range: &Range<u64>, both: bool) -> bool {
+        let pages = self.pages.lock();
+        let mut from = range.start;
+        while let Some((index, page)) = pages.next_tagged(from, Tag::Writeback)
+            && index < range.end
+        {
+            if !both || page.flags() & Flags::DIRTY.bits() != 0 {
+                return true;
+            }
+            from = index + 1;
+        }
+        false
+    }
+
+    /// Waits until no page of `range` is being stored.
+    pub(super) fn wait_for_stored(&self, range: Range<u64>) {
+        self.changed.wait(|| (!self.first_stored(&range, false)).then_some(()));
+    }
+
+    fn wait_for_dirty_ones(&self, range: Range<u64>) {
+        self.changed.wait(|| (!self.first_stored(&range, true)).then_some(()));
+    }
+}
