@@ -117,6 +117,39 @@ pub fn copy_from_user(to: &mut [u8], from: u64) -> Result<(), UserFault> {
     result(unsafe { user_copy(to.as_mut_ptr(), from as *const u8, to.len()) })
 }
 
+/// As [`copy_from_user`], to memory that others may look at or change meanwhile.
+///
+/// # Errors
+/// As [`copy_from_user`].
+///
+/// # Safety
+/// `to` leads to `bytes` bytes of kernel memory that stay where they are and that no reference
+/// of Rust is to meanwhile.
+pub unsafe fn copy_from_user_raw(to: *mut u8, bytes: usize, from: u64) -> Result<(), UserFault> {
+    if !in_user_half(from, bytes) {
+        return result(bytes);
+    }
+    // SAFETY: the caller's memory; the source lies in the user half, where a fault ends the
+    // copy.
+    result(unsafe { user_copy(to, from as *const u8, bytes) })
+}
+
+/// As [`copy_to_user`], from memory that others may change meanwhile.
+///
+/// # Errors
+/// As [`copy_to_user`].
+///
+/// # Safety
+/// As [`copy_from_user_raw`], for `from`.
+pub unsafe fn copy_to_user_raw(to: u64, from: *const u8, bytes: usize) -> Result<(), UserFault> {
+    if !in_user_half(to, bytes) {
+        return result(bytes);
+    }
+    // SAFETY: the caller's memory; the target lies in the user half, where a fault ends the
+    // copy.
+    result(unsafe { user_copy(to as *mut u8, from, bytes) })
+}
+
 /// Copies `from` to user address `to`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //! `advise.rs` the calls that change it or ask (mmap, munmap, mprotect, brk; mremap; madvise,
 //! mincore, msync), `fork.rs` the copy for a child, `map.rs`, `vma.rs` and `area.rs` the map,
 //! `object.rs` where bytes come from, `shared.rs` anonymous memory that is shared, `layout.rs`
-//! who lies where, `maps.rs` how it is shown.
+//! who lies where, `maps.rs` how it is shown. In `cache/` is the page cache.
 //!
 //! Locks: the map is behind a lock that sleeps, read by faults, written by what changes the
 //! map; the page tables have their own spin lock below it (`memory::user`), and a shared object
@@ -24,6 +24,7 @@ base::module!();
 
 mod advise;
 mod area;
+pub mod cache;
 mod change;
 mod fault;
 mod fork;

@@ -127,11 +127,10 @@ fn refused() -> Vec<Job> {
         Job::one("virtio: a disk of before VirtIO 1.0 is refused", move || {
             let (_, drive) = image("virtio-legacy", "d0", MIB)?;
             let extra = format!("{drive} -device virtio-blk-pci,drive=d0,disable-modern=on");
-            let config = Config { extra, ..Config::new(Debug, "list-virtio; block id vda; exit 7") };
-            let said = [
-                &format!("driver virtio-pci: {legacy}"),
-                "block: there is no block device vda",
-            ];
+            let config =
+                Config { extra, ..Config::new(Debug, "list-virtio; block id vda; exit 7") };
+            let said =
+                [&format!("driver virtio-pci: {legacy}"), "block: there is no block device vda"];
             boot(&config, 7, &said)
         }),
         Job::one("virtio: a device whose queues are too short for requests", || {
@@ -150,10 +149,9 @@ fn refused() -> Vec<Job> {
 
 fn disks() -> Vec<Job> {
     let mut jobs = Vec::new();
-    for (what, mode, uefi, smp) in [
-        ("release, BIOS, 4 CPUs", Release, false, 4),
-        ("release, UEFI, 1 CPU", Release, true, 1),
-    ] {
+    for (what, mode, uefi, smp) in
+        [("release, BIOS, 4 CPUs", Release, false, 4), ("release, UEFI, 1 CPU", Release, true, 1)]
+    {
         jobs.push(Job::one(
             format!("virtio: every sector of 256 MiB by four tasks, {what}"),
             move || every_sector(mode, uefi, smp),
@@ -229,7 +227,8 @@ fn written() -> Result<(), String> {
 fn bad_sector() -> Result<(), String> {
     let (path, _) = image("virtio-bad", "d0", MIB)?;
     let rules = scratch("virtio-bad-rules");
-    let rule = "[inject-error]\nevent = \"read_aio\"\nerrno = \"5\"\nsector = \"100\"\nonce = \"off\"\n";
+    let rule =
+        "[inject-error]\nevent = \"read_aio\"\nerrno = \"5\"\nsector = \"100\"\nonce = \"off\"\n";
     std::fs::write(&rules, rule).map_err(|error| format!("{}: {error}", rules.display()))?;
     let extra = format!(
         "-drive if=none,id=d0,format=raw,file=blkdebug:{}:{},rerror=report \

@@ -104,8 +104,7 @@ impl Geometry {
         }
         let in_groups = geometry.blocks - geometry.first_block;
         geometry.groups = in_groups.div_ceil(geometry.blocks_per_group);
-        geometry.descriptor_blocks =
-            geometry.groups.div_ceil((block_size / GROUP_SIZE) as u32);
+        geometry.descriptor_blocks = geometry.groups.div_ceil((block_size / GROUP_SIZE) as u32);
         geometry.table_blocks = geometry.inodes_per_group.div_ceil(geometry.inodes_per_block());
         let inodes = u64::from(geometry.groups) * u64::from(geometry.inodes_per_group);
         check(u64::from(geometry.inodes) == inodes, "inodes count")?;

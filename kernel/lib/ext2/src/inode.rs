@@ -170,7 +170,8 @@ impl<S: Storage> Ext2<S> {
     pub fn inode(&self, number: u32) -> Result<Inode, Error> {
         let wide = self.geometry.inode_size > INODE_SIZE;
         let huge = self.geometry.ro_compat.contains(RoCompat::HUGE_FILE);
-        let (raw, extra) = self.look_at_inode(number, |raw, extra| (raw.clone(), extra.cloned()))?;
+        let (raw, extra) =
+            self.look_at_inode(number, |raw, extra| (raw.clone(), extra.cloned()))?;
         let kind = self.check_in_use(number, &raw)?;
         let extra = extra.as_ref();
         let born = extra.filter(|extra| wide && usize::from(extra.size.get()) >= BIRTH_END);
@@ -183,7 +184,8 @@ impl<S: Storage> Ext2<S> {
         } else {
             1
         };
-        let time = |low: zerocopy::little_endian::U32, extra: Option<zerocopy::little_endian::U32>| {
+        let time = |low: zerocopy::little_endian::U32,
+                    extra: Option<zerocopy::little_endian::U32>| {
             Timestamp::decode(low.get(), extra.map(|extra| extra.get()))
         };
         Ok(Inode {

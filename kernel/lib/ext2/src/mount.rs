@@ -18,8 +18,8 @@ use crate::held::Held;
 use crate::layout::features::{INCOMPAT_KNOWN, RO_COMPAT_KNOWN, RoCompat};
 use crate::layout::inode::{FileKind, INODE_SIZE};
 use crate::layout::superblock::{
-    ERRORS_PANIC, ERRORS_READ_ONLY, OLD_FIRST_INODE, REVISION_DYNAMIC, REVISION_OLD,
-    RawSuperblock, STATE_ERROR, STATE_VALID, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
+    ERRORS_PANIC, ERRORS_READ_ONLY, OLD_FIRST_INODE, REVISION_DYNAMIC, REVISION_OLD, RawSuperblock,
+    STATE_ERROR, STATE_VALID, SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE,
 };
 use crate::layout::time::Timestamp;
 use crate::order::{BlockKind, Order};

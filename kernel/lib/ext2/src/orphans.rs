@@ -109,7 +109,10 @@ impl<S: Storage> Ext2<S> {
     }
 
     /// Collects the orphans that wait for one of these blocks, which are sorted.
-    pub(crate) fn orphans_waiting_for(&self, blocks: &[u32]) -> Result<alloc::vec::Vec<u32>, Error> {
+    pub(crate) fn orphans_waiting_for(
+        &self,
+        blocks: &[u32],
+    ) -> Result<alloc::vec::Vec<u32>, Error> {
         let mut waiting = alloc::vec::Vec::new();
         for (inode, orphan) in &self.orphans {
             if orphan.after.is_some_and(|block| blocks.binary_search(&block).is_ok()) {
@@ -266,7 +269,11 @@ impl<S: Storage> Ext2<S> {
             } else {
                 self.change_inode(inode, |raw, _| raw.delete_time = 0.into())?;
                 let kept = raw.size().div_ceil(self.geometry.block_size as u64);
-                if raw.kind() == Some(FileKind::Regular) { self.cut_blocks(inode, kept) } else { Ok(()) }
+                if raw.kind() == Some(FileKind::Regular) {
+                    self.cut_blocks(inode, kept)
+                } else {
+                    Ok(())
+                }
             };
             self.note_damage(done)?;
         }

@@ -331,9 +331,10 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn similar(typed: &str) -> Option<&'static str> {
     let distance = |name: &&str| edit_distance(typed, name);
     let nearest = names().min_by_key(distance)?;
-    let near = distance(&nearest) <= 1 + nearest.len() / 4;
+    let slip = (distance(&nearest) <= 1).then_some(nearest);
     let longer = || names().find(|name| typed.len() > 1 && name.starts_with(typed));
-    if near { Some(nearest) } else { longer() }
+    let near = || (distance(&nearest) <= 1 + nearest.len() / 4).then_some(nearest);
+    slip.or_else(longer).or_else(near)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that make one word the

@@ -16,6 +16,7 @@ mod allocator;
 mod allowance;
 mod audit;
 mod cache;
+mod flagged;
 mod init;
 mod large;
 mod metadata;
@@ -36,6 +37,7 @@ pub use allocator::{
 pub(crate) use allocator::{drain_caches, has_caches, use_all_memory, use_caches};
 pub use allowance::{Allowance, check_user_may_allocate, check_user_may_take};
 pub use audit::{Audit, Disorder, audit, audit_patiently};
+pub use flagged::FlaggedFrame;
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};

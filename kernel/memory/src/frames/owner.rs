@@ -123,6 +123,15 @@ impl Frame {
         unsafe { core::ptr::copy(from.as_ptr(), to, len) };
     }
 
+    /// Clears `len` bytes from `offset` on, as many as there are. Others as for
+    /// [`Frame::write`].
+    pub fn clear(&self, offset: usize, len: usize) {
+        let len = len.min(PAGE_BYTES.saturating_sub(offset));
+        let to = self.0.to_physmap().offset(offset as u64).as_mut_ptr::<u8>();
+        // SAFETY: as `write`.
+        unsafe { core::ptr::write_bytes(to, 0, len) };
+    }
+
     /// Its address, which holds the reference: [`Frame::from_address`] takes it up again.
     pub fn into_address(self) -> PhysAddr {
         ManuallyDrop::new(self).0

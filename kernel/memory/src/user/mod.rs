@@ -2,6 +2,7 @@
 //! and copies by address ([`UserSlice`]).
 
 mod access;
+mod frame;
 mod ranges;
 mod slice;
 mod table;

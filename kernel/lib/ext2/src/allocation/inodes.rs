@@ -153,11 +153,8 @@ impl<S: Storage> Ext2<S> {
         self.groups.change(number, |group| {
             group.free_inodes = group.free_inodes.saturating_sub(1);
             group.directories += u32::from(directory);
-            group.debt = if directory {
-                group.debt.saturating_add(1)
-            } else {
-                group.debt.saturating_sub(1)
-            };
+            group.debt =
+                if directory { group.debt.saturating_add(1) } else { group.debt.saturating_sub(1) };
             group.dirty = true;
         });
         Ok(Some(inode))

@@ -10,8 +10,8 @@ use super::lookup::{Directory, Slot};
 use super::room::Room;
 use crate::error::Error;
 use crate::fs::Ext2;
-use crate::layout::inode::{FileKind, InodeFlags};
 use crate::layout::dirent::needed;
+use crate::layout::inode::{FileKind, InodeFlags};
 use crate::order::BlockKind;
 use crate::storage::Storage;
 
@@ -51,16 +51,17 @@ impl<S: Storage> Ext2<S> {
         let kind = self.kind_code(entry.kind);
         let (offset, giver) = (room.offset as usize, room.giver as usize);
         let given = offset.saturating_sub(giver);
-        let written = self.change_file_block(room.block, BlockKind::Directory, directory, |bytes| {
-            let Some(raw) = head(bytes, giver) else { return false };
-            let Some(length) = usize::from(raw.length.get()).checked_sub(given) else {
-                return false;
-            };
-            if given > 0 {
-                raw.length = (given as u16).into();
-            }
-            write(bytes, offset, length, entry.inode, kind, entry.name)
-        })?;
+        let written =
+            self.change_file_block(room.block, BlockKind::Directory, directory, |bytes| {
+                let Some(raw) = head(bytes, giver) else { return false };
+                let Some(length) = usize::from(raw.length.get()).checked_sub(given) else {
+                    return false;
+                };
+                if given > 0 {
+                    raw.length = (given as u16).into();
+                }
+                write(bytes, offset, length, entry.inode, kind, entry.name)
+            })?;
         if !written {
             return Err(self.bad_entry(directory, room.index, offset));
         }
@@ -73,24 +74,25 @@ impl<S: Storage> Ext2<S> {
     pub(crate) fn remove_entry(&mut self, directory: u32, slot: &Slot) -> Result<(), Error> {
         let format = self.entry_format();
         let offset = slot.offset as usize;
-        let name = self.change_file_block(slot.block, BlockKind::Directory, directory, |bytes| {
-            let mut entries = format.entries(bytes).map_while(Result::ok);
-            let mut before = None;
-            let name = entries.find_map(|entry| {
-                if entry.offset == offset {
-                    return Some(hash(entry.name));
+        let name =
+            self.change_file_block(slot.block, BlockKind::Directory, directory, |bytes| {
+                let mut entries = format.entries(bytes).map_while(Result::ok);
+                let mut before = None;
+                let name = entries.find_map(|entry| {
+                    if entry.offset == offset {
+                        return Some(hash(entry.name));
+                    }
+                    before = Some(entry.offset);
+                    None
+                })?;
+                let raw = head(bytes, offset)?;
+                raw.inode = 0.into();
+                let length = raw.length.get();
+                if let Some(raw) = before.and_then(|before| head(bytes, before)) {
+                    raw.length = raw.length.get().saturating_add(length).into();
                 }
-                before = Some(entry.offset);
-                None
+                Some(name)
             })?;
-            let raw = head(bytes, offset)?;
-            raw.inode = 0.into();
-            let length = raw.length.get();
-            if let Some(raw) = before.and_then(|before| head(bytes, before)) {
-                raw.length = raw.length.get().saturating_add(length).into();
-            }
-            Some(name)
-        })?;
         if let Some(name) = name {
             self.indices.remove(directory, slot.index, name);
         }
@@ -117,12 +119,7 @@ impl<S: Storage> Ext2<S> {
     }
 
     /// Fills the first block of a new directory: `.` and `..`.
-    pub(crate) fn fill_dots(
-        &mut self,
-        inode: u32,
-        block: u32,
-        parent: u32,
-    ) -> Result<(), Error> {
+    pub(crate) fn fill_dots(&mut self, inode: u32, block: u32, parent: u32) -> Result<(), Error> {
         let kind = self.kind_code(FileKind::Directory);
         let length = self.geometry.block_size;
         let dot = needed(1);

@@ -2,9 +2,9 @@
 
 use zerocopy::FromBytes;
 
+use crate::geometry::Geometry;
 use crate::layout::dirent::{HEADER, RawEntry, SMALLEST, needed};
 use crate::layout::features::Incompat;
-use crate::geometry::Geometry;
 
 /// An entry; it makes sense.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +46,7 @@ pub(crate) struct Format {
 
 impl Format {
     pub(crate) fn of(geometry: &Geometry) -> Self {
-        Self {
-            kinds: geometry.incompat.contains(Incompat::FILETYPE),
-            inodes: geometry.inodes,
-        }
+        Self { kinds: geometry.incompat.contains(Incompat::FILETYPE), inodes: geometry.inodes }
     }
 
     /// The entries of a block from the one at `offset` on.

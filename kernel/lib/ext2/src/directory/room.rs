@@ -69,8 +69,12 @@ impl<S: Storage> Ext2<S> {
     ) -> Result<Option<Room>, Error> {
         self.find_entry(directory, (index, block), |entry| {
             let offset = (entry.offset + entry.needed()) as u32;
-            (entry.length - entry.needed() >= need)
-                .then_some(Room { index, block, offset, giver: entry.offset as u32 })
+            (entry.length - entry.needed() >= need).then_some(Room {
+                index,
+                block,
+                offset,
+                giver: entry.offset as u32,
+            })
         })
     }
 

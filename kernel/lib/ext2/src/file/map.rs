@@ -151,7 +151,8 @@ impl<S: Storage> Ext2<S> {
                 break;
             };
             let count = if place.depth == 0 {
-                let here = pointers.get(place.slot..crate::layout::inode::DIRECT).unwrap_or_default();
+                let here =
+                    pointers.get(place.slot..crate::layout::inode::DIRECT).unwrap_or_default();
                 let here = here.get(..left as usize).unwrap_or(here);
                 runs.push_all(here)?;
                 here.len() as u32

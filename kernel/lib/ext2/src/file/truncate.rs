@@ -164,9 +164,8 @@ impl<S: Storage> Ext2<S> {
             return Ok(true);
         }
         // From here on changing it does not fail.
-        let touched = taken.and_then(|_| {
-            self.change_file_block(block, BlockKind::Indirect, cut.inode, |_| ())
-        });
+        let touched = taken
+            .and_then(|_| self.change_file_block(block, BlockKind::Indirect, cut.inode, |_| ()));
         if touched.is_err() {
             // Without it, what it points to cannot be found.
             cut.survive(touched)?;

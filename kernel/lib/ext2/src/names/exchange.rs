@@ -185,12 +185,7 @@ impl<S: Storage> Ext2<S> {
     }
 
     /// Gives an inode a third name in the directory that it goes to.
-    fn add_spare_name(
-        &mut self,
-        side: &Side,
-        to: &Side,
-        caller: &Caller,
-    ) -> Result<(), Error> {
+    fn add_spare_name(&mut self, side: &Side, to: &Side, caller: &Caller) -> Result<(), Error> {
         let (mut to, to_slot) = (to.directory.clone(), to.slot);
         self.drop_spare_name();
         if self.spare.is_some() {
@@ -278,5 +273,4 @@ impl<S: Storage> Ext2<S> {
             }
         }
     }
-
 }

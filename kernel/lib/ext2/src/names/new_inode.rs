@@ -8,7 +8,7 @@ use crate::fs::Ext2;
 use crate::groups::first_of_table_block;
 use crate::layout::device::DeviceNumber;
 use crate::layout::inode::{
-    EXTRA_SIZE, FileKind, INODE_SIZE, INLINE, InodeFlags, RawExtra, RawInode, Time, set_time,
+    EXTRA_SIZE, FileKind, INLINE, INODE_SIZE, InodeFlags, RawExtra, RawInode, Time, set_time,
 };
 use crate::layout::time::Timestamp;
 use crate::order::{BlockKind, Dirty};

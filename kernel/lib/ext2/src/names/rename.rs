@@ -1,7 +1,7 @@
 //! Names move: [`Ext2::rename`].
 
-use super::link::Removed;
 use super::LINK_MAX;
+use super::link::Removed;
 use crate::directory::{Directory, NewEntry, Room, Slot, check_name};
 use crate::error::{Damage, Error, Place};
 use crate::fs::{Caller, Ext2};

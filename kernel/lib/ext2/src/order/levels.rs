@@ -199,7 +199,10 @@ impl Graph {
         let waiting = self.waiting(weakest)?;
         chosen.clear();
         chosen.extend(
-            (0..count).zip(waiting).filter(|(index, waiting)| !waiting && !self.is_found(*index)).map(|(index, _)| index),
+            (0..count)
+                .zip(waiting)
+                .filter(|(index, waiting)| !waiting && !self.is_found(*index))
+                .map(|(index, _)| index),
         );
         Ok(())
     }

@@ -61,7 +61,10 @@ fn crash(options: &[&str], mix: Mix, seed: u64, steps: usize, cuts: usize) {
         let done = pair.history.partition_point(|(events, _)| *events <= count);
         let explain = |what: &str| {
             let before = |line: &&String| {
-                line.split(':').next().and_then(|it| it.parse().ok()).is_none_or(|it: usize| it <= count + 40)
+                line.split(':')
+                    .next()
+                    .and_then(|it| it.parse().ok())
+                    .is_none_or(|it: usize| it <= count + 40)
             };
             let log: Vec<_> = pair.log.iter().filter(before).cloned().collect();
             panic!(

@@ -1,6 +1,6 @@
 //! The memory runs out, the device fails.
 
-use ext2::{Error, Exchange, Rename, ROOT_INODE, Scope, Timestamp};
+use ext2::{Error, Exchange, ROOT_INODE, Rename, Scope, Timestamp};
 
 use crate::disk::Store;
 use crate::tools::{assert_clean, e2fsck, make_image};
@@ -56,13 +56,8 @@ const ACTS: [(&str, Act); 12] = [
     ("rename", |volume| {
         let caller = volume.caller();
         let to = find(volume, "directory")?;
-        let rename = Rename {
-            from: ROOT_INODE,
-            from_name: b"small",
-            to,
-            to_name: b"file 7",
-            replace: true,
-        };
+        let rename =
+            Rename { from: ROOT_INODE, from_name: b"small", to, to_name: b"file 7", replace: true };
         let replaced = volume.fs.rename(&rename, &caller)?.replaced;
         let _ = volume.release(replaced.unwrap().inode);
         Ok(())

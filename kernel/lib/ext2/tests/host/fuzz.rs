@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use ext2::{Caller, Error, Ext2, MountOptions, NewKind, ROOT_INODE, Rename, Scope, Timestamp, probe};
+use ext2::{
+    Caller, Error, Ext2, MountOptions, NewKind, ROOT_INODE, Rename, Scope, Timestamp, probe,
+};
 
 use crate::dice::Dice;
 use crate::disk::{Disk, Store};
@@ -36,7 +38,10 @@ fn furnished() -> Vec<Vec<u8>> {
 /// Blocks that hold metadata: not zero and not random data of files.
 fn telling_blocks(image: &[u8], block_size: usize) -> Vec<usize> {
     let blocks = image.chunks(block_size).enumerate();
-    blocks.filter(|(_, block)| block.iter().any(|byte| *byte != 0)).map(|(block, _)| block).collect()
+    blocks
+        .filter(|(_, block)| block.iter().any(|byte| *byte != 0))
+        .map(|(block, _)| block)
+        .collect()
 }
 
 /// Damages an image.
@@ -151,7 +156,8 @@ impl Victim {
         match self.dice.below(12) {
             0 => {
                 let target = [b'x'; 100];
-                let new = [FILE, DIRECTORY, ext2::NewInode { kind: NewKind::Symlink(&target), ..FILE }];
+                let new =
+                    [FILE, DIRECTORY, ext2::NewInode { kind: NewKind::Symlink(&target), ..FILE }];
                 let made = fs.create(to, &name, &new[far as usize % 3], &caller)?;
                 self.inodes.push(made);
             }
@@ -241,7 +247,8 @@ fn trees_that_run_in_circles_come_to_an_end() {
     let table = u32::from_le_bytes(image[2048 + 8..2048 + 12].try_into().unwrap()) as usize;
     let inode = table * 1024 + (file as usize - 1) * 128;
     let pointer = |slot: usize| inode + 40 + slot * 4;
-    let number = |image: &[u8], at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
+    let number =
+        |image: &[u8], at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
     let top = number(&image, pointer(14));
     for level in 0..4 {
         let mut image = image.clone();

@@ -17,7 +17,9 @@ fn plant(at: &Path) {
     let mut dice = Dice::new(77);
     std::fs::create_dir(at).unwrap();
     for (number, size) in
-        [0, 1, 1023, 1024, 1025, 4096, 12 * 1024, 12 * 1024 + 1, 50_000, 300_000, 700_000].iter().enumerate()
+        [0, 1, 1023, 1024, 1025, 4096, 12 * 1024, 12 * 1024 + 1, 50_000, 300_000, 700_000]
+            .iter()
+            .enumerate()
     {
         let bytes: Vec<u8> = (0..*size).map(|_| dice.next() as u8).collect();
         std::fs::write(at.join(format!("file{number}")), bytes).unwrap();
@@ -64,7 +66,8 @@ fn compare(volume: &Volume, inode: u32, path: &Path) {
         match real.kind {
             FileKind::Directory => compare(volume, *inode, path),
             FileKind::Symlink => {
-                let target = std::fs::read_link(path).unwrap().into_os_string().into_encoded_bytes();
+                let target =
+                    std::fs::read_link(path).unwrap().into_os_string().into_encoded_bytes();
                 volume.fs.read_link(*inode, |found| assert_eq!(found, target)).unwrap();
             }
             FileKind::Regular => {
@@ -126,7 +129,8 @@ fn what_is_written_debugfs_reads() {
         let command = format!("rdump / {}", tree.to_str().unwrap());
         let said = run("debugfs", &["-R", &command, image.to_str().unwrap()]);
         assert_eq!(said.status, 0, "{}", said.output);
-        let left_out = |kind| !matches!(kind, FileKind::Regular | FileKind::Directory | FileKind::Symlink);
+        let left_out =
+            |kind| !matches!(kind, FileKind::Regular | FileKind::Directory | FileKind::Symlink);
         // debugfs does not make device nodes.
         compare_dump(&pair.volume, ROOT_INODE, &tree, &left_out);
     }
@@ -141,7 +145,8 @@ fn compare_dump(volume: &Volume, inode: u32, path: &Path, left_out: &dyn Fn(File
             kind if left_out(kind) => {}
             FileKind::Directory => compare_dump(volume, inode, &path, left_out),
             FileKind::Symlink => {
-                let target = std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes();
+                let target =
+                    std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes();
                 volume.fs.read_link(inode, |found| assert_eq!(found, target)).unwrap();
             }
             _ => {

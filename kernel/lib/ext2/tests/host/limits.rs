@@ -188,7 +188,9 @@ fn a_cursor_stays_good() {
         for number in 0..4 {
             let _ = volume.remove(ROOT_INODE, &format!("go {}", (round * 4 + number) % 200));
         }
-        volume.create(ROOT_INODE, &format!("new {round}{}", "x".repeat(round % 90)), &FILE).unwrap();
+        volume
+            .create(ROOT_INODE, &format!("new {round}{}", "x".repeat(round % 90)), &FILE)
+            .unwrap();
         round += 1;
     }
     let seen_once: BTreeSet<String> = seen.iter().cloned().collect();
@@ -253,8 +255,7 @@ fn a_file_without_a_name_can_get_one() {
     let mut volume = mount(make_image(1024, &[]));
     let usage = volume.fs.usage();
     let make = |volume: &mut crate::volume::Volume| {
-        let file =
-            volume.retry(|fs, caller| fs.create_unnamed(ROOT_INODE, &FILE, caller)).unwrap();
+        let file = volume.retry(|fs, caller| fs.create_unnamed(ROOT_INODE, &FILE, caller)).unwrap();
         volume.write(file, 0, &[5; 20_000]).unwrap();
         file
     };
@@ -263,11 +264,17 @@ fn a_file_without_a_name_can_get_one() {
     volume.sync();
     volume.link(one, ROOT_INODE, "name").unwrap();
     volume.release(two).unwrap();
-    assert_eq!(volume.link(two, ROOT_INODE, "late").map_err(|error| error.errno()), Err(abi::Errno::EUCLEAN));
+    assert_eq!(
+        volume.link(two, ROOT_INODE, "late").map_err(|error| error.errno()),
+        Err(abi::Errno::EUCLEAN)
+    );
     let mut volume = mount(volume.check());
     assert_eq!(volume.read(one).unwrap(), [5; 20_000]);
     volume.remove(ROOT_INODE, "name").unwrap();
-    assert_eq!(volume.link(one, ROOT_INODE, "late").map_err(|error| error.errno()), Err(abi::Errno::EUCLEAN));
+    assert_eq!(
+        volume.link(one, ROOT_INODE, "late").map_err(|error| error.errno()),
+        Err(abi::Errno::EUCLEAN)
+    );
     assert_eq!(volume.fs.usage(), usage);
     volume.check();
 }

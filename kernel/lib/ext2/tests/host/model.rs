@@ -195,7 +195,11 @@ impl Pair {
 
     /// Compares what came out with what should; says whether it was done.
     #[track_caller]
-    fn agree<T: std::fmt::Debug>(&mut self, real: Result<T, Error>, model: Result<(), Error>) -> Option<T> {
+    fn agree<T: std::fmt::Debug>(
+        &mut self,
+        real: Result<T, Error>,
+        model: Result<(), Error>,
+    ) -> Option<T> {
         match (real, model) {
             (Ok(value), Ok(())) => Some(value),
             (Err(Error::NoSpace | Error::NoInodes), Ok(())) => {
@@ -260,7 +264,8 @@ impl Pair {
         };
         let count = 1 + dice.below(self.mix.bytes) / (1 + dice.below(8));
         let start = dice.next();
-        let bytes: Vec<u8> = (0..count as u32).map(|n| (start.wrapping_add(n * n) >> 3) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..count as u32).map(|n| (start.wrapping_add(n * n) >> 3) as u8).collect();
         self.remember(format!("write {inode} at {offset}, {count} bytes"));
         self.promises.changes(inode);
         let real = self.volume.write(inode, offset, &bytes);
@@ -308,7 +313,14 @@ impl Pair {
     }
 
     /// An inode has lost a name, to another inode or to none.
-    fn lost_name(&mut self, inode: u32, links: u32, place: &Place, to: Option<u32>, dice: &mut Dice) {
+    fn lost_name(
+        &mut self,
+        inode: u32,
+        links: u32,
+        place: &Place,
+        to: Option<u32>,
+        dice: &mut Dice,
+    ) {
         let gone = links == 0;
         if !self.model.is_directory(inode) {
             assert_eq!(self.model.names_of(inode).len() as u32, links);
@@ -380,7 +392,9 @@ impl Pair {
             (Some(_), Some(target)) if onto && !self.model.entries(target).is_empty() => {
                 Err(Error::NotEmpty)
             }
-            (Some(source), _) if directory && self.model.is_under(to, source) => Err(Error::Invalid),
+            (Some(source), _) if directory && self.model.is_under(to, source) => {
+                Err(Error::Invalid)
+            }
             _ => Ok(()),
         };
         let real = self.volume.rename((from, &from_name), (to, &to_name), replace);
@@ -496,7 +510,11 @@ impl Pair {
             Node::File { contents } => {
                 assert_eq!(real.kind, FileKind::Regular);
                 assert_eq!(real.size, contents.size);
-                assert!(self.volume.read_sparse(inode).unwrap() == *contents, "inode {inode}\n{}", log());
+                assert!(
+                    self.volume.read_sparse(inode).unwrap() == *contents,
+                    "inode {inode}\n{}",
+                    log()
+                );
             }
             Node::Directory { entries } => {
                 assert_eq!(real.kind, FileKind::Directory);

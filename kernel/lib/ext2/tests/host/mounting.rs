@@ -6,7 +6,7 @@ use ext2::{
 };
 
 use crate::disk::{Disk, Store};
-use crate::tools::{assert_clean, make_image, run, Scratch};
+use crate::tools::{Scratch, assert_clean, make_image, run};
 use crate::volume::{DIRECTORY, FILE, mount, try_mount};
 
 /// Sets a little-endian number of the superblock.
@@ -94,7 +94,8 @@ fn a_superblock_that_cannot_be_is_refused() {
         (0x10, u32::MAX),
     ] {
         let error = bad(offset, value);
-        let geometry = matches!(error, Error::Corrupt(Corrupt { damage: Damage::BadGeometry(_), .. }));
+        let geometry =
+            matches!(error, Error::Corrupt(Corrupt { damage: Damage::BadGeometry(_), .. }));
         assert!(geometry, "{offset:#x} {value}: {error}");
     }
     let mut small = good.clone();
@@ -211,7 +212,10 @@ fn it_becomes_read_only_and_writable_again() {
 
 #[test]
 fn a_superblock_is_probed() {
-    let image = make_image(2048, &["-b", "2048", "-L", "label", "-U", "01020304-0506-0708-090a-0b0c0d0e0f10"]);
+    let image = make_image(
+        2048,
+        &["-b", "2048", "-L", "label", "-U", "01020304-0506-0708-090a-0b0c0d0e0f10"],
+    );
     let found = probe(image[1024..2048].try_into().unwrap()).unwrap();
     assert_eq!((found.block_size, found.blocks), (2048, 1024));
     assert_eq!(found.uuid[..3], [1, 2, 3]);

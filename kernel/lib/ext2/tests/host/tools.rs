@@ -11,7 +11,8 @@ impl Scratch {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let base = if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
+        let base =
+            if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
         let path = base.join(format!("ext2-{}-{count}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         Self(path)
@@ -61,7 +62,8 @@ pub(crate) fn make_image(kibibytes: u32, options: &[&str]) -> Vec<u8> {
         arguments.extend(["-t", "ext2"]);
     }
     if !options.iter().any(|option| option.starts_with("-O")) && !options.contains(&"-r") {
-        arguments.extend(["-O", "ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file"]);
+        arguments
+            .extend(["-O", "ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file"]);
     }
     arguments.extend(options);
     let size = format!("{kibibytes}k");

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use ext2::{
-    Batch, Caller, Error, Exchange, Ext2, MountOptions, NewInode, NewKind, Removed, Rename, Renamed, Scope,
-    Timestamp, probe,
+    Batch, Caller, Error, Exchange, Ext2, MountOptions, NewInode, NewKind, Removed, Rename,
+    Renamed, Scope, Timestamp, probe,
 };
 
 use crate::disk::{Disk, Shared, Store};
@@ -281,7 +281,8 @@ impl Volume {
                 match self.pages.get(&(inode, index)) {
                     Some(page) => each(start, &page.bytes[..count]),
                     None => {
-                        let bytes = self.disk.borrow().read(block).ok_or(Error::Device { block })?;
+                        let bytes =
+                            self.disk.borrow().read(block).ok_or(Error::Device { block })?;
                         each(start, &bytes[..count]);
                     }
                 }
@@ -331,8 +332,7 @@ impl Volume {
     }
 
     pub(crate) fn remove_directory(&mut self, at: u32, name: &str) -> Result<Removed, Error> {
-        let removed =
-            self.retry(|fs, caller| fs.remove_directory(at, name.as_bytes(), caller))?;
+        let removed = self.retry(|fs, caller| fs.remove_directory(at, name.as_bytes(), caller))?;
         self.release(removed.inode)?;
         Ok(removed)
     }
