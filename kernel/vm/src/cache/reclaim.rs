@@ -90,11 +90,10 @@ fn shrink(wanted: usize, even_used: bool) -> usize {
         // The list may be locked by whoever asks for memory.
         let cache = {
             let Some(caches) = CACHES.try_lock() else { break };
-            let found = caches.as_ref().and_then(|caches| {
+            caches.as_ref().and_then(|caches| {
                 let (id, cache) = caches.next(id)?;
                 Some((id, cache.upgrade()))
-            });
-            found
+            })
         };
         match cache {
             None => (id, page, wraps) = (0, 0, wraps + 1),

@@ -335,7 +335,7 @@ impl Pair {
         if gone {
             let is_file = matches!(self.model.nodes[&inode], Node::File { .. });
             if is_file && dice.once_in(3) {
-                self.remember(format!("it stays open"));
+                self.remember("it stays open".to_string());
                 self.open.push(inode);
             } else {
                 self.volume.release(inode).unwrap();

@@ -21,13 +21,16 @@ pub(crate) struct Promise {
     pub(crate) may: BTreeSet<String>,
 }
 
+/// An inode, and what is in it if it is a file.
+pub(crate) type Version = (u32, Option<Rc<Sparse>>);
+
 /// All that is promised at one time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Promises {
     pub(crate) inodes: BTreeMap<u32, Promise>,
     /// Names that must be there, since what had them was replaced: by one of these inodes,
     /// with these contents.
-    pub(crate) replaced: BTreeMap<Place, Vec<(u32, Option<Rc<Sparse>>)>>,
+    pub(crate) replaced: BTreeMap<Place, Vec<Version>>,
 }
 
 /// What is found in an image after e2fsck was there.
