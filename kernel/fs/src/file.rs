@@ -37,6 +37,58 @@ pub trait File: Debug + Send + Sync {
     /// As write(2).
     fn write(&self, position: u64, from: &mut Source<'_>) -> Result<usize>;
 
+    /// Writes behind the end of the file, wherever that is by then; the position behind what was
+    /// written, and the number of bytes.
+    ///
+    /// # Errors
+    /// As write(2).
+    fn append(&self, from: &mut Source<'_>) -> Result<(u64, usize)> {
+        let end = self.status().size;
+        let len = self.write(end, from)?;
+        Ok((end + len as u64, len))
+    }
+
+    /// fsync(2), or fdatasync(2) if `only_data`.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOSPC`; `EINVAL` for what cannot be stored.
+    fn sync(&self, only_data: bool) -> Result<()> {
+        let _ = only_data;
+        Err(Errno::EINVAL)
+    }
+
+    /// Sets the length.
+    ///
+    /// # Errors
+    /// As ftruncate(2): `EINVAL` for what has none that can be set.
+    fn set_len(&self, len: u64) -> Result<()> {
+        let _ = len;
+        Err(Errno::EINVAL)
+    }
+
+    /// Makes room for the bytes from `offset` on, `len` of them, or takes it away, as the
+    /// `FALLOC_FL_*` bits of `mode` say.
+    ///
+    /// # Errors
+    /// As fallocate(2): `ENODEV` for what is no regular file.
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let _ = (mode, offset, len);
+        Err(Errno::ENODEV)
+    }
+
+    /// Where the next bytes are, or the next hole, from `offset` on (lseek(2)).
+    ///
+    /// # Errors
+    /// `ENXIO` if that is behind the end.
+    fn next_part(&self, offset: u64, is_hole: bool) -> Result<u64> {
+        let size = self.status().size;
+        match offset < size {
+            true if is_hole => Ok(size),
+            true => Ok(offset),
+            false => Err(Errno::ENXIO),
+        }
+    }
+
     /// Held by a call that writes in several parts, so that no other writer's come in
     /// between. [`File::write`] itself does not take it.
     fn whole_write(&self) -> Option<MutexGuard<'static, ()>> {

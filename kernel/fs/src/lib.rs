@@ -20,22 +20,28 @@ extern crate alloc;
 base::module!();
 
 mod buffer;
+mod credentials;
 mod file;
 mod initramfs;
+mod nodes;
 mod open_file;
 pub mod procfs;
 pub mod pseudo;
+mod regular;
 mod status;
 pub mod sysfs;
+mod tmpfs;
 mod vfs;
 
 use memory::OutOfMemory;
 
 pub use buffer::{Destination, Source};
+pub use credentials::{Access, Credentials};
 pub use file::{File, Readiness};
 pub use initramfs::{Contents, mount_initramfs};
+pub use nodes::{Characters, register_characters};
 pub use open_file::{MappedFile, OpenFile, Seek};
-pub use status::{DeviceNumber, Kind, Status};
+pub use status::{DeviceNumber, Kind, Status, Time};
 pub use vfs::*;
 
 /// Makes the dentry cache, and the kinds of file system known that are here. Call once, when there is memory and random numbers.
@@ -46,5 +52,6 @@ pub fn init() -> Result<(), OutOfMemory> {
     vfs::init()?;
     procfs::init();
     sysfs::init();
+    tmpfs::init();
     Ok(())
 }

@@ -2,8 +2,12 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use abi::fcntl::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
+use abi::fcntl::{
+    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
+    O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
+};
 use abi::{Errno, Result};
 use memory::frames::Frame;
 use spin::Once;
@@ -24,7 +28,16 @@ pub enum Seek {
     Current(i64),
     /// The end.
     End(i64),
+    /// The next bytes at or behind this position.
+    Data(i64),
+    /// The next hole at or behind this position.
+    Hole(i64),
 }
+
+/// Flags that are over when the file is open.
+const ONCE: u32 = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
+/// Flags that can be changed while it is.
+const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT;
 
 /// An open file: a [`File`], the path that it was opened by, how it was opened, and where in it
 /// one is. As long as it is there its file system cannot be unmounted.
@@ -32,7 +45,8 @@ pub enum Seek {
 pub struct OpenFile {
     file: Arc<dyn File>,
     path: Option<Path>,
-    flags: u32,
+    /// How it was opened; those of [`CHANGEABLE`] can be changed.
+    flags: AtomicU32,
     position: Mutex<u64>,
     /// Made by the first mapping, and the same for all of them: neighbours become one.
     object: Once<Arc<MappedFile>>,
@@ -51,7 +65,20 @@ impl OpenFile {
 
     fn with(file: Arc<dyn File>, path: Option<Path>, flags: u32) -> Arc<Self> {
         let position = named_mutex("file position", 0);
+        let flags = AtomicU32::new(flags & !ONCE);
         Arc::new(Self { file, path, flags, position, object: Once::new() })
+    }
+
+    /// The `O_*` flags, as fcntl(2) tells them.
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Changes those of the `O_*` flags that can be changed (`F_SETFL`).
+    pub fn set_flags(&self, flags: u32) {
+        let change = |now| Some(now & !CHANGEABLE | flags & CHANGEABLE);
+        // It always says `Some`.
+        let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     /// The file.
@@ -74,21 +101,22 @@ impl OpenFile {
 
     /// What fstat(2) tells.
     pub fn status(&self) -> Status {
-        let status = self.file.status();
         match &self.path {
-            Some(path) => Status { device: path.mount().superblock().device(), ..status },
-            None => status,
+            Some(path) => path.status(),
+            None => self.file.status(),
         }
     }
 
     /// Whether it was opened for reading.
     pub fn is_readable(&self) -> bool {
-        self.flags & O_PATH == 0 && self.flags & O_ACCMODE != O_WRONLY
+        let flags = self.flags();
+        flags & O_PATH == 0 && flags & O_ACCMODE != O_WRONLY
     }
 
     /// Whether it was opened for writing.
     pub fn is_writable(&self) -> bool {
-        self.flags & O_PATH == 0 && self.flags & O_ACCMODE != O_RDONLY
+        let flags = self.flags();
+        flags & O_PATH == 0 && flags & O_ACCMODE != O_RDONLY
     }
 
     /// Calls `transfer` with the position and moves it on by what that transferred. Files
@@ -122,7 +150,46 @@ impl OpenFile {
         if !self.is_writable() {
             return Err(Errno::EBADF);
         }
+        if self.flags() & O_APPEND != 0 && self.file.is_seekable() {
+            let mut position = self.position.lock();
+            let (end, written) = self.file.append(from)?;
+            *position = end;
+            return Ok(written);
+        }
         self.at_position(|position| self.file.write(position, from))
+    }
+
+    /// Reads at a position of the caller's.
+    ///
+    /// # Errors
+    /// `EBADF` if not opened for reading, `ESPIPE` for a file without positions; as
+    /// [`File::read`].
+    pub fn read_at(&self, position: u64, to: &mut Destination<'_>) -> Result<usize> {
+        if !self.is_readable() {
+            return Err(Errno::EBADF);
+        }
+        if !self.file.is_seekable() {
+            return Err(Errno::ESPIPE);
+        }
+        self.file.read(position, to)
+    }
+
+    /// Writes at a position of the caller's; or at the end, if opened to append, as on Linux.
+    ///
+    /// # Errors
+    /// `EBADF` if not opened for writing, `ESPIPE` for a file without positions; as
+    /// [`File::write`].
+    pub fn write_at(&self, position: u64, from: &mut Source<'_>) -> Result<usize> {
+        if !self.is_writable() {
+            return Err(Errno::EBADF);
+        }
+        if !self.file.is_seekable() {
+            return Err(Errno::ESPIPE);
+        }
+        if self.flags() & O_APPEND != 0 {
+            return self.file.append(from).map(|(_, written)| written);
+        }
+        self.file.write(position, from)
     }
 
     /// Calls `visit` with the entries of the directory from the position on, until it breaks
@@ -140,7 +207,8 @@ impl OpenFile {
     /// Moves the position; where it then is.
     ///
     /// # Errors
-    /// `ESPIPE` for a file without positions, `EINVAL` for one before the start.
+    /// `ESPIPE` for a file without positions, `EINVAL` for one before the start; `ENXIO` if there
+    /// are no bytes, or no hole, any more.
     pub fn seek(&self, to: Seek) -> Result<u64> {
         if !self.file.is_seekable() {
             return Err(Errno::ESPIPE);
@@ -150,7 +218,11 @@ impl OpenFile {
             Seek::Set(offset) => Some(offset),
             Seek::Current(offset) => position.checked_add_signed(offset).and_then(to_signed),
             Seek::End(offset) => {
-                self.file.status().size.checked_add_signed(offset).and_then(to_signed)
+                self.status().size.checked_add_signed(offset).and_then(to_signed)
+            }
+            Seek::Data(offset) | Seek::Hole(offset) => {
+                let offset = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
+                to_signed(self.file.next_part(offset, matches!(to, Seek::Hole(_)))?)
             }
         };
         let target = target.and_then(|target| u64::try_from(target).ok()).ok_or(Errno::EINVAL)?;

@@ -1,4 +1,4 @@
-//! What stat(2) tells of a file: [`Status`], with its [`Kind`] and [`DeviceNumber`].
+//! What stat(2) tells of a file: [`Status`], with its [`Kind`], [`DeviceNumber`] and [`Time`]s.
 
 use abi::stat::{
     DT_BLK, DT_CHR, DT_DIR, DT_FIFO, DT_LNK, DT_REG, DT_SOCK, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,
@@ -83,6 +83,45 @@ impl DeviceNumber {
         let (major, minor) = (u64::from(self.major), u64::from(self.minor));
         (major & 0xfff) << 8 | (major & !0xfff) << 32 | minor & 0xff | (minor & !0xff) << 12
     }
+
+    /// The number that mknod(2) is given: the lower 32 bits of what stat(2) writes.
+    pub fn of_packed(packed: u64) -> Self {
+        let (low, high) = (packed as u32, (packed >> 32) as u32);
+        let major = low >> 8 & 0xfff | high & !0xfff;
+        Self { major, minor: low & 0xff | low >> 12 & !0xff }
+    }
+}
+
+/// A moment, as files have it: seconds since 1970, and nanoseconds after that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Whole seconds, rounded down.
+    pub seconds: i64,
+    /// The rest, less than 1,000,000,000.
+    pub nanoseconds: u32,
+}
+
+impl Time {
+    /// The wall clock's.
+    pub fn now() -> Self {
+        let now = drivers::rtc::now_ns();
+        let seconds = (now / 1_000_000_000) as i64;
+        Self { seconds, nanoseconds: (now % 1_000_000_000) as u32 }
+    }
+
+    /// The time of the last read of a file that is read at this time: the old one as long as that
+    /// is younger than a day and the last change, so that not every read is a change (`relatime`
+    /// of mount(8)).
+    pub fn relative(self, atime: Self, changed: Self) -> Self {
+        const DAY: i64 = 24 * 60 * 60;
+        let is_good = atime > changed && atime.seconds.saturating_add(DAY) > self.seconds;
+        if is_good { atime } else { self }
+    }
+
+    /// A moment without a fraction.
+    pub const fn of_seconds(seconds: i64) -> Self {
+        Self { seconds, nanoseconds: 0 }
+    }
 }
 
 /// What stat(2) tells of a file, before it has the layout of user space.
@@ -105,8 +144,14 @@ pub struct Status {
     pub rdev: DeviceNumber,
     /// Bytes.
     pub size: u64,
-    /// Last change, in seconds since 1970.
-    pub mtime: u64,
+    /// What it takes on its device, in units of 512 bytes.
+    pub blocks: u64,
+    /// Last read.
+    pub atime: Time,
+    /// Last change of the contents.
+    pub mtime: Time,
+    /// Last change of the contents or of what is told here.
+    pub ctime: Time,
 }
 
 impl Status {
@@ -131,4 +176,8 @@ fn kinds_have_modes_and_numbers_are_packed() {
     // makedev(0x12345, 0x6789a) of the C library.
     let number = DeviceNumber { major: 0x1_2345, minor: 0x6_789a };
     assert_eq!(number.packed(), 0x0001_2000_6783_459a);
+    for (major, minor) in [(0x1_2345, 0x6_789a), (8, 1), (0, 0), (0xfff, 0xff), (254, 0xf_ffff)] {
+        let number = DeviceNumber { major, minor };
+        assert_eq!(DeviceNumber::of_packed(number.packed()), number);
+    }
 }

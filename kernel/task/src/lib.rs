@@ -45,7 +45,7 @@ pub mod work;
 pub use channel::{ChannelError, Receiver, SendError, Sender, channel};
 pub use condvar::Condvar;
 pub use fpu::{copy_fpu, load_fpu, reset_fpu, save_fpu};
-pub use mutex::{Mutex, MutexGuard, held_mutexes, named_mutex};
+pub use mutex::{Mutex, MutexGuard, held_mutexes, lock_nested, named_mutex};
 pub use reason::WaitReason;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard, named_rwlock};
 pub use sched::{Policy, SLICE_NS, become_idle, cpu_time_ns, init, schedule, yield_now};

@@ -34,6 +34,15 @@ impl RawMutex {
         self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn lock_at(&self, level: u16) {
+        sleeping::before_sleeping(&self.tag, self.key(), level);
+        if !self.take() {
+            self.sleep();
+        }
+        sleeping::acquired_sleeping(&self.tag, self.key(), level);
+    }
+
     #[cold]
     #[cfg_attr(debug_assertions, track_caller)]
     fn sleep(&self) {
@@ -53,11 +62,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
 
     #[cfg_attr(debug_assertions, track_caller)]
     fn lock(&self) {
-        sleeping::before_sleeping(&self.tag, self.key(), 0);
-        if !self.take() {
-            self.sleep();
-        }
-        sleeping::acquired_sleeping(&self.tag, self.key(), 0);
+        self.lock_at(0);
     }
 
     #[cfg_attr(debug_assertions, track_caller)]
@@ -80,6 +85,16 @@ unsafe impl lock_api::RawMutex for RawMutex {
 /// is not checked.
 pub const fn named_mutex<T>(name: &'static str, value: T) -> Mutex<T> {
     Mutex::from_raw(RawMutex::new(name), value)
+}
+
+/// Locks one of several mutexes of one class that are taken in a certain order: each with a higher
+/// `level` than those before, which is for the lock checker alone.
+#[cfg_attr(debug_assertions, track_caller)]
+pub fn lock_nested<T>(mutex: &Mutex<T>, level: u16) -> MutexGuard<'_, T> {
+    // SAFETY: the raw mutex is locked and left so: the guard that is made of it below unlocks it.
+    unsafe { mutex.raw() }.lock_at(level);
+    // SAFETY: it was locked just now, and no other guard was made of that.
+    unsafe { mutex.make_guard_unchecked() }
 }
 
 /// The mutexes that tasks hold, with the tasks' numbers, as far as it can be seen: they

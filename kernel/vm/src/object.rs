@@ -12,6 +12,8 @@ pub enum ObjectError {
     Io,
     /// No memory.
     OutOfMemory,
+    /// No room for it where it is kept: SIGBUS for the program.
+    NoSpace,
 }
 
 /// Something with bytes that can be mapped: a file.

@@ -1,29 +1,33 @@
 //! The dentry cache: finds the [`Dentry`] of a name in a directory, those included that say
 //! that there is no such file, and keeps those that may be wanted again.
 //!
-//! Two parts. A hash table has all dentries that live, without keeping them alive: that makes
-//! sure that a name has one dentry. A ring keeps up to [`limit`] of them alive that nobody may
-//! be using. Whoever finds one again marks it, which takes no lock but that of one bucket for
-//! some ten instructions; when the ring is full, or memory is out, its hand goes round, takes
-//! the marks off, and lets those go that had none (the second-chance algorithm).
+//! A hash table has all dentries that live, without keeping them alive: that makes sure that a
+//! name has one dentry. Some of them are kept alive that nobody may be using
+//! ([`super::kept`]). Whoever finds one again marks it, which takes no lock but that of one bucket
+//! for some ten instructions.
 //!
-//! Locks: a bucket's and the ring's are spin locks, and nothing is taken under them. No dentry is
-//! dropped under them either, since its inode may sleep then.
+//! What is in the table of a directory's names is true: they change, and are put in from the file
+//! system, under the lock of the directory's names ([`Dentry::lock_names`]). Where files come and
+//! go by themselves ([`Caching::WhileUsed`]) there is no such lock, and names that are found are
+//! looked at once more.
+//!
+//! Locks: a bucket's is a spin lock, and nothing is taken under it. No dentry is dropped under it
+//! either, since its inode may sleep then.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
-use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 use memory::frames::{self, Allowance};
 use memory::{OutOfMemory, heap, reclaim};
 use spin::Once;
 
-use crate::vfs::dentry::Dentry;
+use crate::vfs::dentry::{Dentry, Place};
+use crate::vfs::inode::Inode;
+use crate::vfs::kept::{self, BATCH};
 use crate::vfs::superblock::Caching;
 
 /// One bucket for so many frames of memory, and how many there are at least and at most.
@@ -31,8 +35,6 @@ const FRAMES_PER_BUCKET: usize = 32;
 const BUCKETS: [usize; 2] = [256, 1 << 16];
 /// Dentries that are kept for each bucket.
 const KEPT_PER_BUCKET: usize = 2;
-/// Dentries that are let go at a time.
-const BATCH: usize = 16;
 
 /// What the table knows of a dentry without looking at it.
 struct Entry {
@@ -56,10 +58,11 @@ struct Table {
 }
 
 static TABLE: Once<Table> = Once::new();
-/// Dentries that are kept, the hand before the first one.
-static RING: SpinLock<VecDeque<Arc<Dentry>>> = SpinLock::new("dentry ring", VecDeque::new());
 /// Dentries that live.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// How often a name has moved.
+static MOVES: AtomicU64 = AtomicU64::new(0);
 
 /// Makes the table, of a size that the machine's memory allows. Call once, before the first
 /// file system is mounted.
@@ -77,7 +80,7 @@ pub(crate) fn init() -> Result<(), OutOfMemory> {
     let (words, _) = seed.as_chunks::<8>();
     let [first, second] = [words.first(), words.last()]
         .map(|word| word.map_or(0, |bytes| u64::from_le_bytes(*bytes)));
-    RING.lock().try_reserve_exact(count * KEPT_PER_BUCKET).map_err(|_| OutOfMemory)?;
+    kept::init(count * KEPT_PER_BUCKET)?;
     // An odd factor loses nothing.
     TABLE.call_once(|| Table { buckets: buckets.into(), seed: [first, second | 1] });
     reclaim::register("dentries", reclaim::Kind::MaySleep, shrink_frames);
@@ -86,12 +89,12 @@ pub(crate) fn init() -> Result<(), OutOfMemory> {
 
 /// How many dentries there are, and how many of them are kept whether they are used or not.
 pub fn dentries() -> (usize, usize) {
-    (COUNT.load(Ordering::Relaxed), RING.lock().len())
+    (COUNT.load(Ordering::Relaxed), kept::len())
 }
 
-/// Most dentries that are kept.
-fn limit() -> usize {
-    TABLE.get().map_or(0, |table| table.buckets.len() * KEPT_PER_BUCKET)
+/// How often a name has moved. As long as that is the same, what is above a dentry is.
+pub(super) fn moves() -> u64 {
+    MOVES.load(Ordering::Acquire)
 }
 
 impl Table {
@@ -164,154 +167,254 @@ fn unhash(table: &Table, dentry: &Arc<Dentry>) {
     remove(table.bucket(dentry.hash()), |entry| entry.dentry.as_ptr() == address);
 }
 
+/// What the cache knows of a name in a directory.
+enum Known {
+    File(Arc<Dentry>),
+    NoFile,
+    Nothing,
+}
+
+/// A name as the cache finds it.
+struct Key<'a> {
+    table: &'static Table,
+    parent: &'a Arc<Dentry>,
+    name: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> Key<'a> {
+    fn new(parent: &'a Arc<Dentry>, name: &'a [u8]) -> Result<Self> {
+        let table = TABLE.get().ok_or(Errno::ENOMEM)?;
+        let hash = table.hash(Arc::as_ptr(parent).addr(), name);
+        Ok(Self { table, parent, name, hash })
+    }
+
+    fn bucket(&self) -> &'static Bucket {
+        self.table.bucket(self.hash)
+    }
+
+    fn find(&self, bucket: &Chain) -> Option<Arc<Dentry>> {
+        find(bucket, self.hash, Arc::as_ptr(self.parent).addr(), self.name)
+    }
+
+    fn known(&self, caching: Caching) -> Known {
+        let found = self.find(&self.bucket().lock());
+        let Some(found) = found else { return Known::Nothing };
+        match (caching, found.inode()) {
+            (Caching::Kept, inode) => {
+                found.set_used();
+                if inode.is_some() { Known::File(found) } else { Known::NoFile }
+            }
+            // What is mounted there stays where it is.
+            (Caching::WhileUsed, Some(inode)) if inode.is_current() || found.is_mount_point() => {
+                Known::File(found)
+            }
+            (Caching::WhileUsed, _) => {
+                unhash(self.table, &found);
+                Known::Nothing
+            }
+        }
+    }
+}
+
 /// The dentry of `name` in the directory `parent`, out of the cache or from the file system;
 /// `None` if there is no file of that name.
 ///
 /// # Errors
-/// `ENOMEM`; what [`Inode::lookup`](crate::Inode::lookup) says.
+/// `ENOMEM`; what [`Inode::lookup`] says.
 pub(super) fn lookup(
     parent: &Arc<Dentry>,
     name: &[u8],
     caching: Caching,
 ) -> Result<Option<Arc<Dentry>>> {
-    let Some(table) = TABLE.get() else { return Err(Errno::ENOMEM) };
-    let address = Arc::as_ptr(parent).addr();
-    let hash = table.hash(address, name);
-    let found = find(&table.bucket(hash).lock(), hash, address, name);
-    if let Some(found) = found {
-        match (caching, found.inode()) {
-            (Caching::Kept, inode) => {
-                found.set_used();
-                return Ok(inode.is_some().then_some(found));
-            }
-            // What is mounted there stays where it is.
-            (Caching::WhileUsed, Some(inode)) if inode.is_current() || found.is_mount_point() => {
-                return Ok(Some(found));
-            }
-            (Caching::WhileUsed, _) => unhash(table, &found),
-        }
+    let key = Key::new(parent, name)?;
+    match key.known(caching) {
+        Known::File(dentry) => return Ok(Some(dentry)),
+        Known::NoFile => return Ok(None),
+        Known::Nothing => {}
+    }
+    if caching == Caching::WhileUsed {
+        return read(&key, caching);
+    }
+    let _names = parent.lock_names();
+    lookup_locked(parent, name, caching)
+}
+
+/// As [`lookup`], under the lock of the directory's names.
+///
+/// # Errors
+/// As [`lookup`].
+pub(super) fn lookup_locked(
+    parent: &Arc<Dentry>,
+    name: &[u8],
+    caching: Caching,
+) -> Result<Option<Arc<Dentry>>> {
+    let key = Key::new(parent, name)?;
+    match key.known(caching) {
+        Known::File(dentry) => Ok(Some(dentry)),
+        Known::NoFile => Ok(None),
+        Known::Nothing => read(&key, caching),
+    }
+}
+
+/// Asks the file system.
+fn read(key: &Key<'_>, caching: Caching) -> Result<Option<Arc<Dentry>>> {
+    if key.parent.is_gone() {
+        return Ok(None);
     }
     let _allowance = allowance()?;
-    let inode = match parent.inode() {
-        Some(directory) => directory.lookup(name)?,
+    let inode = match key.parent.inode() {
+        Some(directory) => directory.lookup(key.name)?,
         None => return Err(Errno::ENOTDIR),
     };
     if inode.is_none() && caching == Caching::WhileUsed {
         return Ok(None);
     }
-    let (dentry, is_new) = insert(table, parent, name, hash, inode);
-    if is_new && caching == Caching::Kept {
-        keep(&dentry);
+    let dentry = insert(key, inode);
+    if caching == Caching::Kept {
+        kept::keep(&dentry);
     }
     Ok(dentry.inode().is_some().then_some(dentry))
 }
 
 /// Leave to make an inode and a dentry, with its name and an entry in the table, which cannot
 /// fail; if there is no memory, others go.
-fn allowance() -> Result<Allowance> {
+pub(super) fn allowance() -> Result<Allowance> {
     const FRAMES: usize = 4;
     if let Ok(allowance) = Allowance::take(FRAMES) {
         return Ok(allowance);
     }
-    shrink(BATCH, 4 * BATCH);
+    kept::shrink(BATCH, 4 * BATCH);
     heap::shrink(FRAMES);
     Ok(Allowance::take(FRAMES)?)
 }
 
-/// Makes a dentry, for which there is leave, or finds the one that somebody else has made
-/// meanwhile; whether it is a new one.
-fn insert(
-    table: &Table,
-    parent: &Arc<Dentry>,
-    name: &[u8],
-    hash: u64,
-    inode: Option<Arc<dyn crate::Inode>>,
-) -> (Arc<Dentry>, bool) {
-    let address = Arc::as_ptr(parent).addr();
-    let dentry = Arc::new(Dentry::child(parent, name, hash, inode));
-    COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut entry = Box::new(Entry {
-        hash,
-        parent: address,
-        name: dentry.shared_name(),
-        dentry: Arc::downgrade(&dentry),
+fn entry(dentry: &Arc<Dentry>, place: &Place) -> Box<Entry> {
+    Box::new(Entry {
+        hash: place.hash,
+        parent: place.parent.as_ref().map_or(0, |parent| Arc::as_ptr(parent).addr()),
+        name: place.name.clone(),
+        dentry: Arc::downgrade(dentry),
         next: None,
-    });
+    })
+}
+
+/// Makes a dentry, for which there is leave, or finds the one that somebody else has made
+/// meanwhile.
+fn insert(key: &Key<'_>, inode: Option<Arc<dyn Inode>>) -> Arc<Dentry> {
+    let dentry = Arc::new(Dentry::child(key.parent, key.name, key.hash, inode));
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut entry = entry(&dentry, &dentry.place());
     // Dropped behind the lock, whichever of the two is not needed.
-    let mut bucket = table.bucket(hash).lock();
-    if let Some(found) = find(&bucket, hash, address, name) {
+    let mut bucket = key.bucket().lock();
+    if let Some(found) = key.find(&bucket) {
         drop(bucket);
-        return (found, false);
+        return found;
     }
     entry.next = bucket.take();
     *bucket = Some(entry);
     drop(bucket);
-    (dentry, true)
+    dentry
 }
 
-/// Keeps a new dentry in the ring, unless that is full of what is used.
-fn keep(dentry: &Arc<Dentry>) {
-    for _ in 0..2 {
-        let mut ring = RING.lock();
-        if ring.len() < limit() {
-            ring.push_back(dentry.clone()); // there is room for all
-            return;
-        }
-        drop(ring);
-        shrink(BATCH, 4 * BATCH);
+/// Takes what the cache says of a name out, so that it can say something else.
+fn clear(key: &Key<'_>) {
+    let known = key.find(&key.bucket().lock());
+    if let Some(known) = known {
+        unhash(key.table, &known);
+        kept::let_go(&known);
     }
 }
 
-/// Lets up to `wanted` dentries go that were not found again since the last time; how many.
-/// None that is used by others: it would not be gone. Looks at `turns` dentries at most: once
-/// round takes all marks off, twice finds all there is.
-fn shrink(wanted: usize, mut turns: usize) -> usize {
-    let mut gone = 0;
-    while gone < wanted && turns > 0 {
-        let mut batch: ArrayVec<Arc<Dentry>, BATCH> = ArrayVec::new();
-        let mut ring = RING.lock();
-        for _ in 0..BATCH {
-            turns = turns.saturating_sub(1);
-            let Some(dentry) = ring.pop_front() else { break };
-            // The hand that holds it here and the ring's are the same.
-            if dentry.take_used() || Arc::strong_count(&dentry) > 1 {
-                ring.push_back(dentry);
-            } else {
-                batch.push(dentry);
-            }
-        }
-        drop(ring);
-        gone += batch.len();
+/// The dentry of a name that leads to `inode` from now on. Under the lock of the directory's
+/// names; the caller has an [`allowance`].
+///
+/// # Errors
+/// `ENOMEM` before there is a cache.
+pub(super) fn add(parent: &Arc<Dentry>, name: &[u8], inode: Arc<dyn Inode>) -> Result<Arc<Dentry>> {
+    let key = Key::new(parent, name)?;
+    clear(&key);
+    let dentry = insert(&key, Some(inode));
+    kept::keep(&dentry);
+    Ok(dentry)
+}
+
+/// The dentry of a file without a name, which no look-up finds.
+///
+/// # Errors
+/// `ENOMEM`.
+pub(super) fn nameless(parent: &Arc<Dentry>, inode: Arc<dyn Inode>) -> Result<Arc<Dentry>> {
+    let _allowance = allowance()?;
+    let dentry = Arc::new(Dentry::child(parent, b"", 0, Some(inode)));
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    dentry.set_gone();
+    Ok(dentry)
+}
+
+/// The name is gone. Under the lock of its directory's names, and, if it is a directory, of its
+/// own.
+pub(super) fn delete(dentry: &Arc<Dentry>) {
+    dentry.set_gone();
+    if let Some(table) = TABLE.get() {
+        unhash(table, dentry);
     }
-    gone
+    kept::let_go(dentry);
+}
+
+/// The dentry is called `name` in the directory `parent` from now on, and what was there is gone.
+/// Under the locks of both directories' names; the caller has an [`allowance`].
+///
+/// # Errors
+/// `ENOMEM` before there is a cache.
+pub(super) fn move_to(dentry: &Arc<Dentry>, parent: &Arc<Dentry>, name: &[u8]) -> Result<()> {
+    let key = Key::new(parent, name)?;
+    let replaced = key.find(&key.bucket().lock());
+    match replaced {
+        Some(replaced) if replaced.inode().is_some() => delete(&replaced),
+        _ => clear(&key),
+    }
+    unhash(key.table, dentry);
+    let place = Place { parent: Some(parent.clone()), name: Arc::from(name), hash: key.hash };
+    put(key.table, dentry, place);
+    Ok(())
+}
+
+/// Both are in each other's place from now on. Under the locks of both directories' names; the
+/// caller has an [`allowance`].
+///
+/// # Errors
+/// `ENOMEM` before there is a cache.
+pub(super) fn exchange(one: &Arc<Dentry>, other: &Arc<Dentry>) -> Result<()> {
+    let table = TABLE.get().ok_or(Errno::ENOMEM)?;
+    for dentry in [one, other] {
+        unhash(table, dentry);
+    }
+    let place = one.place();
+    put(table, one, other.place());
+    put(table, other, place);
+    Ok(())
+}
+
+/// Puts a dentry that is in no bucket into that of a new place.
+fn put(table: &Table, dentry: &Arc<Dentry>, place: Place) {
+    let mut entry = entry(dentry, &place);
+    let old = dentry.set_place(place);
+    MOVES.fetch_add(1, Ordering::Release);
+    let mut bucket = table.bucket(entry.hash).lock();
+    entry.next = bucket.take();
+    *bucket = Some(entry);
+    drop(bucket);
+    drop(old);
 }
 
 /// Lets dentries go for the sake of `frames` frames. They are small, and a frame is free only
 /// when nothing is left in it.
 fn shrink_frames(frames: usize) -> usize {
-    let turns = 2 * RING.lock().len();
-    shrink(frames.saturating_mul(BATCH), turns);
+    kept::shrink(frames.saturating_mul(BATCH), 2 * kept::len());
     heap::shrink(frames)
 }
 
 /// Lets all dentries of a superblock go, when nothing of it is mounted any more.
 pub(super) fn forget(superblock: u32) {
-    let mut left = RING.lock().len();
-    while left > 0 {
-        let mut batch: ArrayVec<Arc<Dentry>, BATCH> = ArrayVec::new();
-        let mut ring = RING.lock();
-        // Not the whole ring at once: others wait for the lock.
-        for _ in 0..left.min(16 * BATCH) {
-            if batch.is_full() {
-                break;
-            }
-            left -= 1;
-            match ring.pop_front() {
-                Some(dentry) if dentry.superblock() == superblock => batch.push(dentry),
-                Some(dentry) => ring.push_back(dentry),
-                None => left = 0,
-            }
-        }
-        drop(ring);
-    }
+    kept::forget(|dentry| dentry.superblock() == superblock);
 }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `inode.rs` | [`Inode`]: what a file system has to offer of a file |
 //! | `dentry.rs` | [`Dentry`]: a name in a directory, and the inode that it leads to |
-//! | `dcache.rs` | the dentry cache |
+//! | `dcache.rs`, `kept.rs` | the dentry cache |
 //! | `superblock.rs` | [`Superblock`]: a file system; [`FileSystem`]: a kind of them |
 //! | `mount.rs` | [`Mount`]: a file system in its place; the table of them |
 //! | `path.rs` | [`Path`]: a dentry in a mount; `..`, and the path in words |
 //! | `walk.rs` | [`lookup`]: from words to a [`Path`] |
+//! | `names.rs` | making, linking, unlinking, renaming |
+//! | `attributes.rs` | changing what stat(2) tells; looking whether one may |
 //! | `open.rs` | [`open`]: from words to an open file |
 //!
 //! A file system implements [`Inode`], makes a [`Superblock`] around its root and registers a
@@ -21,10 +23,13 @@
 //! Locks: a walk takes spin locks alone, one at a time (a bucket of the dentry cache, its ring,
 //! the mount table), and the file system's own where a name is not in the cache.
 
+mod attributes;
 mod dcache;
 mod dentry;
 mod inode;
+mod kept;
 mod mount;
+mod names;
 mod open;
 mod path;
 mod superblock;
@@ -34,12 +39,15 @@ mod walk;
 
 pub use dcache::dentries;
 pub use dentry::Dentry;
-pub use inode::{DirEntry, Inode, LinkTarget, VisitEntry};
+pub use attributes::TimeChange;
+pub use inode::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
 pub use mount::{Mount, mount, mounts, root, unmount};
+pub use names::{link, make, make_symlink, remove_directory, rename, unlink};
 pub use open::open;
 pub use path::Path;
 pub use superblock::{
-    Caching, FileSystem, MountRequest, Superblock, file_systems, find_file_system, register,
+    Backing, Caching, FileSystem, MountRequest, Statistics, Superblock, Unbacked, file_systems,
+    find_file_system, register,
 };
 pub use walk::{LastLink, lookup};
 

@@ -202,7 +202,7 @@ pub(crate) fn mount_superblock(
 ///
 /// # Errors
 /// `EINVAL` if no mount begins there; `EBUSY` for the root, and if somebody uses something in the
-/// mount, or something is mounted in it.
+/// mount, or something is mounted in it; `EIO` if it is gone, but not all could be stored.
 pub fn unmount(at: Path) -> Result<()> {
     if !at.is_root_of_mount() {
         return Err(Errno::EINVAL);
@@ -225,10 +225,7 @@ pub fn unmount(at: Path) -> Result<()> {
         mounts.remove(&key(place));
         mount.superblock.mounts.fetch_sub(1, Ordering::Relaxed) == 1
     };
-    if is_last {
-        mount.superblock.forget_dentries();
-    }
-    Ok(())
+    if is_last { mount.superblock.unmounted() } else { Ok(()) }
 }
 
 /// What is mounted on `place` itself.

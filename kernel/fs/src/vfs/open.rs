@@ -4,31 +4,42 @@
 use alloc::sync::Arc;
 
 use abi::fcntl::{
-    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE, O_TRUNC,
+    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE,
+    O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
 use memory::frames::check_user_may_allocate;
 
 use crate::buffer::{Destination, Source};
+use crate::credentials::{Access, Credentials};
 use crate::file::File;
 use crate::open_file::OpenFile;
-use crate::status::{Kind, Status};
-use crate::vfs::inode::{DirEntry, Inode, VisitEntry};
+use crate::status::{DeviceNumber, Kind, Status};
+use crate::vfs::dcache;
+use crate::vfs::inode::{DirEntry, Inode, NewFile, VisitEntry};
+use crate::vfs::names::make_in;
 use crate::vfs::path::Path;
 use crate::vfs::walk::{Found, LastLink, lookup, resolve};
 
 /// Opens the file at `path`, from the directory `start` on if the path is relative, with the
-/// `O_*` flags of open(2).
+/// `O_*` flags of open(2); a new file gets the permissions in the lower 12 bits of `mode`.
 ///
 /// # Errors
-/// As open(2). No file system makes files yet: where `O_CREAT` would, that is `EROFS` or, if it
-/// is not read-only, `EACCES`.
-pub fn open(start: &Path, path: &[u8], flags: u32) -> Result<Arc<OpenFile>> {
+/// As open(2).
+pub fn open(
+    credentials: &Credentials,
+    start: &Path,
+    path: &[u8],
+    flags: u32,
+    mode: u32,
+) -> Result<Arc<OpenFile>> {
+    /// How often a name may come and go between looking for it and making it.
+    const TRIES: usize = 100;
     let only_path = flags & O_PATH != 0;
     // It means nothing where only the path is opened.
     let creates = !only_path && flags & O_CREAT != 0;
     if !only_path && flags & O_TMPFILE & !O_DIRECTORY != 0 {
-        return Err(refuse_nameless(start, path, flags));
+        return open_nameless(credentials, start, path, flags, mode);
     }
     if creates && flags & O_DIRECTORY != 0 {
         return Err(Errno::EINVAL);
@@ -36,19 +47,43 @@ pub fn open(start: &Path, path: &[u8], flags: u32) -> Result<Arc<OpenFile>> {
     let exclusive = creates && flags & O_EXCL != 0;
     let keeps_link = exclusive || flags & O_NOFOLLOW != 0;
     let last = if keeps_link { LastLink::Keep } else { LastLink::Follow };
-    let found = match resolve(start, path, last)? {
-        Found::File(_) if exclusive => return Err(Errno::EEXIST),
-        Found::File(found) => found,
-        Found::Nothing { wants_directory: true, .. } if creates => return Err(Errno::EISDIR),
-        Found::Nothing { directory, .. } if creates => {
-            return Err(if directory.is_read_only() { Errno::EROFS } else { Errno::EACCES });
+    for _ in 0..TRIES {
+        let found = match resolve(credentials, start, path, last)? {
+            Found::File(_) if exclusive => return Err(Errno::EEXIST),
+            Found::File(found) => found,
+            Found::Nothing { wants_directory: true, .. } if creates => return Err(Errno::EISDIR),
+            Found::Nothing { directory, name, .. } if creates => {
+                match make_in(credentials, &directory, &name, &regular(mode)) {
+                    // Whoever makes a file may do with it what they want to, whatever its mode.
+                    Ok(made) => return made.open_unchecked(flags & !O_TRUNC),
+                    Err(Errno::EEXIST) if !exclusive => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            Found::Nothing { .. } => return Err(Errno::ENOENT),
+        };
+        if found.is_directory() && creates {
+            return Err(Errno::EISDIR);
         }
-        Found::Nothing { .. } => return Err(Errno::ENOENT),
-    };
-    if found.is_directory() && creates {
-        return Err(Errno::EISDIR);
+        return found.open(credentials, flags);
     }
-    found.open(flags)
+    Err(Errno::ENOENT)
+}
+
+/// A new regular file.
+fn regular(mode: u32) -> NewFile<'static> {
+    let mode = Kind::Regular.mode() | mode & 0o7777;
+    NewFile { mode, uid: 0, gid: 0, device: DeviceNumber::default(), target: b"" }
+}
+
+/// What the `O_ACCMODE` and `O_TRUNC` bits of open(2) want to do.
+fn wanted(flags: u32) -> Access {
+    let access = match flags & O_ACCMODE {
+        O_RDONLY => Access::READ,
+        O_WRONLY => Access::WRITE,
+        _ => Access::READ | Access::WRITE,
+    };
+    if flags & O_TRUNC != 0 { access | Access::WRITE } else { access }
 }
 
 impl Path {
@@ -56,24 +91,34 @@ impl Path {
     ///
     /// # Errors
     /// As open(2).
-    pub fn open(self, flags: u32) -> Result<Arc<OpenFile>> {
-        let only_path = flags & O_PATH != 0;
-        let truncates = flags & O_TRUNC != 0;
-        let changes = truncates || flags & O_ACCMODE != O_RDONLY;
+    pub fn open(self, credentials: &Credentials, flags: u32) -> Result<Arc<OpenFile>> {
         if flags & O_DIRECTORY != 0 && !self.is_directory() {
             return Err(Errno::ENOTDIR);
         }
+        if flags & O_PATH == 0 {
+            let wanted = wanted(flags);
+            match self.kind() {
+                Kind::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
+                Kind::Symlink => return Err(Errno::ELOOP),
+                _ => self.check(credentials, wanted)?,
+            }
+            if flags & O_NOATIME != 0 && !credentials.owns(&self.inode().status()) {
+                return Err(Errno::EPERM);
+            }
+        }
+        self.open_unchecked(flags)
+    }
+
+    /// Opens the file, whoever may.
+    fn open_unchecked(self, flags: u32) -> Result<Arc<OpenFile>> {
         check_user_may_allocate()?;
         let inode = self.inode().clone();
         let file: Arc<dyn File> = match inode.kind() {
-            _ if only_path => Arc::new(PathFile(inode)),
-            Kind::Directory if changes => return Err(Errno::EISDIR),
+            _ if flags & O_PATH != 0 => Arc::new(PathFile(inode)),
             Kind::Directory => Arc::new(DirectoryFile(self.clone())),
-            Kind::Symlink => return Err(Errno::ELOOP),
-            Kind::Regular if changes && self.is_read_only() => return Err(Errno::EROFS),
             Kind::Regular => {
                 let file = inode.clone().open(flags)?;
-                if truncates {
+                if flags & O_TRUNC != 0 {
                     inode.set_len(0)?;
                 }
                 file
@@ -85,17 +130,26 @@ impl Path {
     }
 }
 
-/// What `O_TMPFILE` gives: no file system has files without a name yet.
-fn refuse_nameless(start: &Path, path: &[u8], flags: u32) -> Errno {
+/// `O_TMPFILE`: a file without a name, in the file system of the directory at `path`.
+fn open_nameless(
+    credentials: &Credentials,
+    start: &Path,
+    path: &[u8],
+    flags: u32,
+    mode: u32,
+) -> Result<Arc<OpenFile>> {
     if flags & O_DIRECTORY == 0 || flags & O_ACCMODE == O_RDONLY {
-        return Errno::EINVAL;
+        return Err(Errno::EINVAL);
     }
-    match lookup(start, path, LastLink::Follow) {
-        Err(error) => error,
-        Ok(found) if !found.is_directory() => Errno::ENOTDIR,
-        Ok(found) if found.is_read_only() => Errno::EROFS,
-        Ok(_) => Errno::EOPNOTSUPP,
+    let directory = lookup(credentials, start, path, LastLink::Follow)?;
+    if !directory.is_directory() {
+        return Err(Errno::ENOTDIR);
     }
+    directory.check(credentials, Access::WRITE | Access::EXECUTE)?;
+    let (uid, gid, mode) = credentials.of_new(&directory.inode().status(), regular(mode).mode);
+    let made = directory.inode().make_nameless(&NewFile { uid, gid, mode, ..regular(mode) })?;
+    let dentry = dcache::nameless(directory.dentry(), made)?;
+    directory.with_dentry(dentry).open_unchecked(flags & !O_TRUNC)
 }
 
 /// A file of which only the path was opened (`O_PATH`).
@@ -140,7 +194,14 @@ impl File for DirectoryFile {
         true
     }
 
+    fn sync(&self, only_data: bool) -> Result<()> {
+        self.0.inode().sync(only_data)
+    }
+
     fn entries(&self, position: &mut u64, visit: &mut VisitEntry<'_>) -> Result<()> {
+        if self.0.is_gone() {
+            return Err(Errno::ENOENT);
+        }
         let mut own = |name: &[u8], of: &Path, next| {
             let inode = of.status().inode;
             visit(DirEntry { name, inode, kind: Kind::Directory, next })

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use abi::{Errno, Result};
 
 use crate::status::{Kind, Status};
+use crate::vfs::dcache;
 use crate::vfs::dentry::Dentry;
 use crate::vfs::inode::Inode;
 use crate::vfs::mount::{Mount, mounted_on};
@@ -105,18 +106,29 @@ impl Path {
                 None => return self.entered(),
             }
         }
-        match self.dentry.parent().cloned() {
+        match self.dentry.parent() {
             Some(parent) => self.with_dentry(parent).entered(),
             None => self,
         }
     }
 
-    /// The absolute path, as realpath(3) has it.
+    /// Whether the name by which it was come to is gone.
+    pub fn is_gone(&self) -> bool {
+        self.dentry.is_gone()
+    }
+
+    /// The absolute path, as realpath(3) has it; with ` (deleted)` behind it if it is gone.
     ///
     /// # Errors
     /// `ENOMEM`.
     pub fn text(&self) -> Result<Vec<u8>> {
-        self.text_within(usize::MAX)
+        let mut text = self.text_within(usize::MAX)?;
+        if self.is_gone() {
+            let note = b" (deleted)";
+            text.try_reserve(note.len()).map_err(|_| Errno::ENOMEM)?;
+            text.extend_from_slice(note);
+        }
+        Ok(text)
     }
 
     /// The absolute path, if it has at most `most` bytes.
@@ -124,26 +136,39 @@ impl Path {
     /// # Errors
     /// `ENAMETOOLONG` if it is longer; `ENOMEM`.
     pub fn text_within(&self, most: usize) -> Result<Vec<u8>> {
+        /// How often one begins again because something on the way was renamed. What comes out
+        /// then has been true piece by piece.
+        const TRIES: usize = 8;
+        let mut tries = 0;
+        loop {
+            let before = dcache::moves();
+            let text = self.text_as_it_comes(most)?;
+            tries += 1;
+            if tries == TRIES || dcache::moves() == before {
+                return Ok(text);
+            }
+        }
+    }
+
+    fn text_as_it_comes(&self, most: usize) -> Result<Vec<u8>> {
         // From its end to its start, each name backwards.
         let mut text: Vec<u8> = Vec::new();
-        let mut push = |name: &[u8]| {
+        let (mut mount, mut dentry) = (self.mount.clone(), self.dentry.clone());
+        loop {
+            if Arc::ptr_eq(&dentry, mount.root()) {
+                let Some(place) = mount.place().cloned() else { break };
+                Self { mount, dentry } = place;
+                continue;
+            }
+            let place = dentry.place();
+            let Some(parent) = place.parent else { break };
+            let name = place.name;
             if name.len() + 1 > most.saturating_sub(text.len()) {
                 return Err(Errno::ENAMETOOLONG);
             }
             text.try_reserve(name.len() + 1).map_err(|_| Errno::ENOMEM)?;
             text.extend(name.iter().rev());
             text.push(b'/');
-            Ok(())
-        };
-        let (mut mount, mut dentry) = (&self.mount, &self.dentry);
-        loop {
-            if Arc::ptr_eq(dentry, mount.root()) {
-                let Some(place) = mount.place() else { break };
-                (mount, dentry) = (&place.mount, &place.dentry);
-                continue;
-            }
-            let Some(parent) = dentry.parent() else { break };
-            push(dentry.name())?;
             dentry = parent;
         }
         if text.is_empty() {

@@ -1,5 +1,5 @@
-//! [`Superblock`]: a file system that is there to be mounted; [`FileSystem`]: a kind of them; and
-//! the kinds that there are.
+//! [`Superblock`]: a file system that is there to be mounted, over its [`Backing`];
+//! [`FileSystem`]: a kind of them; and the kinds that there are.
 
 use alloc::sync::Arc;
 use core::fmt::{self, Debug};
@@ -9,6 +9,7 @@ use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 use memory::frames::check_user_may_allocate;
+use task::{Mutex, MutexGuard, named_mutex};
 
 use crate::status::DeviceNumber;
 use crate::vfs::dcache;
@@ -69,6 +70,77 @@ impl Debug for dyn FileSystem {
     }
 }
 
+/// What statfs(2) tells of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// The number that says what kind it is.
+    pub magic: u32,
+    /// Bytes of a block.
+    pub block: u32,
+    /// Blocks there are; 0 where that has no meaning.
+    pub blocks: u64,
+    /// Blocks that are free.
+    pub free: u64,
+    /// Of those, blocks that anybody may take.
+    pub available: u64,
+    /// Inodes there are.
+    pub inodes: u64,
+    /// Inodes that are free.
+    pub free_inodes: u64,
+    /// A number of its own.
+    pub id: u64,
+}
+
+/// What a file system does as a whole.
+pub trait Backing: Debug + Send + Sync {
+    /// The block device that it is on, if it is on one.
+    fn device(&self) -> Option<DeviceNumber> {
+        None
+    }
+
+    /// What statfs(2) tells.
+    fn statistics(&self) -> Statistics;
+
+    /// Returns when all that was changed before is where a power cut cannot reach it.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOSPC`.
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// It is not mounted any more, and nobody uses any of its files: what is left to be stored
+    /// is stored.
+    ///
+    /// # Errors
+    /// `EIO`: something is lost.
+    fn unmounted(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A file system of which nothing is stored: it has a number for statfs(2), and no more.
+#[derive(Debug)]
+pub struct Unbacked {
+    /// [`Statistics::magic`].
+    pub magic: u32,
+}
+
+impl Backing for Unbacked {
+    fn statistics(&self) -> Statistics {
+        Statistics {
+            magic: self.magic,
+            block: 4096,
+            blocks: 0,
+            free: 0,
+            available: 0,
+            inodes: 0,
+            free_inodes: 0,
+            id: 0,
+        }
+    }
+}
+
 /// A file system that can be mounted, in one place or several: its root, and what is true of
 /// all its files. It is there as long as something of it is mounted, or its kind keeps it.
 #[derive(Debug)]
@@ -78,19 +150,23 @@ pub struct Superblock {
     caching: Caching,
     read_only: bool,
     root: Arc<Dentry>,
+    backing: Arc<dyn Backing>,
+    /// Held while a name goes from one directory to another.
+    renames: Mutex<()>,
     /// How many mounts there are of it. Changed under the lock of the mount table.
     pub(super) mounts: AtomicUsize,
 }
 
 impl Superblock {
-    /// A file system of the kind `kind` with the root directory `root`. `read_only` if it can
-    /// never be written to.
+    /// A file system of the kind `kind` with the root directory `root`. `read_only` if it cannot
+    /// be written to.
     ///
     /// # Errors
     /// `ENOMEM`.
     pub fn new(
         kind: &'static str,
         root: Arc<dyn Inode>,
+        backing: Arc<dyn Backing>,
         caching: Caching,
         read_only: bool,
     ) -> Result<Arc<Self>> {
@@ -99,7 +175,8 @@ impl Superblock {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let root = Arc::new(Dentry::root(number, root));
         let mounts = AtomicUsize::new(0);
-        Ok(Arc::new(Self { number, kind, caching, read_only, root, mounts }))
+        let renames = named_mutex("renames", ());
+        Ok(Arc::new(Self { number, kind, caching, read_only, root, backing, renames, mounts }))
     }
 
     /// The name of its kind.
@@ -107,13 +184,31 @@ impl Superblock {
         self.kind
     }
 
-    /// The device that stat(2) names: a number of its own with major number 0, as Linux gives to
-    /// file systems without a device.
+    /// The device that stat(2) names: for file systems without one a number of their own with
+    /// major number 0, as on Linux.
     pub fn device(&self) -> DeviceNumber {
-        DeviceNumber { major: 0, minor: self.number }
+        self.backing.device().unwrap_or(DeviceNumber { major: 0, minor: self.number })
     }
 
-    /// Whether it can never be written to.
+    /// What statfs(2) tells.
+    pub fn statistics(&self) -> Statistics {
+        self.backing.statistics()
+    }
+
+    /// Returns when all that was changed before is where a power cut cannot reach it.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOSPC`.
+    pub fn sync(&self) -> Result<()> {
+        if self.read_only { Ok(()) } else { self.backing.sync() }
+    }
+
+    /// Keeps others from moving names from one directory to another.
+    pub(super) fn lock_renames(&self) -> MutexGuard<'_, ()> {
+        self.renames.lock()
+    }
+
+    /// Whether it cannot be written to.
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
@@ -129,8 +224,12 @@ impl Superblock {
     }
 
     /// Called when the last mount of it has gone.
-    pub(super) fn forget_dentries(&self) {
+    ///
+    /// # Errors
+    /// As [`Backing::unmounted`].
+    pub(super) fn unmounted(&self) -> Result<()> {
         dcache::forget(self.number);
+        self.backing.unmounted()
     }
 }
 

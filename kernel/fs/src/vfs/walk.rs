@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use abi::fcntl::{NAME_MAX, PATH_MAX};
 use abi::{Errno, Result};
 
+use crate::credentials::{Access, Credentials};
 use crate::status::Kind;
 use crate::vfs::dcache;
 use crate::vfs::inode::LinkTarget;
@@ -33,20 +34,102 @@ pub(crate) enum Found {
     Nothing {
         /// The directory.
         directory: Path,
+        /// The name.
+        name: Vec<u8>,
         /// Whether a slash stands behind it, so that only a directory would do.
         wants_directory: bool,
     },
 }
 
-/// The file at `path`, from the directory `start` on if the path is relative.
+/// The file at `path`, from the directory `start` on if the path is relative, as somebody finds it.
 ///
 /// # Errors
-/// `ENOENT`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`, `ENOMEM`; what a file system says.
-pub fn lookup(start: &Path, path: &[u8], last_link: LastLink) -> Result<Path> {
-    match resolve(start, path, last_link)? {
+/// `ENOENT`, `ENOTDIR`, `EACCES`, `ELOOP`, `ENAMETOOLONG`, `ENOMEM`; what a file system says.
+pub fn lookup(
+    credentials: &Credentials,
+    start: &Path,
+    path: &[u8],
+    last_link: LastLink,
+) -> Result<Path> {
+    match resolve(credentials, start, path, last_link)? {
         Found::File(file) => Ok(file),
         Found::Nothing { .. } => Err(Errno::ENOENT),
     }
+}
+
+/// Looks whether names can be found in a directory.
+///
+/// # Errors
+/// `ENOTDIR`, `EACCES`.
+fn check_search(credentials: &Credentials, directory: &Path) -> Result<()> {
+    if !directory.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    // Root may, whatever the directory says.
+    if credentials.is_privileged() {
+        return Ok(());
+    }
+    credentials.check(&directory.inode().status(), Access::EXECUTE)
+}
+
+/// A name that is to be made, taken away or moved, whether it is there or not.
+#[derive(Debug)]
+pub(crate) struct Last<'a> {
+    /// The directory.
+    pub(crate) directory: Path,
+    /// The name in it.
+    pub(crate) name: LastName<'a>,
+    /// Whether a slash stands behind it, so that only a directory would do.
+    pub(crate) wants_directory: bool,
+}
+
+/// The last component of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastName<'a> {
+    /// A name.
+    Name(&'a [u8]),
+    /// The directory itself, `.`.
+    Dot,
+    /// `..`.
+    DotDot,
+    /// There is none: the path is `/`.
+    Root,
+}
+
+/// The directory that the last component of a path is in, and that component, which is not
+/// looked at.
+///
+/// # Errors
+/// As [`lookup`], for the way to it.
+pub(crate) fn resolve_last<'a>(
+    credentials: &Credentials,
+    start: &Path,
+    path: &'a [u8],
+) -> Result<Last<'a>> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    if path.len() >= PATH_MAX as usize {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
+    let (whole, slashes) = path.split_at_checked(end).unwrap_or_default();
+    let begin = whole.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let (way, name) = whole.split_at_checked(begin).unwrap_or_default();
+    let directory = match way {
+        _ if name.is_empty() => root()?,
+        b"" => start.clone(),
+        way => lookup(credentials, start, way, LastLink::Follow)?,
+    };
+    check_search(credentials, &directory)?;
+    let name = match name {
+        b"" => LastName::Root,
+        b"." => LastName::Dot,
+        b".." => LastName::DotDot,
+        name if name.len() > NAME_MAX as usize => return Err(Errno::ENAMETOOLONG),
+        name => LastName::Name(name),
+    };
+    Ok(Last { directory, name, wants_directory: !slashes.is_empty() })
 }
 
 /// What is left of a path, with what links have put before it.
@@ -82,7 +165,12 @@ impl Rest<'_> {
 ///
 /// # Errors
 /// As [`lookup`]; `ENOENT` only for what is missing on the way.
-pub(crate) fn resolve(start: &Path, path: &[u8], last_link: LastLink) -> Result<Found> {
+pub(crate) fn resolve(
+    credentials: &Credentials,
+    start: &Path,
+    path: &[u8],
+    last_link: LastLink,
+) -> Result<Found> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -99,9 +187,7 @@ pub(crate) fn resolve(start: &Path, path: &[u8], last_link: LastLink) -> Result<
             None if rest.bytes().is_empty() || at.is_directory() => return Ok(Found::File(at)),
             None => return Err(Errno::ENOTDIR),
         };
-        if !at.is_directory() {
-            return Err(Errno::ENOTDIR);
-        }
+        check_search(credentials, &at)?;
         if name.len() > NAME_MAX as usize {
             return Err(Errno::ENAMETOOLONG);
         }
@@ -112,7 +198,10 @@ pub(crate) fn resolve(start: &Path, path: &[u8], last_link: LastLink) -> Result<
                 Some(dentry) => at.clone().with_dentry(dentry).entered(),
                 None if after.iter().all(|&byte| byte == b'/') => {
                     let wants_directory = !after.is_empty();
-                    return Ok(Found::Nothing { directory: at, wants_directory });
+                    let mut copy = Vec::new();
+                    copy.try_reserve_exact(name.len()).map_err(|_| Errno::ENOMEM)?;
+                    copy.extend_from_slice(name);
+                    return Ok(Found::Nothing { directory: at, name: copy, wants_directory });
                 }
                 None => return Err(Errno::ENOENT),
             },

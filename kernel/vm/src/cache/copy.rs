@@ -1,6 +1,7 @@
 //! read(2) and write(2): between the pages and a program's memory.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
@@ -19,6 +20,7 @@ impl From<ObjectError> for Errno {
         match error {
             ObjectError::Io => Self::EIO,
             ObjectError::OutOfMemory => Self::ENOMEM,
+            ObjectError::NoSpace => Self::ENOSPC,
         }
     }
 }
@@ -50,7 +52,7 @@ impl PageCache {
             let (index, within) = (at / PAGE, (at % PAGE) as usize);
             let room = (PAGE as usize - within).min(usize::try_from(left).unwrap_or(usize::MAX));
             let part = to.skip(done).take(room);
-            if self.store.is_none() && matches!(self.find(index), Found::Absent) {
+            if self.is_in_memory() && matches!(self.find(index), Found::Absent) {
                 if part.clear().is_err() {
                     return outcome(done, Some(Errno::EFAULT));
                 }
@@ -173,11 +175,11 @@ impl PageCache {
             Found::Absent => {
                 let is_whole = within == 0 && part == PAGE as usize;
                 let is_new = index * PAGE >= self.len().next_multiple_of(PAGE);
-                if is_whole || is_new || self.store.is_none() {
+                if is_whole || is_new || self.is_in_memory() {
                     // Filled before anybody can see it.
                     let frame = Frame::zeroed(FrameUse::FileCache).map_err(|_| Errno::ENOMEM)?;
                     let copied = copy(&frame);
-                    if copied == part || (copied > 0 && (is_new || self.store.is_none())) {
+                    if copied == part || (copied > 0 && (is_new || self.is_in_memory())) {
                         let flags = Flags::UP_TO_DATE | Flags::REFERENCED | self.dirty();
                         let was_clean = self.unstored_pages() == 0;
                         if self.put(index, frame, flags)? {
@@ -202,7 +204,7 @@ impl PageCache {
 
     /// What a changed page is: dirty, unless there is nowhere to store it.
     fn dirty(&self) -> Flags {
-        if self.store.is_none() { Flags::empty() } else { Flags::DIRTY }
+        if self.is_in_memory() { Flags::empty() } else { Flags::DIRTY }
     }
 
     /// Calls the page, of which `frame` is the caller's reference, dirty, and what `more` says.
@@ -233,6 +235,25 @@ impl PageCache {
         {
             store.became_dirty();
         }
+    }
+
+    /// Copies zeros over the bytes of the range, which lies within a page.
+    pub(super) fn clear_within(self: &Arc<Self>, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        if let Found::Ready(frame) | Found::Marked(frame) = self.find(range.start / PAGE) {
+            frame.clear((range.start % PAGE) as usize, (range.end - range.start) as usize);
+        }
+    }
+
+    /// Makes a page be there, of zeros if it is not.
+    pub(super) fn fill_page(self: &Arc<Self>, index: u64) -> core::result::Result<(), ObjectError> {
+        if let Found::Absent = self.find(index) {
+            let frame = Frame::zeroed(FrameUse::FileCache).map_err(|_| ObjectError::OutOfMemory)?;
+            self.put(index, frame, Flags::UP_TO_DATE | Flags::REFERENCED)?;
+        }
+        Ok(())
     }
 
     /// Copies zeros over what lies behind byte `len` of its page.

@@ -8,7 +8,7 @@ use page_tree::PageTree;
 
 use super::ahead::ReadAhead;
 use super::store::{Batch, Work};
-use super::{Flags, PageCache, reclaim};
+use super::{Flags, Keeper, PageCache, reclaim};
 use crate::PAGE;
 use crate::object::ObjectError;
 
@@ -107,7 +107,7 @@ impl PageCache {
     /// Puts `frame` into the place of a page if nothing is there.
     ///
     /// # Errors
-    /// Without memory for that, `OutOfMemory`. The frame is dropped if it is not put in.
+    /// Without memory for that, `OutOfMemory`; `NoSpace` beyond the budget. The frame is dropped if it is not put in.
     pub(super) fn put(
         self: &Arc<Self>,
         index: u64,
@@ -120,8 +120,18 @@ impl PageCache {
         if pages.get(index).is_some() {
             return Ok(false);
         }
+        if let Keeper::Memory(budget) = &self.store
+            && !budget.take()
+        {
+            return Err(ObjectError::NoSpace);
+        }
         let page = FlaggedFrame::new(frame, (flags & !Flags::DIRTY).bits());
-        pages.insert(index, page).map_err(|_| ObjectError::OutOfMemory)?;
+        if pages.insert(index, page).is_err() {
+            if let Keeper::Memory(budget) = &self.store {
+                budget.give();
+            }
+            return Err(ObjectError::OutOfMemory);
+        }
         if flags.contains(Flags::DIRTY) {
             self.change(&mut pages, index, Flags::empty(), Flags::DIRTY);
         }

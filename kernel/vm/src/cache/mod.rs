@@ -6,6 +6,7 @@
 //! | `mod.rs` | [`PageCache`], its pages and their [`Flags`] |
 //! | `store.rs` | [`PageStore`], where pages come from and go to; [`Batch`] and [`Part`] |
 //! | `lookup.rs` | finding pages, reading those that are not there |
+//! | `budget.rs` | [`Budget`], how many pages files may have that are in memory alone |
 //! | `ahead.rs` | [`ReadAhead`], how far to read ahead |
 //! | `copy.rs` | read(2) and write(2) |
 //! | `write_back.rs` | storing what is dirty |
@@ -42,6 +43,7 @@ use task::WaitQueue;
 use crate::object::ObjectError;
 
 mod ahead;
+mod budget;
 mod copy;
 mod lookup;
 mod object;
@@ -53,6 +55,7 @@ mod tests;
 mod write_back;
 
 pub use ahead::ReadAhead;
+pub use budget::Budget;
 pub use reclaim::{drop_clean, init, pages as cached_pages};
 pub use store::{Batch, PageStore, Part};
 pub use write_back::{Reach, dirty_pages};
@@ -78,12 +81,19 @@ bitflags! {
     }
 }
 
+/// Where the pages are when they are not in memory.
+enum Keeper {
+    /// Nowhere: the cache is all there is, and its pages stay. They are on this budget.
+    Memory(Arc<Budget>),
+    /// In a file system's hands.
+    Store(Weak<dyn PageStore>),
+}
+
 /// The pages of one file that are in memory.
 pub struct PageCache {
     /// Its place among all caches.
     id: u64,
-    /// `None`: the cache is all there is, and its pages stay.
-    store: Option<Weak<dyn PageStore>>,
+    store: Keeper,
     pages: IrqSpinLock<PageTree<FlaggedFrame>>,
     /// Bytes of the file.
     len: AtomicU64,
@@ -108,7 +118,7 @@ impl fmt::Debug for PageCache {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl PageCache {
-    fn make(len: u64, store: Option<Weak<dyn PageStore>>) -> Arc<Self> {
+    fn make(len: u64, store: Keeper) -> Arc<Self> {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             store,
@@ -124,12 +134,18 @@ impl PageCache {
 
     /// The cache of a file of `len` bytes that `store` keeps, in whose hands it is.
     pub fn new(len: u64, store: Weak<dyn PageStore>) -> Arc<Self> {
-        Self::make(len, Some(store))
+        Self::make(len, Keeper::Store(store))
     }
 
-    /// The cache that is a file, at first empty, of `len` bytes: nothing keeps it but memory.
-    pub fn in_memory(len: u64) -> Arc<Self> {
-        Self::make(len, None)
+    /// The cache that is a file, at first empty, of `len` bytes: nothing keeps it but memory, of
+    /// which it takes no more than the budget has.
+    pub fn in_memory(len: u64, budget: Arc<Budget>) -> Arc<Self> {
+        Self::make(len, Keeper::Memory(budget))
+    }
+
+    /// Whether nothing keeps it but memory.
+    fn is_in_memory(&self) -> bool {
+        matches!(self.store, Keeper::Memory(_))
     }
 
     /// Bytes of the file.
@@ -160,9 +176,9 @@ impl PageCache {
 
     fn store(&self) -> Result<Option<Arc<dyn PageStore>>, ObjectError> {
         match &self.store {
-            None => Ok(None),
+            Keeper::Memory(_) => Ok(None),
             // The file is gone, and its cache is still mapped somewhere.
-            Some(store) => store.upgrade().map(Some).ok_or(ObjectError::Io),
+            Keeper::Store(store) => store.upgrade().map(Some).ok_or(ObjectError::Io),
         }
     }
 
@@ -206,6 +222,9 @@ impl PageCache {
     fn take(&self, pages: &mut PageTree<FlaggedFrame>, index: u64) -> Option<Frame> {
         let page = pages.remove(index)?;
         self.count(Flags::from_bits_truncate(page.flags()), Flags::empty());
+        if let Keeper::Memory(budget) = &self.store {
+            budget.give();
+        }
         Some(page.into_frame())
     }
 }

@@ -1,10 +1,12 @@
-//! Cutting a file short, and longer.
+//! Cutting a file short, and longer; holes.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use super::PageCache;
 use crate::PAGE;
+use crate::object::ObjectError;
 
 impl PageCache {
     /// Sets the file's length. What lies behind it is gone, and zero if the file grows again.
@@ -20,23 +22,51 @@ impl PageCache {
         self.len.store(len, Ordering::Release);
         self.clear_tail(len.min(old));
         if len < old {
-            self.remove_from(len.div_ceil(PAGE));
+            self.remove(len.div_ceil(PAGE)..u64::MAX);
         }
     }
 
-    /// Takes all pages from number `first` on out.
-    pub fn remove_from(&self, first: u64) {
-        let mut from = first;
+    /// Takes all pages with these numbers out.
+    pub fn remove(&self, range: Range<u64>) {
+        let mut from = range.start;
         loop {
-            self.wait_for_stored(first..u64::MAX);
+            self.wait_for_stored(range.clone());
             let mut pages = self.pages.lock();
             // A few at a time, for interrupts are off.
             for _ in 0..32 {
                 let Some((index, _)) = pages.next(from) else { return };
+                if index >= range.end {
+                    return;
+                }
                 from = index + 1;
                 let frame = self.take(&mut pages, index);
                 drop(frame);
             }
         }
+    }
+
+    /// Makes a hole of the bytes with these numbers, in a file that is in memory alone. The
+    /// caller has seen to it that nobody writes to the file.
+    pub fn punch(self: &Arc<Self>, range: Range<u64>) {
+        let (first, end) = (range.start.div_ceil(PAGE), range.end / PAGE);
+        if first > end {
+            // Within one page.
+            self.clear_within(range);
+            return;
+        }
+        self.clear_within(range.start..first * PAGE);
+        self.clear_within(end * PAGE..range.end);
+        self.remove(first..end);
+    }
+
+    /// Makes all pages be there that have bytes of the range, in a file that is in memory alone.
+    ///
+    /// # Errors
+    /// `NoSpace`, `OutOfMemory`: some are there then.
+    pub fn fill(self: &Arc<Self>, range: Range<u64>) -> Result<(), ObjectError> {
+        for index in range.start / PAGE..range.end.div_ceil(PAGE) {
+            self.fill_page(index)?;
+        }
+        Ok(())
     }
 }

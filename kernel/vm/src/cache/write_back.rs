@@ -44,7 +44,7 @@ fn limit() -> usize {
 
 /// Has a writer of `cache` wait if there is too much that is not stored.
 pub(super) fn throttle(cache: &Arc<PageCache>) {
-    if dirty_pages() > limit() && cache.store.is_some() {
+    if dirty_pages() > limit() && !cache.is_in_memory() {
         // An error is told by fsync(2).
         let _ = cache.write_back(0..u64::MAX, Reach::Wait);
     }

@@ -1,0 +1,184 @@
+//! [`RegularFile`]: a regular file that is open, of any file system whose files have their pages
+//! in a page cache ([`Cached`]).
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use abi::{Errno, Result};
+use task::Mutex;
+use vm::cache::{PageCache, ReadAhead};
+use vm::{MemoryObject, ObjectError};
+
+use crate::buffer::{Destination, Source};
+use crate::file::File;
+use crate::status::Status;
+use crate::vfs::Inode;
+
+/// What a file system has of a regular file.
+pub trait Cached: Inode {
+    /// Its pages.
+    fn cache(&self) -> &Arc<PageCache>;
+
+    /// Held by whoever writes to the file or changes its length.
+    fn writes(&self) -> &Mutex<()>;
+
+    /// Most bytes that a file can have.
+    fn max_len(&self) -> u64;
+
+    /// The file was read: its time of that changes, if it has one. Several at once.
+    fn was_read(&self) {}
+
+    /// Bytes up to `end`, behind those written last, were written; under the lock of the writes.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOSPC`: the file is not longer then.
+    fn was_written(&self, end: u64) -> Result<()>;
+
+    /// As [`File::allocate`]; under the lock of the writes.
+    ///
+    /// # Errors
+    /// As that.
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let _ = (mode, offset, len);
+        Err(Errno::EOPNOTSUPP)
+    }
+}
+
+/// An open regular file.
+pub struct RegularFile<I> {
+    inode: Arc<I>,
+    ahead: ReadAhead,
+    /// Failures to store the file that whoever has it open was told of, or that came before.
+    told: AtomicU32,
+    /// Whether reading it is noted ([`Cached::was_read`]).
+    notes_reads: bool,
+}
+
+impl<I: Cached> RegularFile<I> {
+    /// The file of an inode, opened with the `O_*` flags of open(2).
+    pub fn new(inode: Arc<I>, flags: u32) -> Arc<Self> {
+        let told = AtomicU32::new(inode.cache().failures());
+        let notes_reads = flags & abi::fcntl::O_NOATIME == 0;
+        Arc::new(Self { inode, ahead: ReadAhead::new(), told, notes_reads })
+    }
+
+    /// Writes under the lock of the writes.
+    fn write_locked(&self, position: u64, from: &mut Source<'_>) -> Result<usize> {
+        if from.is_empty() {
+            return Ok(0);
+        }
+        let room = self.inode.max_len().saturating_sub(position);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let cache = self.inode.cache();
+        let written = match from {
+            Source::User(slice) => {
+                let written = cache.write(position, slice.take(room))?;
+                *slice = slice.skip(written);
+                written
+            }
+            Source::Kernel(bytes) => {
+                let len = bytes.len().min(room);
+                let written = cache.write_bytes(position, bytes.get(..len).unwrap_or_default())?;
+                *bytes = bytes.get(written..).unwrap_or_default();
+                written
+            }
+        };
+        self.inode.was_written(position + written as u64)?;
+        Ok(written)
+    }
+}
+
+impl<I: Cached> fmt::Debug for RegularFile<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegularFile({:?})", self.inode)
+    }
+}
+
+impl<I: Cached> File for RegularFile<I> {
+    fn read(&self, position: u64, to: &mut Destination<'_>) -> Result<usize> {
+        let cache = self.inode.cache();
+        let read = match to {
+            Destination::User(slice) => {
+                let read = cache.read(position, *slice, Some(&self.ahead))?;
+                *slice = slice.skip(read);
+                read
+            }
+            Destination::Kernel(bytes) => {
+                let read = cache.read_bytes(position, bytes)?;
+                let (_, rest) = core::mem::take(bytes).split_at_mut(read);
+                *bytes = rest;
+                read
+            }
+        };
+        if self.notes_reads {
+            self.inode.was_read();
+        }
+        Ok(read)
+    }
+
+    fn write(&self, position: u64, from: &mut Source<'_>) -> Result<usize> {
+        let _writes = self.inode.writes().lock();
+        self.write_locked(position, from)
+    }
+
+    fn append(&self, from: &mut Source<'_>) -> Result<(u64, usize)> {
+        let _writes = self.inode.writes().lock();
+        let end = self.inode.cache().len();
+        let written = self.write_locked(end, from)?;
+        Ok((end + written as u64, written))
+    }
+
+    fn status(&self) -> Status {
+        self.inode.status()
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn sync(&self, only_data: bool) -> Result<()> {
+        let result = self.inode.sync(only_data);
+        // What went wrong since the last time is told once.
+        let failures = self.inode.cache().failures();
+        let told = self.told.swap(failures, Ordering::Relaxed);
+        if told == failures { result } else { result.and(Err(Errno::EIO)) }
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.inode.set_len(len)
+    }
+
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        if offset.checked_add(len).is_none_or(|end| end > self.inode.max_len()) {
+            return Err(Errno::EFBIG);
+        }
+        let _writes = self.inode.writes().lock();
+        self.inode.allocate(mode, offset, len)
+    }
+
+    fn object(&self) -> Result<Arc<dyn MemoryObject>> {
+        Ok(Arc::new(Mapped(self.inode.clone())))
+    }
+}
+
+/// The pages of a file, to be mapped. Keeps the inode.
+#[derive(Debug)]
+struct Mapped<I>(Arc<I>);
+
+impl<I: Cached> MemoryObject for Mapped<I> {
+    fn len(&self) -> u64 {
+        self.0.cache().len()
+    }
+
+    fn read_at(&self, offset: u64, to: &mut [u8]) -> core::result::Result<(), ObjectError> {
+        self.0.cache().read_bytes(offset, to).map(|_| ())
+    }
+
+    fn is_resident(&self, index: u64) -> bool {
+        self.0.cache().is_resident(index)
+    }
+}
