@@ -157,11 +157,12 @@ fn small_requests_of_many_tasks() {
             let (volume, wrong_ones) = (volume.clone(), wrong_ones.clone());
             let body = move || {
                 let unit = volume.limits().block_sectors();
+                let blocks = volume.sectors() / unit / MANY;
                 let mut seed = number + 77;
                 let mut bytes = vec![0; (unit * SECTOR) as usize];
                 for round in 0..100 {
                     // Blocks whose numbers are the task's own.
-                    let block = random(&mut seed) % 256 * MANY + number;
+                    let block = random(&mut seed) % blocks * MANY + number;
                     let offset = block * unit * SECTOR;
                     fill(&mut bytes, block * unit, round);
                     let written = volume.write_at(offset, &bytes);

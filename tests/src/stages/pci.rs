@@ -60,12 +60,14 @@ pub(super) fn jobs() -> Vec<Job> {
         }));
     }
     jobs.push(Job::one("pci: a second host bridge", second_host_bridge));
-    for (way, said) in [("acpi", "acpi: "), ("pci", "pci: ")] {
-        let name = format!("pci: the ports' reset register is reached, `reboot {way}`");
-        let config = Config::new(Debug, &format!("reboot {way}"));
-        let config = Config { extra: "-machine pc".into(), ..config };
-        jobs.push(Job::one(name, move || boot(&config, 0, &[said])));
-    }
+    jobs.push(Job::one("pci: the ports' reset register is reached, `reboot pci`", || {
+        let config = Config::new(Debug, "reboot pci");
+        boot(&Config { extra: "-machine pc".into(), ..config }, 0, &["pci: "])
+    }));
+    jobs.push(Job::one("pci: the ports' reset register is reached, `reboot acpi`", || {
+        // QEMU's pc names no register; its q35 does, and has no ports in use without this.
+        boot(&misled(0x9000_0000, "reboot acpi")?, 0, &["acpi: "])
+    }));
     jobs.extend(broken_mcfgs());
     jobs.push(Job::one("pci: sysfs's attributes", || attributes(Debug)));
     jobs
@@ -99,6 +101,15 @@ fn second_host_bridge() -> Result<(), String> {
     if tree.contains(branch) { Ok(()) } else { Err(format!("no\n{branch}in\n{tree}")) }
 }
 
+/// A machine whose MCFG leads to `address`.
+fn misled(address: u64, commands: &str) -> Result<Config, String> {
+    let mut body = vec![0; 8];
+    body.extend(address.to_le_bytes());
+    body.extend([0, 0, 0, 255, 0, 0, 0, 0]); // segment, first and last bus
+    let config = Config { extra: TREE.into(), ..Config::new(Debug, commands) };
+    with_table(config, &format!("mcfg-{address:x}"), &table(b"MCFG", &body))
+}
+
 /// An MCFG that leads nowhere, or into RAM: the ports still lead to all functions.
 fn broken_mcfgs() -> Vec<Job> {
     let tried = "pci: nothing answers where the MCFG says: the ports are tried";
@@ -106,13 +117,7 @@ fn broken_mcfgs() -> Vec<Job> {
         .into_iter()
         .map(|(what, address)| {
             Job::one(format!("pci: an MCFG that {what}"), move || {
-                let mut body = vec![0; 8];
-                body.extend(address.to_le_bytes());
-                body.extend([0, 0, 0, 255, 0, 0, 0, 0]); // segment, first and last bus
-                let config = Config::new(Debug, "list-pci; test drivers::pci; exit");
-                let config = Config { extra: TREE.into(), ..config };
-                let name = format!("mcfg-{}", what.replace(' ', "-"));
-                let config = with_table(config, &name, &table(b"MCFG", &body))?;
+                let config = misled(address, "list-pci; test drivers::pci; exit")?;
                 boot(&config, 0, &[tried, "0000:02:07.0  unclassified device", " 0 failed\n"])
             })
         })

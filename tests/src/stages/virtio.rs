@@ -133,12 +133,12 @@ fn refused() -> Vec<Job> {
                 [&format!("driver virtio-pci: {legacy}"), "block: there is no block device vda"];
             boot(&config, 7, &said)
         }),
-        Job::one("virtio: a device whose queues are too short for requests", || {
+        Job::one("virtio: a disk with the shortest queue that there is", || {
             let (_, drive) = image("virtio-short", "d0", MIB)?;
-            let device = "virtio-blk-pci,drive=d0,queue-size=2,seg-max-adjust=off";
+            let device = "virtio-blk-pci,drive=d0,queue-size=4,seg-max-adjust=off,serial=scratch";
             let extra = format!("{drive} -device {device}");
-            let config = Config { extra, ..Config::new(Debug, "list-virtio; exit 7") };
-            boot(&config, 7, &["a queue that is too short for requests"])
+            let config = Config { extra, ..Config::new(Debug, "test scratch; test real_; exit") };
+            boot(&config, 0, &[" 3 passed, 0 failed\n"])
         }),
         Job::one("virtio: no device at all", || {
             let cmdline = "list-virtio; port; block list; test virtio; test scratch; exit";

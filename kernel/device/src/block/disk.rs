@@ -6,9 +6,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arch::cpu::local;
+use base::sync::IrqSpinLock;
 use base::{preempt, time};
 use memory::OutOfMemory;
 
@@ -25,7 +26,10 @@ use super::watch;
 /// A disk that is registered, or was.
 pub struct Disk {
     name: String,
-    device: Arc<dyn BlockDevice>,
+    /// `None` when the driver has gone: then nobody who still has the disk keeps anything of it.
+    device: IrqSpinLock<Option<Arc<dyn BlockDevice>>>,
+    /// Calls of the driver that go on.
+    calls: AtomicUsize,
     limits: Limits,
     features: Features,
     identity: Identity,
@@ -55,7 +59,8 @@ impl Disk {
         }
         Ok(Arc::new(Self {
             name,
-            device,
+            device: IrqSpinLock::new("driver of a disk", Some(device)),
+            calls: AtomicUsize::new(0),
             limits: description.limits,
             features: description.features,
             identity: description.identity,
@@ -185,16 +190,45 @@ impl Disk {
         }
     }
 
+    /// Calls the driver, if it is still there. What it was called through is never the last that
+    /// keeps it: this may be an interrupt handler.
+    fn with_device<T>(&self, call: impl FnOnce(Option<&dyn BlockDevice>) -> T) -> T {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let device = self.device.lock().clone();
+        let result = call(device.as_deref());
+        drop(device);
+        self.calls.fetch_sub(1, Ordering::Release);
+        result
+    }
+
+    /// Lets the driver go, when no call of it goes on any more. The disk is closed. May sleep.
+    pub(super) fn let_driver_go(&self) {
+        let device = self.device.lock().take();
+        // Each ends by itself, and none begins.
+        while self.calls.load(Ordering::Acquire) > 0 {
+            task::sleep(1_000_000);
+        }
+        drop(device);
+    }
+
     /// Gives the driver what waits for queue `index`, as much as it takes. The caller has found
     /// that it is the one to do so.
     fn run(&self, index: usize) {
+        self.with_device(|device| self.run_with(index, device));
+    }
+
+    fn run_with(&self, index: usize, device: Option<&dyn BlockDevice>) {
         // Others leave their requests to this task meanwhile.
         let _stay = preempt::disable();
         let Some(queue) = self.queues.get(index) else { return };
         let mut accepted = false;
         let mut any = false;
         while let Some((request, releases)) = queue.next(accepted, time::now_ns()) {
-            match self.device.submit(request) {
+            let Some(device) = device else {
+                request.complete(Err(BlockError::Gone));
+                continue;
+            };
+            match device.submit(request) {
                 Ok(()) => (accepted, any) = (true, true),
                 Err(Refused(request)) => {
                     accepted = false;
@@ -208,8 +242,8 @@ impl Disk {
                 }
             }
         }
-        if any {
-            self.device.kick(index);
+        if any && let Some(device) = device {
+            device.kick(index);
         }
     }
 
@@ -273,7 +307,11 @@ impl Disk {
                 if u64::from(told) >= watch::MOST_TIMEOUTS && self.close() {
                     log::error!("{}: given up: it does not bring back a request", self.name);
                 }
-                self.device.timed_out(index, tag);
+                self.with_device(|device| {
+                    if let Some(device) = device {
+                        device.timed_out(index, tag);
+                    }
+                });
             }
         }
         is_used

@@ -83,8 +83,11 @@ impl Numbers {
         &mut self,
         prefix: &'static str,
     ) -> Result<(String, DeviceNumber), OutOfMemory> {
-        let taken = |place| self.named.iter().any(|named| named.place == Some((prefix, place)));
-        let place = (0..).find(|&place| !taken(place)).unwrap_or(0);
+        let places = || {
+            let placed = self.named.iter().filter_map(|named| named.place);
+            placed.filter(|(with, _)| *with == prefix).map(|(_, place)| place)
+        };
+        let place = first_free(places);
         let number = match major_of(prefix) {
             Some(major) if place < RANGES => DeviceNumber { major, minor: place * MINORS },
             _ => self.extended(),
@@ -144,13 +147,27 @@ impl Numbers {
 
     /// The first number of [`EXTENDED`] that is free.
     fn extended(&self) -> DeviceNumber {
-        let number = |minor| DeviceNumber { major: EXTENDED, minor };
-        let taken = |minor| {
-            self.parts.contains(&minor)
-                || self.named.iter().any(|named| named.number == number(minor))
+        let minors = || {
+            let numbers = self.named.iter().map(|named| named.number);
+            let disks = numbers.filter(|number| number.major == EXTENDED);
+            self.parts.iter().copied().chain(disks.map(|number| number.minor))
         };
-        number((0..).find(|&minor| !taken(minor)).unwrap_or(0))
+        DeviceNumber { major: EXTENDED, minor: first_free(minors) }
     }
+}
+
+/// The lowest number that is not among those in use, each of which comes once. Of a range in which
+/// one is free, the lower half has one if fewer are in use there than it has numbers.
+fn first_free<I: Iterator<Item = u32>>(used: impl Fn() -> I) -> u32 {
+    let (mut low, mut len) = (0, (used().count() as u32 + 1).next_power_of_two());
+    while len > 1 {
+        len /= 2;
+        let lower = low..low + len;
+        if used().filter(|number| lower.contains(number)).count() as u32 == len {
+            low += len;
+        }
+    }
+    low
 }
 
 /// The letters of a disk: a to z, aa to zz, aaa …

@@ -86,8 +86,9 @@ impl From<OutOfMemory> for RegisterError {
 }
 
 /// A disk is registered as long as this lives: for its driver. Dropping it ends the disk: those
-/// who have it get errors from then on. What the driver still has it is to complete (or drop)
-/// afterwards. Dropped by a task, since that may sleep.
+/// who have it get errors from then on, and keep nothing of the driver. What the driver still has
+/// it is to complete (or drop) afterwards. Dropped by a task, since that may sleep; not in
+/// [`BlockDevice::timed_out`](super::BlockDevice::timed_out).
 #[must_use = "the disk is gone when this is dropped"]
 pub struct Registration {
     disk: Arc<Disk>,
@@ -168,6 +169,7 @@ impl Drop for Registration {
             }
             drop(node);
         }
+        self.disk.let_driver_go();
     }
 }
 

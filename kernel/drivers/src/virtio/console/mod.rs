@@ -190,7 +190,7 @@ impl Console {
         Ok(Arc::new_cyclic(|this: &Weak<Self>| {
             let port = |(id, (input, output)): (u32, _)| {
                 let name = format!("vport{}p{id}", virtio.number());
-                Arc::new(Port::new(id, name, this.clone(), input, output))
+                Arc::new(Port::new(id, name, this.clone(), input, output, messages.is_some()))
             };
             let ports: Vec<_> = (0..).zip(queues).map(port).collect();
             let looking = this.clone();

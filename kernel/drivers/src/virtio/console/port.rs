@@ -93,6 +93,9 @@ pub struct Port {
     console: Weak<Console>,
     input: Arc<Queue<DmaBuffer>>,
     output: Arc<Queue<DmaBuffer>>,
+    /// The device hears when the port is opened and closed here. If it does not, as one with a
+    /// single port, what it sends meanwhile waits for whoever opens the port next.
+    hears: bool,
     state: IrqSpinLock<State>,
     readable: WaitQueue,
     writable: WaitQueue,
@@ -108,6 +111,7 @@ impl Port {
         console: Weak<Console>,
         input: Arc<Queue<DmaBuffer>>,
         output: Arc<Queue<DmaBuffer>>,
+        hears: bool,
     ) -> Self {
         let state = State {
             is_present: false,
@@ -124,6 +128,7 @@ impl Port {
             console,
             input,
             output,
+            hears,
             state: IrqSpinLock::new("virtio port", state),
             readable: WaitQueue::new("input from a port"),
             writable: WaitQueue::new("output to a port"),
@@ -185,13 +190,14 @@ impl Port {
         Ok(OpenPort(self.clone()))
     }
 
-    /// What was not read by the last who had it open is not kept.
+    /// What was not read by the last who had it open is not kept, if the device hears of it.
     fn close(&self) {
         let (is_last, unread) = {
             let mut state = self.state.lock();
             state.opens -= 1;
             let is_last = state.opens == 0;
-            (is_last, if is_last { state.filled.take() } else { ArrayVec::new() })
+            let is_over = is_last && self.hears;
+            (is_last, if is_over { state.filled.take() } else { ArrayVec::new() })
         };
         if !is_last {
             return;
@@ -271,7 +277,7 @@ impl Port {
         let mut is_new = false;
         let any = self.input.used(|done| {
             let len = done.written as usize;
-            // Of what comes while nobody has the port open, nothing is kept.
+            // Of what was on its way when the port was closed, nothing is kept.
             if let Some(buffer) = self.keep(done.token, len) {
                 self.give(buffer);
             } else {
@@ -289,7 +295,8 @@ impl Port {
     /// Keeps `len` bytes in `buffer` to be read; gives it back if they are not to be.
     fn keep(&self, buffer: DmaBuffer, len: usize) -> Option<DmaBuffer> {
         let mut state = self.state.lock();
-        if len == 0 || state.opens == 0 || state.filled.is_full() {
+        let is_wanted = state.opens > 0 || !self.hears;
+        if len == 0 || !is_wanted || state.filled.is_full() {
             return Some(buffer);
         }
         state.filled.push(Filled { buffer, len, read: 0 });
