@@ -133,7 +133,10 @@ fn permissions_are_those_of_owner_group_or_others() {
     assert_eq!(user.check_removal(&sticky, &file(0o100_666, 6, 7)), Err(Errno::EPERM));
     assert_eq!(user.check_removal(&sticky, &file(0o100_000, 5, 1)), Ok(()));
     assert_eq!(user.check_removal(&file(0o041_777, 5, 0), &file(0o100_000, 1, 1)), Ok(()));
-    assert_eq!(user.check_removal(&file(0o040_755, 0, 0), &file(0o100_777, 5, 5)), Err(Errno::EACCES));
+    assert_eq!(
+        user.check_removal(&file(0o040_755, 0, 0), &file(0o100_777, 5, 5)),
+        Err(Errno::EACCES)
+    );
 
     let handed_down = file(0o042_777, 0, 70);
     assert_eq!(user.of_new(&handed_down, 0o102_755), (5, 70, 0o100_755));

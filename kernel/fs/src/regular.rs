@@ -16,7 +16,7 @@ use crate::status::Status;
 use crate::vfs::Inode;
 
 /// What a file system has of a regular file.
-pub trait Cached: Inode {
+pub(crate) trait Cached: Inode {
     /// Its pages.
     fn cache(&self) -> &Arc<PageCache>;
 
@@ -46,7 +46,7 @@ pub trait Cached: Inode {
 }
 
 /// An open regular file.
-pub struct RegularFile<I> {
+pub(crate) struct RegularFile<I> {
     inode: Arc<I>,
     ahead: ReadAhead,
     /// Failures to store the file that whoever has it open was told of, or that came before.
@@ -57,7 +57,7 @@ pub struct RegularFile<I> {
 
 impl<I: Cached> RegularFile<I> {
     /// The file of an inode, opened with the `O_*` flags of open(2).
-    pub fn new(inode: Arc<I>, flags: u32) -> Arc<Self> {
+    pub(crate) fn new(inode: Arc<I>, flags: u32) -> Arc<Self> {
         let told = AtomicU32::new(inode.cache().failures());
         let notes_reads = flags & abi::fcntl::O_NOATIME == 0;
         Arc::new(Self { inode, ahead: ReadAhead::new(), told, notes_reads })

@@ -18,7 +18,7 @@ use alloc::boxed::Box;
 use base::entry::LoaderInformation;
 use base::initcall::Stage;
 use drivers::random::SeedSource;
-use memory::boot_data::BootData;
+use memory::boot_data::{BootData, BootMemory};
 use settings::Settings;
 
 base::entry!(boot);
@@ -47,12 +47,13 @@ fn boot(loader: LoaderInformation) -> ! {
 
     // What the loader says: the memory map starts the frame allocator and the heap; the
     // symbol table makes backtraces readable; the command line sets the log's level.
-    let data = match memory::boot_data::start(loader) {
+    let mut data = match memory::boot_data::start(loader) {
         // Some kilobytes, which no stack is to hold.
         Ok(data) => Box::new(data),
         Err(error) => panic!("{error}"),
     };
-    let symbols = data.symbols.map(|symbols| base::symbols::install(symbols.bytes()));
+    let symbols = data.symbols.as_mut().and_then(BootMemory::take);
+    let symbols = symbols.map(|symbols| base::symbols::install(symbols.leak()));
     let settings = Settings::parse(data.command_line);
     base::exit::set_exit_on_panic(settings.has_commands());
     settings.apply();
@@ -139,10 +140,10 @@ fn boot(loader: LoaderInformation) -> ! {
 ///
 /// The steps are functions of their own, not parts of this one: its frame stays on the stack
 /// as long as the shell runs, and below that of the devices' drivers, which need much.
-fn start(data: Box<BootData>, settings: Settings) {
+fn start(mut data: Box<BootData>, settings: Settings) {
     start_cpus();
     find_devices();
-    start_programs(&data);
+    start_programs(&mut data);
     shell::run(data, settings.commands())
 }
 
@@ -173,7 +174,7 @@ fn find_devices() {
 
 /// Input, time, random numbers, files, and what programs need.
 #[inline(never)]
-fn start_programs(data: &BootData) {
+fn start_programs(data: &mut BootData) {
     match drivers::serial::init_input() {
         Ok(()) => base::exit::announce_input(),
         Err(error) => log::error!("no input from the serial line: {error}"),
@@ -201,7 +202,8 @@ fn start_programs(data: &BootData) {
 /// What programs look for in `/proc`. Another initramfs may have no such directory.
 fn mount_proc() {
     let mount = || {
-        let place = fs::lookup(&fs::root()?, b"/proc", fs::LastLink::Follow)?;
+        let place =
+            fs::lookup(&fs::Credentials::ROOT, &fs::root()?, b"/proc", fs::LastLink::Follow)?;
         let request = fs::MountRequest { source: b"proc", ..fs::MountRequest::default() };
         fs::mount(fs::find_file_system(b"proc")?, place, &request)
     };
@@ -210,15 +212,15 @@ fn mount_proc() {
     }
 }
 
-fn mount_initramfs(data: &BootData) {
+fn mount_initramfs(data: &mut BootData) {
     if let Err(error) = fs::init() {
         return log::error!("files: {error}; there are none");
     }
-    let archive = data.modules.first().map(|module| module.memory.bytes());
+    let archive = data.modules.first_mut().and_then(|module| module.memory.take());
     if archive.is_none() {
         log::warn!("the loader brought no initramfs: there are no files");
     }
-    match fs::mount_initramfs(archive.unwrap_or_default()) {
+    match fs::mount_initramfs(archive.as_deref().unwrap_or_default()) {
         Ok(contents) => log::info!(
             "initramfs: {} inodes, {} bytes of contents",
             contents.inodes,

@@ -3,6 +3,7 @@
 //! tables are in use, and the memory that it names.
 
 use core::fmt;
+use core::ops::Deref;
 
 use arch::boot::{BOOT_MAPPED_BYTES, image_layout};
 use arch::paging::PhysAddr;
@@ -10,8 +11,8 @@ use arrayvec::{ArrayString, ArrayVec};
 use base::entry::LoaderInformation;
 use multiboot2::{BootInformation, BootInformationHeader, FramebufferType, MemoryAreaType};
 
-use crate::OutOfMemory;
 use crate::frames::{self, Region, RegionKind};
+use crate::{OutOfMemory, PAGE_SIZE};
 
 /// Most modules that are looked at.
 pub const MAX_MODULES: usize = 8;
@@ -45,11 +46,13 @@ impl From<OutOfMemory> for BootError {
     }
 }
 
-/// A piece of memory that the loader filled and that stays as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A piece of memory that the loader filled. It stays as it is until somebody
+/// [takes](BootMemory::take) it.
+#[derive(Debug)]
 pub struct BootMemory {
     start: u64,
     len: usize,
+    is_taken: bool,
 }
 
 impl BootMemory {
@@ -68,19 +71,59 @@ impl BootMemory {
         self.len == 0
     }
 
-    /// The bytes.
-    pub fn bytes(&self) -> &'static [u8] {
-        // SAFETY: `BootMemory` is only made below, for ranges that the loader names, that
-        // lie below 4 GiB in RAM (so both the boot tables and the physical map show
-        // them), and that `start` reserves: nobody writes to them or frees them.
+    /// The bytes, whose owner the caller is from now on; `None` if somebody is already.
+    pub fn take(&mut self) -> Option<LoaderBytes> {
+        let is_free = !core::mem::replace(&mut self.is_taken, true);
+        is_free.then_some(LoaderBytes { start: self.start, len: self.len })
+    }
+}
+
+/// The bytes of a [`BootMemory`]. Their memory is free when this is dropped.
+#[derive(Debug)]
+pub struct LoaderBytes {
+    start: u64,
+    len: usize,
+}
+
+impl LoaderBytes {
+    /// The bytes, which stay for good.
+    pub fn leak(self) -> &'static [u8] {
+        let bytes: *const [u8] = &*self;
+        core::mem::forget(self);
+        // SAFETY: the bytes are there until `self` is dropped, which never happens now, and
+        // nobody writes to them, as in `deref`.
+        unsafe { &*bytes }
+    }
+}
+
+impl Deref for LoaderBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: a `BootMemory` is only made below, for ranges that the loader names, that
+        // lie below 4 GiB in RAM (so both the boot tables and the physical map show them), and
+        // that `start` reserves. It gives one `LoaderBytes`, which alone frees them, when no
+        // reference that was made here lives any more; nobody writes to them before.
         unsafe {
             core::slice::from_raw_parts(PhysAddr::new(self.start).to_physmap().as_ptr(), self.len)
         }
     }
 }
 
+impl Drop for LoaderBytes {
+    fn drop(&mut self) {
+        // A page at either end may have other things of the loader's in it.
+        let first = self.start.next_multiple_of(PAGE_SIZE);
+        let end = (self.start + self.len as u64) / PAGE_SIZE * PAGE_SIZE;
+        let count = end.saturating_sub(first) / PAGE_SIZE;
+        // SAFETY: whole frames of reserved memory, of which this was the only owner (see
+        // `deref`), and no reference to the bytes outlives it.
+        unsafe { frames::free_unowned(PhysAddr::new(first), count as usize) };
+    }
+}
+
 /// A module that GRUB loaded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Module {
     /// The words behind its file name in the GRUB configuration.
     pub name: ArrayString<64>,
@@ -146,7 +189,7 @@ pub enum RootTable {
 }
 
 /// Everything the kernel keeps of the loader's information.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct BootData {
     /// The loader's name.
     pub loader: ArrayString<64>,
@@ -273,7 +316,7 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
             continue;
         }
         reserve(start, end)?;
-        let memory = BootMemory { start, len: (end - start) as usize };
+        let memory = BootMemory { start, len: (end - start) as usize, is_taken: false };
         let name = cut(tag.cmdline().unwrap_or(""));
         if data.modules.try_push(Module { name, memory }).is_err() {
             log::warn!("more than {MAX_MODULES} modules; the rest is left alone");
@@ -288,7 +331,8 @@ pub fn start(loader: LoaderInformation) -> Result<BootData, BootError> {
         if !allocated && in_reach(start, end) {
             reserve(start, end)?;
             if &name == SYMBOL_SECTION && !(image.0.as_u64()..image.1.as_u64()).contains(&start) {
-                data.symbols = Some(BootMemory { start, len: (end - start) as usize });
+                data.symbols =
+                    Some(BootMemory { start, len: (end - start) as usize, is_taken: false });
             }
         }
         // Past the capacity there is no section worth a line of `boot-info`.

@@ -16,7 +16,7 @@ use arch::cpu::tables::{USER_CODE, USER_DATA};
 use arch::cpu::{features, fpu};
 use arch::trap::TrapFrame;
 use elf_image::{ElfError, Image, Kind, Limits, ProgramFile, Unreadable};
-use fs::{LastLink, OpenFile, Path};
+use fs::{Credentials, LastLink, OpenFile, Path};
 use memory::OutOfMemory;
 use memory::frames::{self, Allowance};
 use vm::layout::{Layout, STACK_BYTES, STACK_START_BYTES, USER_START};
@@ -264,7 +264,11 @@ fn open(program: &Path) -> Result<Arc<dyn MemoryObject>, ExecError> {
     if program.mount().is_no_exec() {
         return Err(ExecError::MountedNoExec);
     }
-    program.clone().open(O_RDONLY).and_then(|file| file.object()).map_err(ExecError::Path)
+    program
+        .clone()
+        .open(&Credentials::ROOT, O_RDONLY)
+        .and_then(|file| file.object())
+        .map_err(ExecError::Path)
 }
 
 /// A program's bytes, for whoever reads its headers.
@@ -304,7 +308,8 @@ fn with_zeros(args: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
 pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>, ExecError> {
     let _allowance = Allowance::take(crate::process::FRAMES)?;
     let root = fs::root().map_err(ExecError::Path)?;
-    let program = fs::lookup(&root, path, LastLink::Follow).map_err(ExecError::Path)?;
+    let program =
+        fs::lookup(&Credentials::ROOT, &root, path, LastLink::Follow).map_err(ExecError::Path)?;
     let file = open(&program)?;
     let loaded = load(file, path, args, env)?;
     let arguments = with_zeros(args)?;

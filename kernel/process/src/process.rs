@@ -8,6 +8,7 @@ use abi::{Result, Signal};
 use arrayvec::ArrayString;
 use base::sync::IrqSpinLock;
 use base::time;
+use fs::Credentials;
 use spin::Once;
 use task::{Task, WaitOptions, WaitQueue};
 use vm::AddressSpace;
@@ -73,6 +74,11 @@ pub(crate) struct Parts {
 }
 
 impl Process {
+    /// Who it is to file systems. All processes are root's so far.
+    pub fn credentials(&self) -> &Credentials {
+        &Credentials::ROOT
+    }
+
     /// A process that is in no table yet.
     // It is built on the stack and moved: not in the frame of a caller that goes deeper.
     #[inline(never)]

@@ -1,6 +1,6 @@
 //! Calls on open files: read, write, readv, writev, lseek, close, ioctl.
 
-use abi::fcntl::{SEEK_CUR, SEEK_END, SEEK_SET, UIO_MAXIOV};
+use abi::fcntl::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, UIO_MAXIOV};
 use abi::{Errno, Result};
 use fs::{OpenFile, Seek};
 use memory::user::UserSlice;
@@ -38,7 +38,7 @@ pub(crate) fn write(call: &Call<'_>) -> Result<usize> {
 
 /// Calls `transfer` for each part of the vector until one is short. All parts are checked
 /// before the first is moved, as far as can be.
-fn vectored(
+pub(crate) fn vectored(
     address: u64,
     count: u64,
     mut transfer: impl FnMut(UserSlice) -> Result<usize>,
@@ -115,6 +115,8 @@ pub(crate) fn lseek(call: &Call<'_>) -> Result<usize> {
         SEEK_SET => Seek::Set(offset),
         SEEK_CUR => Seek::Current(offset),
         SEEK_END => Seek::End(offset),
+        SEEK_DATA => Seek::Data(offset),
+        SEEK_HOLE => Seek::Hole(offset),
         _ => return Err(Errno::EINVAL),
     };
     Ok(file.seek(seek)? as usize)

@@ -14,6 +14,7 @@ extern crate alloc;
 
 base::module!();
 
+mod attributes;
 mod call;
 mod directories;
 mod forks;
@@ -22,8 +23,10 @@ mod io;
 mod limits;
 mod memory_calls;
 mod mounts;
+mod names;
 mod paths;
 mod poll;
+mod positions;
 mod sched;
 mod signals;
 mod system;

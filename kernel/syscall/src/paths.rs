@@ -1,21 +1,25 @@
-//! Calls on paths: open, openat, the stat family, readlink; and where a process is: chdir,
+//! Calls on paths: open, openat, creat, the stat family, readlink; and where a process is: chdir,
 //! fchdir, getcwd.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::fcntl::{AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, PATH_MAX};
+use abi::fcntl::{
+    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CREAT, O_TRUNC, O_WRONLY,
+    PATH_MAX,
+};
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
-use fs::{LastLink, LinkTarget, OpenFile, Path, Status};
+use fs::{Access, Credentials, LastLink, LinkTarget, OpenFile, Path, Status};
 use memory::frames::check_user_may_allocate;
 use memory::user::{UserSlice, read_c_string};
 
 use crate::call::Call;
 
 /// `AT_FDCWD` as it comes in a register.
-const HERE: u64 = AT_FDCWD as i64 as u64;
-const BLOCK: i64 = 4096;
+pub(crate) const HERE: u64 = AT_FDCWD as i64 as u64;
+/// What a file is best read and written in.
+pub(crate) const BLOCK: i64 = 4096;
 
 /// The path at a user address.
 ///
@@ -30,7 +34,7 @@ pub(crate) fn path_at(address: u64) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// `ENOENT` for an empty path; `EBADF`, `ENOTDIR`.
-fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Path> {
+pub(crate) fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Path> {
     if path.is_empty() {
         return Err(Errno::ENOENT); // whatever the directory is
     }
@@ -44,32 +48,44 @@ fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<Path> {
     file.directory().cloned()
 }
 
+/// Who calls.
+pub(crate) fn credentials<'a>(call: &Call<'a>) -> &'a Credentials {
+    call.thread.process.credentials()
+}
+
 /// The file at a path of the caller's, from its working directory on.
 ///
 /// # Errors
 /// As path_resolution(7).
 pub(crate) fn look_up(call: &Call<'_>, path: u64, last: LastLink) -> Result<Path> {
     let path = path_at(path)?;
-    fs::lookup(&start_of(call, HERE, &path)?, &path, last)
+    fs::lookup(credentials(call), &start_of(call, HERE, &path)?, &path, last)
 }
 
-fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<usize> {
+fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32, mode: u64) -> Result<usize> {
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
-    let file = fs::open(&start, &path, flags)?;
+    let mode = mode as u32 & 0o7777 & !call.thread.process.places.umask();
+    let file = fs::open(credentials(call), &start, &path, flags, mode)?;
     call.thread.process.descriptors.add(file)
 }
 
 /// open(2).
 pub(crate) fn open(call: &Call<'_>) -> Result<usize> {
-    let [path, flags, ..] = call.args;
-    open_at(call, HERE, path, flags as u32)
+    let [path, flags, mode, ..] = call.args;
+    open_at(call, HERE, path, flags as u32, mode)
+}
+
+/// creat(2).
+pub(crate) fn creat(call: &Call<'_>) -> Result<usize> {
+    let [path, mode, ..] = call.args;
+    open_at(call, HERE, path, O_CREAT | O_WRONLY | O_TRUNC, mode)
 }
 
 /// openat(2).
 pub(crate) fn openat(call: &Call<'_>) -> Result<usize> {
-    let [directory, path, flags, ..] = call.args;
-    open_at(call, directory, path, flags as u32)
+    let [directory, path, flags, mode, ..] = call.args;
+    open_at(call, directory, path, flags as u32, mode)
 }
 
 /// Puts `status` into the layout of user space.
@@ -84,9 +100,15 @@ fn to_user(status: Status) -> UserStat {
     user.st_rdev = status.rdev.packed();
     user.st_size = status.size as i64;
     user.st_blksize = BLOCK;
-    user.st_blocks = status.size.div_ceil(512) as i64;
-    for time in [&mut user.st_atime, &mut user.st_mtime, &mut user.st_ctime] {
-        *time = status.mtime;
+    user.st_blocks = status.blocks as i64;
+    for (seconds, nanoseconds, time) in [
+        (&mut user.st_atime, &mut user.st_atime_nsec, status.atime),
+        (&mut user.st_mtime, &mut user.st_mtime_nsec, status.mtime),
+        (&mut user.st_ctime, &mut user.st_ctime_nsec, status.ctime),
+    ] {
+        // Before 1970 as two's complement, as on Linux.
+        *seconds = time.seconds as u64;
+        *nanoseconds = time.nanoseconds.into();
     }
     user
 }
@@ -133,7 +155,7 @@ pub(crate) fn newfstatat(call: &Call<'_>) -> Result<usize> {
     let nofollow = flags & AT_SYMLINK_NOFOLLOW != 0;
     let last = if nofollow { LastLink::Keep } else { LastLink::Follow };
     let start = start_of(call, directory, &path)?;
-    write_status(fs::lookup(&start, &path, last)?.status(), to)
+    write_status(fs::lookup(credentials(call), &start, &path, last)?.status(), to)
 }
 
 fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> Result<usize> {
@@ -143,7 +165,7 @@ fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> R
     }
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
-    let link = fs::lookup(&start, &path, LastLink::Keep)?;
+    let link = fs::lookup(credentials(call), &start, &path, LastLink::Keep)?;
     let to = UserSlice::new(to, len);
     match link.inode().link_target()? {
         LinkTarget::Text(target) => Ok(to.write(&target)?),
@@ -167,6 +189,7 @@ fn change_directory(call: &Call<'_>, to: &Path) -> Result<usize> {
     if !to.is_directory() {
         return Err(Errno::ENOTDIR);
     }
+    to.check(credentials(call), Access::EXECUTE)?;
     call.thread.process.places.set_directory(to.clone());
     Ok(0)
 }
@@ -188,6 +211,9 @@ pub(crate) fn fchdir(call: &Call<'_>) -> Result<usize> {
 pub(crate) fn getcwd(call: &Call<'_>) -> Result<usize> {
     let [to, len, ..] = call.args;
     let directory = call.thread.process.places.directory()?;
+    if directory.is_gone() {
+        return Err(Errno::ENOENT);
+    }
     let mut text = directory.text_within(PATH_MAX as usize - 1)?;
     text.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
     text.push(0);

@@ -49,7 +49,7 @@ pub enum FaultKind {
 impl From<ObjectError> for FaultKind {
     fn from(error: ObjectError) -> Self {
         match error {
-            ObjectError::Io => Self::NoBytes,
+            ObjectError::Io | ObjectError::NoSpace => Self::NoBytes,
             ObjectError::OutOfMemory => Self::OutOfMemory,
         }
     }

@@ -71,6 +71,11 @@ impl<T: ?Sized, D: Discipline> Lock<T, D> {
         self.lock_nested(0)
     }
 
+    /// The value, for its owner alone: nobody else can have the lock.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
     /// Takes the lock while others of its class may be held, all of them with a lower
     /// `level`: for locks of one class that are always taken in one order.
     ///

@@ -1,35 +1,32 @@
-//! The initramfs: the newc cpio archive that the boot loader left in memory, as a file system
-//! that is the root of the tree. It is read-only, and nothing of it is copied.
-//!
-//! `build.rs` makes a tree of the archive, `inode.rs` has the inodes.
+//! The initramfs: the newc cpio archives that the boot loader left in memory, unpacked into a
+//! tmpfs that is the root of the tree, as Linux's `init/initramfs.c` does it. `unpack.rs` does
+//! the work.
 
-mod build;
-mod inode;
+#[cfg(not(test))]
+mod tests;
+mod unpack;
 
 use alloc::sync::Arc;
 
 use abi::Result;
 
-use crate::vfs::{Caching, Superblock, mount_root};
-use build::build;
-use inode::TreeInode;
+use crate::tmpfs;
+use crate::vfs::{self, MountRequest, Superblock, mount_root};
 
-pub use build::Contents;
+pub use unpack::Contents;
 
-/// Makes the archives in `bytes` the root of the file tree. Call once, after [`crate::init`].
-/// No bytes at all make an empty directory.
+/// Makes a tmpfs with what is in the archives in `bytes` the root of the file tree. Call once,
+/// after [`crate::init`]. No bytes at all make an empty directory.
 ///
 /// # Errors
 /// `ENOMEM`; `EBUSY` if there is a root already.
-pub fn mount_initramfs(bytes: &'static [u8]) -> Result<Contents> {
-    let (superblock, contents) = superblock(bytes)?;
-    mount_root(superblock, b"rootfs")?;
-    Ok(contents)
+pub fn mount_initramfs(bytes: &[u8]) -> Result<Contents> {
+    mount_root(superblock()?, b"rootfs")?;
+    unpack::unpack(&vfs::root()?, bytes)
 }
 
-/// The file system of the archives in `bytes`.
-pub(crate) fn superblock(bytes: &'static [u8]) -> Result<(Arc<Superblock>, Contents)> {
-    let (tree, contents) = build(bytes)?;
-    let root = Arc::new(TreeInode::root(Arc::new(tree)));
-    Ok((Superblock::new("rootfs", root, Caching::Kept, true)?, contents))
+/// An empty one.
+fn superblock() -> Result<Arc<Superblock>> {
+    let request = MountRequest { options: b"mode=755", ..MountRequest::default() };
+    tmpfs::superblock("rootfs", &request)
 }

@@ -5,13 +5,14 @@ use core::fmt;
 use core::ops::ControlFlow;
 
 use abi::fcntl::{O_ACCMODE, O_RDONLY, O_WRONLY};
+use abi::stat::{PROC_SUPER_MAGIC, SYSFS_MAGIC};
 use abi::{Errno, Result};
 
 use crate::file::File;
 use crate::pseudo::file::{OpenBytes, OpenText};
 use crate::pseudo::node::{Directory, Node};
-use crate::status::{Kind, Status};
-use crate::vfs::{Caching, DirEntry, Inode, LinkTarget, Superblock, VisitEntry};
+use crate::status::{Kind, Status, Time};
+use crate::vfs::{Caching, DirEntry, Inode, LinkTarget, Superblock, Unbacked, VisitEntry};
 
 /// Where Linux's procfs and sysfs differ in what they have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,14 @@ impl Manners {
         }
     }
 
+    /// As statfs(2) has it.
+    fn magic(self) -> u32 {
+        match self {
+            Self::Proc => PROC_SUPER_MAGIC,
+            Self::Sys => SYSFS_MAGIC,
+        }
+    }
+
     fn size_of_text(self) -> u64 {
         match self {
             Self::Proc => 0,
@@ -50,8 +59,8 @@ pub(super) struct NodeInode {
     node: Node,
     number: u64,
     manners: Manners,
-    /// Seconds since 1970, when somebody first came here.
-    made: u64,
+    /// When somebody first came here.
+    made: Time,
 }
 
 /// The superblock of a pseudo file system.
@@ -64,7 +73,8 @@ pub(super) fn superblock(
     manners: Manners,
 ) -> Result<Arc<Superblock>> {
     let root = Arc::new(NodeInode::new(Node::Directory(root), 1, manners));
-    Superblock::new(kind, root, Caching::WhileUsed, false)
+    let backing = Arc::new(Unbacked { magic: manners.magic() });
+    Superblock::new(kind, root, backing, Caching::WhileUsed, false)
 }
 
 /// The inode number of what is called `name` in the directory of number `directory`: always the
@@ -81,7 +91,7 @@ fn number_of(directory: u64, name: &[u8]) -> u64 {
 
 impl NodeInode {
     fn new(node: Node, number: u64, manners: Manners) -> Self {
-        Self { node, number, manners, made: drivers::rtc::now_ns() / 1_000_000_000 }
+        Self { node, number, manners, made: Time::now() }
     }
 
     fn directory(&self) -> Result<&dyn Directory> {
@@ -114,7 +124,9 @@ impl Inode for NodeInode {
             mode: self.kind().mode() | self.node.mode(),
             links: if self.kind() == Kind::Directory { 2 } else { 1 },
             size,
+            atime: self.made,
             mtime: self.made,
+            ctime: self.made,
             ..Status::default()
         }
     }

@@ -15,6 +15,7 @@ use task::{spawn, yield_now};
 use super::inode::superblock;
 use super::*;
 use crate::buffer::{Destination, Source};
+use crate::credentials::Credentials;
 use crate::open_file::{OpenFile, Seek};
 use crate::status::Kind;
 use crate::vfs::{LastLink, Path, detached, lookup, open};
@@ -24,7 +25,7 @@ fn mounted(folder: &Arc<Folder>, manners: Manners) -> Path {
 }
 
 fn open_at(root: &Path, path: &str, flags: u32) -> Result<Arc<OpenFile>> {
-    open(root, path.as_bytes(), flags)
+    open(&Credentials::ROOT, root, path.as_bytes(), flags, 0)
 }
 
 fn read(file: &OpenFile, part: usize) -> Result<String> {
@@ -170,8 +171,13 @@ fn procfs_and_sysfs_refuse_as_on_linux() {
     for name in ["\0", "TOLD", "told ", "..."] {
         assert_eq!(result(&sys, name, O_RDONLY), Err(Errno::ENOENT), "{name:?}");
     }
-    assert_eq!(open(&sys, b"\xff", O_RDONLY).map(|_| ()), Err(Errno::ENOENT));
-    let number = |root: &Path| lookup(root, b"folder", LastLink::Keep).map(|it| it.status().inode);
+    assert_eq!(
+        open(&Credentials::ROOT, &sys, b"\xff", O_RDONLY, 0).map(|_| ()),
+        Err(Errno::ENOENT)
+    );
+    let number = |root: &Path| {
+        lookup(&Credentials::ROOT, root, b"folder", LastLink::Keep).map(|it| it.status().inode)
+    };
     assert_eq!(number(&sys), number(&sys), "always the same number");
 }
 

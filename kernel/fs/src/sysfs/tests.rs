@@ -16,6 +16,7 @@ use device::{Attribute, Bound, Bus, Device, DeviceGuard, Driver, ProbeError};
 use task::{spawn, yield_now};
 
 use crate::buffer::{Destination, Source};
+use crate::credentials::Credentials;
 use crate::open_file::OpenFile;
 use crate::vfs::{
     FileSystem, LastLink, MountRequest, Path, detached, find_file_system, lookup, open,
@@ -29,7 +30,7 @@ fn sysfs() -> Path {
 }
 
 fn open_at(root: &Path, path: &str, flags: u32) -> Result<Arc<OpenFile>> {
-    open(root, path.as_bytes(), flags)
+    open(&Credentials::ROOT, root, path.as_bytes(), flags, 0)
 }
 
 fn read_open(file: &OpenFile) -> Result<String> {
@@ -63,7 +64,7 @@ fn names(root: &Path, path: &str) -> Result<Vec<String>> {
 
 /// The path in words of where a path leads.
 fn end_of(root: &Path, path: &str) -> Result<String> {
-    let found = lookup(root, path.as_bytes(), LastLink::Follow)?;
+    let found = lookup(&Credentials::ROOT, root, path.as_bytes(), LastLink::Follow)?;
     Ok(String::from_utf8_lossy(&found.text()?).into_owned())
 }
 
@@ -211,7 +212,9 @@ fn a_device_vanishes_while_its_files_are_open() {
     assert_eq!(told.seek(crate::Seek::Set(0)), Ok(0));
     assert_eq!(read_open(&told), Err(Errno::ENODEV));
     assert_eq!(value.write(&mut Source::Kernel(b"x")), Err(Errno::ENODEV));
-    let inside = directory.path().map(|path| lookup(path, b"told", LastLink::Keep).map(|_| ()));
+    let inside = directory
+        .path()
+        .map(|path| lookup(&Credentials::ROOT, path, b"told", LastLink::Keep).map(|_| ()));
     assert_eq!(inside, Some(Err(Errno::ENOENT)));
     let entries = directory.entries(&mut |entry| {
         assert!(matches!(entry.name, b"." | b".."));
@@ -294,7 +297,9 @@ fn read_all(root: &Path, path: &str, depth: usize, wrong: &AtomicUsize) -> usize
     let Ok(list) = names(root, path) else { return 0 };
     for name in list {
         let path = format!("{path}/{name}");
-        let Ok(found) = lookup(root, path.as_bytes(), LastLink::Keep) else { continue };
+        let Ok(found) = lookup(&Credentials::ROOT, root, path.as_bytes(), LastLink::Keep) else {
+            continue;
+        };
         match found.kind() {
             crate::Kind::Directory if depth > 0 => count += read_all(root, &path, depth - 1, wrong),
             crate::Kind::Regular => match read(root, &path) {
@@ -308,7 +313,7 @@ fn read_all(root: &Path, path: &str, depth: usize, wrong: &AtomicUsize) -> usize
                 }
             },
             crate::Kind::Symlink => {
-                let _ = lookup(root, path.as_bytes(), LastLink::Follow);
+                let _ = lookup(&Credentials::ROOT, root, path.as_bytes(), LastLink::Follow);
             }
             _ => {}
         }

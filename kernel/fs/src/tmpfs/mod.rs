@@ -25,7 +25,9 @@ use memory::frames;
 use vm::cache::Budget;
 
 use crate::status::Kind;
-use crate::vfs::{self, Backing, Caching, FileSystem, MountRequest, NewFile, Statistics, Superblock};
+use crate::vfs::{
+    self, Backing, Caching, FileSystem, MountRequest, NewFile, Statistics, Superblock,
+};
 use inode::TmpInode;
 use options::Options;
 
@@ -90,7 +92,10 @@ impl Backing for TmpFs {
 ///
 /// # Errors
 /// `EINVAL` for options that are none; `ENOMEM`.
-pub(crate) fn superblock(kind: &'static str, request: &MountRequest<'_>) -> Result<Arc<Superblock>> {
+pub(crate) fn superblock(
+    kind: &'static str,
+    request: &MountRequest<'_>,
+) -> Result<Arc<Superblock>> {
     let options = Options::parse(request.options, frames::total() as u64)?;
     let fs = Arc::new(TmpFs {
         budget: Budget::new(options.pages),

@@ -81,9 +81,14 @@ fn options_are_read_as_on_linux() {
     assert_eq!(parse(b"size=64k"), Ok(Options { pages: 16, ..usual }));
     assert_eq!(parse(b"size=1,mode=755"), Ok(Options { pages: 1, mode: 0o755, ..usual }));
     assert_eq!(parse(b"size=10%"), Ok(Options { pages: 100, ..usual }));
-    assert_eq!(parse(b"size=0,nr_inodes=1k"), Ok(Options { pages: u64::MAX, inodes: 1024, ..usual }));
+    assert_eq!(
+        parse(b"size=0,nr_inodes=1k"),
+        Ok(Options { pages: u64::MAX, inodes: 1024, ..usual })
+    );
     assert_eq!(parse(b"uid=5,gid=7"), Ok(Options { uid: 5, gid: 7, ..usual }));
-    for bad in [b"size".as_slice(), b"size=", b"size=-1", b"size=99999999t", b"mode=8", b"x=1", b"\xff"] {
+    for bad in
+        [b"size".as_slice(), b"size=", b"size=-1", b"size=99999999t", b"mode=8", b"x=1", b"\xff"]
+    {
         assert_eq!(parse(bad), Err(Errno::EINVAL));
     }
 }

@@ -94,17 +94,21 @@ pub(super) fn let_go(dentry: &Dentry) {
 }
 
 /// Lets up to `wanted` dentries go that were not found again since the last time; how many.
-/// None that is used by others: it would not be gone. Looks at `turns` slots at most: once
+/// None that is used by others: it would not be gone. Looks at `turns` dentries at most: once
 /// round takes all marks off, twice finds all there is.
 pub(super) fn shrink(wanted: usize, mut turns: usize) -> usize {
     let mut gone = 0;
-    while gone < wanted && turns > 0 {
+    let mut steps = 2 * SLOTS.lock().all.len();
+    while gone < wanted && turns > 0 && steps > 0 {
         let mut batch: ArrayVec<Arc<Dentry>, BATCH> = ArrayVec::new();
         let mut slots = SLOTS.lock();
         for _ in 0..BATCH {
-            turns = turns.saturating_sub(1);
+            steps = steps.saturating_sub(1);
             let slot = slots.step();
-            let unused = |dentry: &Arc<Dentry>| !dentry.take_used() && Arc::strong_count(dentry) == 1;
+            let unused = |dentry: &Arc<Dentry>| {
+                turns = turns.saturating_sub(1);
+                !dentry.take_used() && Arc::strong_count(dentry) == 1
+            };
             if slots.all.get(slot).and_then(Option::as_ref).is_some_and(unused) {
                 batch.extend(slots.take(slot));
             }

@@ -37,11 +37,11 @@ mod superblock;
 mod tests;
 mod walk;
 
+pub use attributes::TimeChange;
 pub use dcache::dentries;
 pub use dentry::Dentry;
-pub use attributes::TimeChange;
 pub use inode::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
-pub use mount::{Mount, mount, mounts, root, unmount};
+pub use mount::{Mount, mount, mounts, root, sync_all, unmount};
 pub use names::{link, make, make_symlink, remove_directory, rename, unlink};
 pub use open::open;
 pub use path::Path;

@@ -252,3 +252,19 @@ pub fn mounts() -> Result<Vec<Arc<Mount>>> {
     all.sort_unstable_by_key(|mount: &Arc<Mount>| mount.number());
     Ok(all)
 }
+
+/// Has all that was changed in any file system stored, one after the other.
+///
+/// # Errors
+/// `ENOMEM`; the first that a file system has. The others are stored all the same.
+pub fn sync_all() -> Result<()> {
+    let mut result = Ok(());
+    for mount in mounts()? {
+        // Those mounted twice come twice, which does no harm.
+        let done = mount.superblock().sync();
+        if result.is_ok() {
+            result = done;
+        }
+    }
+    result
+}

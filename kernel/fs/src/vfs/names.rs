@@ -89,7 +89,12 @@ pub fn make(
     if matches!(kind, Kind::CharDevice | Kind::BlockDevice) && !credentials.is_privileged() {
         return Err(Errno::EPERM);
     }
-    make_in(credentials, &last.directory, name, &NewFile { mode, uid: 0, gid: 0, device, target: b"" })
+    make_in(
+        credentials,
+        &last.directory,
+        name,
+        &NewFile { mode, uid: 0, gid: 0, device, target: b"" },
+    )
 }
 
 /// Makes a symbolic link that leads to `target`.

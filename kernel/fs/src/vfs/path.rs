@@ -76,6 +76,11 @@ impl Path {
         self.mount.is_read_only()
     }
 
+    /// Whether a mount begins here.
+    pub fn begins_mount(&self) -> bool {
+        self.is_root_of_mount()
+    }
+
     /// Whether it is where its mount begins.
     pub(super) fn is_root_of_mount(&self) -> bool {
         Arc::ptr_eq(&self.dentry, self.mount.root())

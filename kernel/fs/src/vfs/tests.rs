@@ -13,6 +13,7 @@ use task::{RwLock, spawn, yield_now};
 use super::dcache::dentries;
 use super::mount::mount_superblock;
 use super::*;
+use crate::credentials::Credentials;
 use crate::file::File;
 use crate::status::{Kind, Status};
 
@@ -105,7 +106,8 @@ impl Inode for Node {
 }
 
 fn superblock(root: &Arc<Node>, caching: Caching) -> Arc<Superblock> {
-    Superblock::new("test", root.clone(), caching, false).expect("memory")
+    Superblock::new("test", root.clone(), Arc::new(Unbacked { magic: 0 }), caching, false)
+        .expect("memory")
 }
 
 /// A tree that nothing else is connected with: the root of its mount.
@@ -120,7 +122,7 @@ fn mount_at(place: &Path, path: &str, root: &Arc<Node>) {
 }
 
 fn find(start: &Path, path: &str) -> Result<Path> {
-    lookup(start, path.as_bytes(), LastLink::Follow)
+    lookup(&Credentials::ROOT, start, path.as_bytes(), LastLink::Follow)
 }
 
 fn text(start: &Path, path: &str) -> vec::Vec<u8> {
@@ -198,9 +200,9 @@ fn a_walk_goes_as_linux_goes() {
     }
     // A name of the greatest length is only not there.
     assert_eq!(find(&root, long_name.get(1..).unwrap_or("")), Err(Errno::ENOENT));
-    let link = lookup(&root, b"to-b", LastLink::Keep).expect("it is there");
+    let link = lookup(&Credentials::ROOT, &root, b"to-b", LastLink::Keep).expect("it is there");
     assert_eq!(link.kind(), Kind::Symlink);
-    let entered = lookup(&root, b"to-b/", LastLink::Keep).expect("it is there");
+    let entered = lookup(&Credentials::ROOT, &root, b"to-b/", LastLink::Keep).expect("it is there");
     assert!(entered.is_directory());
     assert_eq!(text(&root, "root"), text(&crate::root().expect("a root"), "/"));
 }
@@ -222,7 +224,8 @@ fn forty_links_are_followed_and_no_more() {
 #[base::kernel_test]
 fn open_says_what_linux_says() {
     let root = detached(&tree(), Caching::Kept);
-    let open = |path: &str, flags| open(&root, path.as_bytes(), flags).map(|_| ());
+    let open =
+        |path: &str, flags| open(&Credentials::ROOT, &root, path.as_bytes(), flags, 0).map(|_| ());
     for (path, flags, result) in [
         ("a", O_RDONLY, Ok(())),
         ("a", O_RDONLY | O_DIRECTORY, Ok(())),
@@ -296,10 +299,10 @@ fn a_mount_is_busy_as_long_as_somebody_has_something_of_it() {
     let held = find(&root, "a/b/a/b/c").expect("it is there");
     assert_eq!(unmount_at(&root, "a/b"), Err(Errno::EBUSY));
     drop(held);
-    let file = open(&root, b"a/b/a", O_RDONLY).expect("a directory");
+    let file = open(&Credentials::ROOT, &root, b"a/b/a", O_RDONLY, 0).expect("a directory");
     assert_eq!(unmount_at(&root, "a/b"), Err(Errno::EBUSY));
     drop(file);
-    let only_path = open(&root, b"a/b/a/file", O_PATH).expect("a path");
+    let only_path = open(&Credentials::ROOT, &root, b"a/b/a/file", O_PATH, 0).expect("a path");
     assert_eq!(unmount_at(&root, "a/b"), Err(Errno::EBUSY));
     drop(only_path);
     assert_eq!(unmount_at(&root, "a/b"), Ok(()));
@@ -450,7 +453,8 @@ fn what_many_look_for_at_once_is_kept_once() {
 fn a_directory_is_read_in_parts() {
     let node = tree();
     let root = detached(&node, Caching::Kept);
-    let directory = open(&root, b"a", O_RDONLY | O_DIRECTORY).expect("a directory");
+    let directory =
+        open(&Credentials::ROOT, &root, b"a", O_RDONLY | O_DIRECTORY, 0).expect("a directory");
     let mut names: Vec<Vec<u8>> = Vec::new();
     loop {
         // One at a time, and each first refused.
@@ -479,7 +483,7 @@ fn a_directory_is_read_in_parts() {
             core::ops::ControlFlow::Continue(())
         })
         .expect("entries");
-    let only_path = open(&root, b"a", O_PATH | O_DIRECTORY).expect("a path");
+    let only_path = open(&Credentials::ROOT, &root, b"a", O_PATH | O_DIRECTORY, 0).expect("a path");
     let nobody = &mut |_: DirEntry<'_>| core::ops::ControlFlow::Continue(());
     assert_eq!(only_path.entries(nobody), Err(Errno::EBADF));
 }

@@ -3,8 +3,8 @@
 
 use super::command::{Arguments, Command};
 use super::commands::{
-    acpi, block, boot_info, crash, devices, exec, files, help, irqs, locks, log, memory, mounts,
-    page_table, pci, port, power, tasks, test, timer, tools, virtio,
+    acpi, block, boot_info, change_files, crash, devices, exec, files, help, irqs, locks, log,
+    memory, mounts, page_table, pci, port, power, tasks, test, timer, tools, virtio,
 };
 
 /// The commands, as `help` lists them.
@@ -121,10 +121,98 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "write-to-file",
         usage: "PATH [WORD]…",
         summary: "write a line to a file",
-        help: "Its first line becomes the words, and nothing follows: for files of /sys and /proc \
-               that can be set.",
+        help: "The words and nothing else are in it afterwards; it is made if it is not there. \
+               Also for files of /sys and /proc that can be set.",
         arguments: Arguments::Each(files::complete),
         run: files::write_to_file,
+    },
+    Command {
+        name: "cp",
+        usage: "[-r] FROM… TO",
+        summary: "copy files",
+        help: "With -r directories too, and all that is in them.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::cp,
+    },
+    Command {
+        name: "mv",
+        usage: "FROM… TO",
+        summary: "move files",
+        help: "Within a file system. What TO leads to is replaced, unless it is a directory: then FROM goes into it.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::mv,
+    },
+    Command {
+        name: "rm",
+        usage: "[-rf] PATH…",
+        summary: "remove files",
+        help: "With -r directories too, and all that is in them; with -f what is not there is no mistake.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::rm,
+    },
+    Command {
+        name: "mkdir",
+        usage: "[-p] PATH…",
+        summary: "make directories",
+        help: "With -p those on the way, too, and what is there is no mistake.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::mkdir,
+    },
+    Command {
+        name: "rmdir",
+        usage: "PATH…",
+        summary: "remove empty directories",
+        help: "",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::rmdir,
+    },
+    Command {
+        name: "ln",
+        usage: "[-s] FILE NAME",
+        summary: "give a file one more name",
+        help: "With -s a symbolic link, that leads to whatever FILE is when it is followed.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::ln,
+    },
+    Command {
+        name: "touch",
+        usage: "PATH…",
+        summary: "make empty files, or set times",
+        help: "What is there was read and changed just now, as its times say.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::touch,
+    },
+    Command {
+        name: "stat",
+        usage: "PATH…",
+        summary: "tell what is known of files",
+        help: "Links are not followed.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::stat,
+    },
+    Command {
+        name: "df",
+        usage: "[PATH]…",
+        summary: "tell how much room there is",
+        help: "In all file systems that have a size, or in those of PATH.",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::df,
+    },
+    Command {
+        name: "hexdump",
+        usage: "PATH",
+        summary: "show the bytes of a file",
+        help: "",
+        arguments: Arguments::Each(files::complete),
+        run: change_files::hexdump,
+    },
+    Command {
+        name: "sync",
+        usage: "",
+        summary: "store all that is not stored",
+        help: "Returns when it is where a power cut cannot reach it.",
+        arguments: Arguments::None,
+        run: change_files::sync,
     },
     Command {
         name: "mount",

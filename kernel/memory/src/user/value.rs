@@ -26,6 +26,9 @@ macro_rules! user_value {
 user_value!(u8, u16, u32, u64, i8, i16, i32, i64, usize, isize);
 user_value!(
     stat::stat,
+    stat::statx,
+    stat::statx_timestamp,
+    stat::statfs,
     time::__kernel_timespec,
     time::__kernel_old_timeval,
     fcntl::iovec,
@@ -44,6 +47,9 @@ unsafe impl<T: UserValue, const N: usize> UserValue for [T; N] {
 
 const _: () = {
     assert!(size_of::<stat::stat>() == 3 * 8 + 4 * 4 + 13 * 8);
+    assert!(size_of::<stat::statx_timestamp>() == 16);
+    assert!(size_of::<stat::statx>() == 256);
+    assert!(size_of::<stat::statfs>() == 7 * 8 + 8 + 3 * 8 + 4 * 8);
     assert!(size_of::<time::__kernel_timespec>() == 16);
     assert!(size_of::<time::__kernel_old_timeval>() == 16);
     assert!(size_of::<fcntl::iovec>() == 16);

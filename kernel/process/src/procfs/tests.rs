@@ -13,7 +13,7 @@ use crate::exec;
 
 /// The whole text of a file.
 fn read(path: &str) -> Result<String> {
-    let file = fs::open(&fs::root()?, path.as_bytes(), O_RDONLY)?;
+    let file = fs::open(&fs::Credentials::ROOT, &fs::root()?, path.as_bytes(), O_RDONLY, 0)?;
     let mut text = Vec::new();
     let mut part = [0; 100];
     loop {
@@ -25,7 +25,13 @@ fn read(path: &str) -> Result<String> {
 }
 
 fn names(path: &str) -> Vec<String> {
-    let file = fs::open(&fs::root().expect("a root"), path.as_bytes(), O_RDONLY | O_DIRECTORY);
+    let file = fs::open(
+        &fs::Credentials::ROOT,
+        &fs::root().expect("a root"),
+        path.as_bytes(),
+        O_RDONLY | O_DIRECTORY,
+        0,
+    );
     let mut names = Vec::new();
     let mut visit = |entry: fs::DirEntry<'_>| {
         names.push(String::from_utf8_lossy(entry.name).into_owned());
@@ -51,7 +57,8 @@ fn proc_has_a_directory_for_each_process() {
     let root = fs::root().expect("a root");
     let text = |name: &str| {
         let path = format!("/proc/{pid}/{name}");
-        fs::lookup(&root, path.as_bytes(), fs::LastLink::Follow).and_then(|file| file.text())
+        fs::lookup(&fs::Credentials::ROOT, &root, path.as_bytes(), fs::LastLink::Follow)
+            .and_then(|file| file.text())
     };
     assert_eq!(text("exe"), Ok(b"/bin/spin".to_vec()));
     assert_eq!(text("cwd"), Ok(b"/".to_vec()));
@@ -59,7 +66,14 @@ fn proc_has_a_directory_for_each_process() {
     assert_eq!(names(&format!("/proc/{pid}/fd")), [".", "..", "0", "1", "2"]);
 
     let open = |name: &str| {
-        fs::open(&root, format!("/proc/{pid}/{name}").as_bytes(), O_RDONLY).expect("a file")
+        fs::open(
+            &fs::Credentials::ROOT,
+            &root,
+            format!("/proc/{pid}/{name}").as_bytes(),
+            O_RDONLY,
+            0,
+        )
+        .expect("a file")
     };
     let (status, directory) = (open("status"), open(""));
     process.send(Signal::SIGKILL);
@@ -84,6 +98,13 @@ fn proc_has_no_other_names() {
     assert_eq!(read("/proc"), Err(Errno::EISDIR));
     assert!(read("/proc/filesystems").expect("a text").contains("nodev\tproc\n"));
     assert!(read("/proc/mounts").expect("a text").contains("proc /proc proc rw 0 0\n"));
-    let file = fs::open(&fs::root().expect("a root"), b"/proc/meminfo", O_WRONLY).expect("as root");
+    let file = fs::open(
+        &fs::Credentials::ROOT,
+        &fs::root().expect("a root"),
+        b"/proc/meminfo",
+        O_WRONLY,
+        0,
+    )
+    .expect("as root");
     assert_eq!(file.write(&mut Source::Kernel(b"x")), Err(Errno::EIO));
 }

@@ -93,7 +93,11 @@ impl PageCache {
             let (_, rest) = to.split_at_mut(done);
             let len = room.min(rest.len());
             let (part, _) = rest.split_at_mut(len);
-            self.page(at / PAGE, 1, None)?.read(within, part);
+            if self.is_in_memory() && matches!(self.find(at / PAGE), Found::Absent) {
+                part.fill(0);
+            } else {
+                self.page(at / PAGE, 1, None)?.read(within, part);
+            }
             done += len;
         }
         Ok(done)

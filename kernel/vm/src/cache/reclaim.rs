@@ -119,7 +119,9 @@ impl PageCache {
     /// Throws some of the pages from `from` on away; where to go on, and how many those were.
     /// `None` at the end, or if the cache is locked.
     fn shrink(&self, from: u64, most: usize, even_used: bool) -> Option<(u64, usize)> {
-        self.store.as_ref()?;
+        if self.is_in_memory() {
+            return None;
+        }
         let mut pages = self.pages.try_lock()?;
         let mut at = from;
         let mut freed = 0;

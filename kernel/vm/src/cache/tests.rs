@@ -282,7 +282,7 @@ fn a_page_that_is_mapped_for_writing_is_stored_again() {
 
 #[base::kernel_test]
 fn files_in_memory_keep_their_pages() {
-    let cache = PageCache::in_memory(0);
+    let cache = PageCache::in_memory(0, Budget::new(u64::MAX));
     assert_eq!(cache.write_bytes(5 * PAGE + 1, b"text"), Ok(4));
     drop_clean();
     assert_eq!((cache.pages(), cache.unstored_pages()), (1, 0));

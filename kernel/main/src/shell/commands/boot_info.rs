@@ -43,7 +43,7 @@ fn print_modules(boot: &BootData) {
         let (start, len) = (module.memory.start(), module.memory.len() as u64);
         println!("module        {:24} {start:#x}, {}", module.name, Size(len));
     }
-    match boot.symbols {
+    match &boot.symbols {
         Some(symbols) => {
             println!("symbols       {:#x}, {}", symbols.start(), Size(symbols.len() as u64));
         }

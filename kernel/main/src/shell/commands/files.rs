@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 use abi::Errno;
 use abi::fcntl::{O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY};
 use base::{print, println};
-use fs::{Destination, Kind, LastLink, LinkTarget, Path, Source, Status};
+use fs::{Credentials, Destination, Kind, LastLink, LinkTarget, Path, Source, Status};
 use line_editor::Candidate;
 
 use crate::shell::command::{Context, Failure, Outcome, usage};
@@ -28,12 +28,13 @@ pub(super) fn failure(path: &str, error: Errno) -> Failure {
 
 /// The file at a path. Relative ones begin at the root.
 pub(super) fn look_up(path: &str, last: LastLink) -> Result<Path, Failure> {
-    let file = fs::root().and_then(|root| fs::lookup(&root, path.as_bytes(), last));
+    let file =
+        fs::root().and_then(|root| fs::lookup(&Credentials::ROOT, &root, path.as_bytes(), last));
     file.map_err(|error| failure(path, error))
 }
 
 /// `drwxr-xr-x`, as ls(1) prints a mode.
-fn mode_text(status: &Status) -> [char; 10] {
+pub(super) fn mode_text(status: &Status) -> [char; 10] {
     let mode = status.mode;
     let kind = match status.kind() {
         Kind::Regular => '-',
@@ -85,7 +86,7 @@ fn print_entry(name: &[u8], file: &Path, long: bool) {
         _ => print!(" {:>9}", status.size),
     }
     if long {
-        print!(" {}", Date(status.mtime));
+        print!(" {}", Date(u64::try_from(status.mtime.seconds).unwrap_or(0)));
     }
     print!(" {colour}{}{PLAIN}", name.escape_ascii());
     match file.inode().link_target() {
@@ -100,8 +101,8 @@ fn print_entry(name: &[u8], file: &Path, long: bool) {
 }
 
 /// The names in a directory and what they lead to, but for `.` and `..`, by name.
-fn names(directory: &Path) -> Result<Vec<(Vec<u8>, Kind)>, Errno> {
-    let file = directory.clone().open(O_RDONLY | O_DIRECTORY)?;
+pub(super) fn names(directory: &Path) -> Result<Vec<(Vec<u8>, Kind)>, Errno> {
+    let file = directory.clone().open(&Credentials::ROOT, O_RDONLY | O_DIRECTORY)?;
     let mut names: Vec<(Vec<u8>, Kind)> = Vec::new();
     file.entries(&mut |entry| {
         if !matches!(entry.name, b"." | b"..") {
@@ -127,7 +128,7 @@ fn list(context: &mut Context<'_>, path: &str, with_name: bool, long: bool) -> O
             return Err(Failure::Interrupted);
         }
         // It may have gone since.
-        match fs::lookup(&file, &name, LastLink::Keep) {
+        match fs::lookup(&Credentials::ROOT, &file, &name, LastLink::Keep) {
             Ok(entry) => print_entry(&name, &entry, long),
             Err(Errno::ENOENT) => {}
             Err(error) => println!("{RED}{}: {}{PLAIN}", name.escape_ascii(), error.description()),
@@ -173,7 +174,8 @@ pub(in crate::shell) fn write_to_file(_: &mut Context<'_>, arguments: &[String])
     let Some((path, words)) = arguments.split_first() else { return Err(usage("which file?")) };
     let line = words.join(" ") + "\n";
     let flags = O_WRONLY | O_CREAT | O_TRUNC;
-    let file = fs::root().and_then(|root| fs::open(&root, path.as_bytes(), flags));
+    let open = |root| fs::open(&Credentials::ROOT, &root, path.as_bytes(), flags, 0o644);
+    let file = fs::root().and_then(open);
     let file = file.map_err(|error| failure(path, error))?;
     let mut from = Source::Kernel(line.as_bytes());
     while !from.is_empty() {
@@ -186,7 +188,8 @@ pub(in crate::shell) fn write_to_file(_: &mut Context<'_>, arguments: &[String])
 
 /// Prints the file at a path.
 fn print_file(context: &mut Context<'_>, path: &str) -> Outcome {
-    let file = fs::root().and_then(|root| fs::open(&root, path.as_bytes(), O_RDONLY));
+    let open = |root| fs::open(&Credentials::ROOT, &root, path.as_bytes(), O_RDONLY, 0);
+    let file = fs::root().and_then(open);
     let file = file.map_err(|error| failure(path, error))?;
     let mut part = Vec::new();
     part.try_reserve_exact(PART).map_err(|_| failure(path, Errno::ENOMEM))?;

@@ -5,6 +5,7 @@ pub(super) mod block;
 mod block_check;
 mod block_cost;
 pub(super) mod boot_info;
+pub(super) mod change_files;
 pub(super) mod crash;
 pub(super) mod devices;
 pub(super) mod exec;
