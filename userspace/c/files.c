@@ -1,7 +1,8 @@
-// files
+// files [DIRECTORY]
 //
 // What it proves: the calls that make, name, change, and remove files do what Linux does, and
-// say why not in Linux's words. It works in a directory of its own below the current one.
+// say why not in Linux's words. It works in a directory of its own below
+// the current one, or another.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -503,8 +504,12 @@ static void test_many(void)
     check(wrong == 0 && rmdir("many") == 0, "all-gone", "%d left, %m", wrong);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    if (count > 1 && chdir(arguments[1]) != 0) {
+        perror(arguments[1]);
+        return 2;
+    }
     char directory[32];
     snprintf(directory, sizeof directory, "files-%d", getpid());
     umask(022);

@@ -21,6 +21,7 @@ base::module!();
 
 mod buffer;
 mod credentials;
+mod ext2;
 mod file;
 mod initramfs;
 mod nodes;
@@ -53,5 +54,7 @@ pub fn init() -> Result<(), OutOfMemory> {
     procfs::init();
     sysfs::init();
     tmpfs::init();
+    ext2::init();
+    vm::cache::init();
     Ok(())
 }

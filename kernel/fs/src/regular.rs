@@ -35,6 +35,10 @@ pub(crate) trait Cached: Inode {
     /// `EIO`, `ENOSPC`: the file is not longer then.
     fn was_written(&self, end: u64) -> Result<()>;
 
+    /// Writing stopped before its end: room that was taken behind the end of the file is not
+    /// needed; under the lock of the writes.
+    fn was_not_written(&self) {}
+
     /// As [`File::allocate`]; under the lock of the writes.
     ///
     /// # Errors
@@ -74,21 +78,27 @@ impl<I: Cached> RegularFile<I> {
         }
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let cache = self.inode.cache();
-        let written = match from {
-            Source::User(slice) => {
-                let written = cache.write(position, slice.take(room))?;
-                *slice = slice.skip(written);
-                written
-            }
+        let wanted = from.len().min(room);
+        let result = match from {
+            Source::User(slice) => cache.write(position, slice.take(room)),
             Source::Kernel(bytes) => {
-                let len = bytes.len().min(room);
-                let written = cache.write_bytes(position, bytes.get(..len).unwrap_or_default())?;
-                *bytes = bytes.get(written..).unwrap_or_default();
-                written
+                cache.write_bytes(position, bytes.get(..wanted).unwrap_or_default())
             }
         };
-        self.inode.was_written(position + written as u64)?;
-        Ok(written)
+        let written = *result.as_ref().unwrap_or(&0);
+        match from {
+            Source::User(slice) => *slice = slice.skip(written),
+            Source::Kernel(bytes) => *bytes = bytes.get(written..).unwrap_or_default(),
+        }
+        let noted = match written {
+            0 => Ok(()),
+            written => self.inode.was_written(position + written as u64),
+        };
+        if written < wanted || noted.is_err() {
+            self.inode.was_not_written();
+        }
+        noted?;
+        result
     }
 }
 

@@ -41,7 +41,7 @@ pub use attributes::TimeChange;
 pub use dcache::dentries;
 pub use dentry::Dentry;
 pub use inode::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
-pub use mount::{Mount, mount, mounts, root, sync_all, unmount};
+pub use mount::{Mount, mount, mounts, root, shutdown, sync_all, unmount};
 pub use names::{link, make, make_symlink, remove_directory, rename, unlink};
 pub use open::open;
 pub use path::Path;

@@ -268,3 +268,18 @@ pub fn sync_all() -> Result<()> {
     }
     result
 }
+
+/// The machine stops: has all that was changed stored, and nothing more is changed from then on.
+/// Whatever cannot be stored is told in the log.
+pub fn shutdown() {
+    let all = match mounts() {
+        Ok(all) => all,
+        Err(error) => return log::error!("files are not stored: {}", error.description()),
+    };
+    for mount in all.iter().rev() {
+        if let Err(error) = mount.superblock().shut_down() {
+            let source = mount.source().escape_ascii();
+            log::error!("{source}: not all is stored: {}", error.description());
+        }
+    }
+}

@@ -109,8 +109,8 @@ pub trait Backing: Debug + Send + Sync {
         Ok(())
     }
 
-    /// It is not mounted any more, and nobody uses any of its files: what is left to be stored
-    /// is stored.
+    /// It is not mounted any more, and nobody uses any of its files, or the machine stops: what is
+    /// left to be stored is stored, and nothing is changed any more.
     ///
     /// # Errors
     /// `EIO`: something is lost.
@@ -221,6 +221,14 @@ impl Superblock {
     /// The root directory's dentry.
     pub(super) fn root(&self) -> &Arc<Dentry> {
         &self.root
+    }
+
+    /// The machine stops.
+    ///
+    /// # Errors
+    /// As [`Backing::unmounted`].
+    pub(super) fn shut_down(&self) -> Result<()> {
+        self.backing.unmounted()
     }
 
     /// Called when the last mount of it has gone.

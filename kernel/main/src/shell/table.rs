@@ -216,10 +216,11 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "mount",
-        usage: "[KIND [PATH]]",
+        usage: "[[-r] DEVICE|KIND [PATH [OPTIONS]]]",
         summary: "list what is mounted, or mount a file system",
-        help: "Without PATH sysfs is mounted on /sys and proc on /proc. It hides what is there, \
-               and can be mounted in several places.",
+        help: "A disk or a part of one is mounted by its name, vda1, with -r for reading alone; \
+               tmpfs with options as size=16m. Without PATH sysfs is mounted on /sys and proc on \
+               /proc. What is mounted hides what is there.",
         arguments: Arguments::First(mounts::kinds),
         run: mounts::mount,
     },

@@ -171,9 +171,8 @@ impl PageCache {
         part: usize,
         mut copy: impl FnMut(&Frame) -> usize,
     ) -> Result<usize> {
-        if let Some(store) = self.store()? {
-            store.reserve(index..index + 1)?;
-        }
+        let start = index * PAGE + within as u64;
+        let bytes = start..start + part as u64;
         let frame = match self.find(index) {
             Found::Ready(frame) | Found::Marked(frame) => frame,
             Found::Absent => {
@@ -184,10 +183,7 @@ impl PageCache {
                     let frame = Frame::zeroed(FrameUse::FileCache).map_err(|_| Errno::ENOMEM)?;
                     let copied = copy(&frame);
                     if copied == part || (copied > 0 && (is_new || self.is_in_memory())) {
-                        let flags = Flags::UP_TO_DATE | Flags::REFERENCED | self.dirty();
-                        let was_clean = self.unstored_pages() == 0;
-                        if self.put(index, frame, flags)? {
-                            self.note_dirty(was_clean);
+                        if self.put_written(bytes.clone(), &frame)? {
                             return Ok(copied);
                         }
                     } else if copied == 0 {
@@ -199,11 +195,75 @@ impl PageCache {
             }
             Found::Busy | Found::Failed => self.page(index, 1, None)?,
         };
+        // With the old bytes; the new ones make it dirty once more.
+        self.reserve_dirty(bytes, &frame, Flags::empty())?;
         let copied = copy(&frame);
         if copied > 0 {
             self.make_dirty(index, &frame, Flags::empty());
         }
         Ok(copied)
+    }
+
+    /// Puts a page in of which these bytes were written, unless there is one by now.
+    fn put_written(self: &Arc<Self>, bytes: Range<u64>, frame: &Frame) -> Result<bool> {
+        let index = bytes.start / PAGE;
+        let was_clean = self.unstored_pages() == 0;
+        let mut is_put = false;
+        let mut put = || {
+            let flags = Flags::UP_TO_DATE | Flags::REFERENCED | self.dirty();
+            is_put = self.put(index, frame.share(), flags)?;
+            Ok(())
+        };
+        match self.store()? {
+            Some(store) => store.reserve(bytes, &mut put)?,
+            None => put()?,
+        }
+        if is_put {
+            self.note_dirty(was_clean);
+        }
+        Ok(is_put)
+    }
+
+    /// Has room made for bytes of a page that is there, and calls it dirty, and what `more` says.
+    pub(super) fn reserve_dirty(
+        self: &Arc<Self>,
+        bytes: Range<u64>,
+        frame: &Frame,
+        more: Flags,
+    ) -> Result<()> {
+        let index = bytes.start / PAGE;
+        let mut dirty = || {
+            self.make_dirty(index, frame, more);
+            Ok(())
+        };
+        match self.store()? {
+            Some(store) => store.reserve(bytes, &mut dirty),
+            None => dirty(),
+        }
+    }
+
+    /// Takes room for these bytes: what was not there is zeros, and stored. The caller has seen to
+    /// it that nobody else writes to the file.
+    ///
+    /// # Errors
+    /// As [`PageCache::write`]; some may be done then.
+    pub fn write_zeros(self: &Arc<Self>, bytes: Range<u64>) -> Result<()> {
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let part = at..bytes.end.min((at / PAGE + 1) * PAGE);
+            at = part.end;
+            let is_behind = part.start / PAGE * PAGE >= self.len();
+            if is_behind && matches!(self.find(part.start / PAGE), Found::Absent) {
+                let zeros = Frame::zeroed(FrameUse::FileCache).map_err(|_| Errno::ENOMEM)?;
+                if self.put_written(part.clone(), &zeros)? {
+                    continue;
+                }
+            }
+            let frame = self.page(part.start / PAGE, 1, None)?;
+            self.reserve_dirty(part, &frame, Flags::empty())?;
+            write_back::throttle(self);
+        }
+        Ok(())
     }
 
     /// What a changed page is: dirty, unless there is nowhere to store it.

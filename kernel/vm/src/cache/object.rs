@@ -18,15 +18,14 @@ impl PageCache {
         if index >= self.len().div_ceil(PAGE) {
             return Err(ObjectError::Io);
         }
-        if write && let Some(store) = self.store()? {
-            store.reserve(index..index + 1).map_err(|_| ObjectError::Io)?;
-        }
         let frame = self.page(index, 1, None)?;
         if is_shared_by_many(&frame) {
             return Err(ObjectError::OutOfMemory);
         }
         if write {
-            self.make_dirty(index, &frame, Flags::WRITABLE);
+            let end = self.len().min((index + 1) * PAGE);
+            self.reserve_dirty(index * PAGE..end, &frame, Flags::WRITABLE)
+                .map_err(|_| ObjectError::NoSpace)?;
         }
         // Cut off while it was looked for: what comes in its place is another page.
         if index >= self.len().div_ceil(PAGE) {

@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use super::PageCache;
+use super::lookup::Found;
+use super::{Flags, PageCache};
 use crate::PAGE;
 use crate::object::ObjectError;
 
@@ -23,6 +24,13 @@ impl PageCache {
         self.clear_tail(len.min(old));
         if len < old {
             self.remove(len.div_ceil(PAGE)..u64::MAX);
+        }
+    }
+
+    /// Calls a page dirty that is there, since its tail was cut off.
+    pub fn touch(self: &Arc<Self>, index: u64) {
+        if let Found::Ready(frame) | Found::Marked(frame) = self.find(index) {
+            self.make_dirty(index, &frame, Flags::empty());
         }
     }
 

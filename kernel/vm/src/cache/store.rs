@@ -24,11 +24,13 @@ pub trait PageStore: Send + Sync {
     /// open. May sleep, but not for the batch.
     fn write(&self, batch: Arc<Batch>);
 
-    /// Makes room for the pages, which are about to become dirty. May sleep.
+    /// Makes room for these bytes of the file, and calls `dirty`, which makes their pages dirty: what the store keeps
+    /// of the file must not lead to the room before it has their bytes, so the two are one to
+    /// whoever has pages stored. May sleep; `dirty` does not.
     ///
     /// # Errors
-    /// `ENOSPC`, `EDQUOT`, `EIO`, `EFBIG`: then they do not.
-    fn reserve(&self, pages: Range<u64>) -> Result<()>;
+    /// `ENOSPC`, `EDQUOT`, `EIO`, `EFBIG`: `dirty` was not called then; what it says.
+    fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 
     /// The file has pages that are not stored, after it had none: somebody is to see to them
     /// within a while. Called without locks.

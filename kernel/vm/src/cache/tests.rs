@@ -107,9 +107,9 @@ impl PageStore for Handle {
         });
     }
 
-    fn reserve(&self, pages: Range<u64>) -> Result<()> {
-        let has_room = pages.end <= self.0.is_full_from.load(Ordering::Relaxed);
-        if has_room { Ok(()) } else { Err(Errno::ENOSPC) }
+    fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let has_room = bytes.end.div_ceil(PAGE) <= self.0.is_full_from.load(Ordering::Relaxed);
+        if has_room { dirty() } else { Err(Errno::ENOSPC) }
     }
 
     fn became_dirty(&self) {

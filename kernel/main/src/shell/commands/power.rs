@@ -20,6 +20,7 @@ fn status(context: &Context<'_>) -> u8 {
 pub(in crate::shell) fn poweroff(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
     println!("Switching the machine off.");
+    fs::shutdown();
     device::shutdown();
     task::sleep(DRAIN_NS);
     let status = status(context);
@@ -39,6 +40,7 @@ pub(in crate::shell) fn reboot(context: &mut Context<'_>, arguments: &[String]) 
         }
     };
     println!("Resetting the machine.");
+    fs::shutdown();
     device::shutdown();
     task::sleep(DRAIN_NS);
     exit::announce(End::Reset, status(context));

@@ -14,6 +14,7 @@ pub(in crate::shell) fn exit(context: &mut Context<'_>, arguments: &[String]) ->
             .map_err(|_| usage(alloc::format!("{text} is not a status from 0 to 255")))?,
         None => u8::from(!context.last_succeeded),
     };
+    fs::shutdown();
     device::shutdown();
     base::exit::exit(status)
 }

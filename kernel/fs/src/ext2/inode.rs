@@ -1,0 +1,412 @@
+//! [`Ext2Inode`]: a file of an ext2, as the VFS sees it. What stat(2) tells is kept here, too, so
+//! that looking at a file takes no lock that somebody holds who waits for the disk.
+
+use alloc::borrow::Cow;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
+use core::ops::ControlFlow;
+
+use abi::fcntl::{FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_RDONLY, O_TRUNC};
+use abi::{Errno, Result};
+use arrayvec::ArrayVec;
+use base::sync::SpinLock;
+use ext2::{Attributes, FileKind, InodeFlags, Scope};
+use task::{Mutex, named_mutex};
+use vm::cache::{PageCache, Reach};
+
+use super::volume::{Ext2Volume, stamp, time};
+use crate::file::File;
+use crate::nodes;
+use crate::regular::{Cached, RegularFile};
+use crate::status::{DeviceNumber, Kind, Status, Time};
+use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
+
+const PAGE: u64 = 4096;
+/// Names that are read from a directory at a time, and their bytes.
+const NAMES: usize = 32;
+const NAME_BYTES: usize = 2048;
+
+/// A file.
+pub(super) struct Ext2Inode {
+    this: Weak<Self>,
+    volume: Arc<Ext2Volume>,
+    number: u32,
+    kind: Kind,
+    about: SpinLock<ext2::Inode>,
+    /// Of a regular file.
+    cache: Option<Arc<PageCache>>,
+    writes: Mutex<()>,
+}
+
+fn kind_of(kind: FileKind) -> Kind {
+    match kind {
+        FileKind::Regular => Kind::Regular,
+        FileKind::Directory => Kind::Directory,
+        FileKind::Symlink => Kind::Symlink,
+        FileKind::CharacterDevice => Kind::CharDevice,
+        FileKind::BlockDevice => Kind::BlockDevice,
+        FileKind::Fifo => Kind::Fifo,
+        FileKind::Socket => Kind::Socket,
+    }
+}
+
+impl Ext2Inode {
+    /// An inode as the disk has it.
+    pub(super) fn new(volume: Arc<Ext2Volume>, about: &ext2::Inode) -> Arc<Self> {
+        let kind = kind_of(about.kind);
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let cache = (kind == Kind::Regular).then(|| PageCache::new(about.size, this.clone()));
+            Self {
+                this: this.clone(),
+                volume,
+                number: about.number,
+                kind,
+                about: SpinLock::new("ext2 inode", *about),
+                cache,
+                writes: named_mutex("writes to a file", ()),
+            }
+        })
+    }
+
+    pub(super) fn this(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
+    }
+
+    pub(super) fn volume(&self) -> &Arc<Ext2Volume> {
+        &self.volume
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Whether it has a name, or somebody beside the list of what is to be stored, and who looks,
+    /// uses it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.about.lock().links > 0 || self.this.strong_count() > 2
+    }
+
+    pub(super) fn unstored_pages(&self) -> usize {
+        self.cache.as_ref().map_or(0, |cache| cache.unstored_pages())
+    }
+
+    /// Stores its pages.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOMEM`.
+    pub(super) fn store_pages(&self, reach: Reach) -> Result<()> {
+        match &self.cache {
+            Some(cache) => Ok(cache.write_back(0..u64::MAX, reach)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over what the engine knows by now.
+    ///
+    /// # Errors
+    /// `EIO`, `EUCLEAN`.
+    pub(super) fn refresh(&self) -> Result<()> {
+        let now = self.volume.look(|engine| engine.inode(self.number))?;
+        *self.about.lock() = now;
+        Ok(())
+    }
+
+    fn set_attributes(&self, attributes: &Attributes) -> Result<()> {
+        let number = self.number;
+        let about = self.volume.change(|engine, _| {
+            engine.set_attributes(number, attributes)?;
+            engine.inode(number)
+        })?;
+        *self.about.lock() = about;
+        Ok(())
+    }
+
+    fn check_directory(&self) -> Result<()> {
+        if self.kind == Kind::Directory { Ok(()) } else { Err(Errno::ENOTDIR) }
+    }
+
+    /// Sets the length, under the lock of the writes.
+    fn set_len_locked(&self, cache: &Arc<PageCache>, len: u64) -> Result<()> {
+        let old = cache.len();
+        // The rest of the page with the new end is zeros, here and on the disk.
+        let tail = (len < old && len % PAGE != 0).then(|| len / PAGE);
+        let kept = match tail {
+            Some(index) => Some(cache.page(index, 1, None)?),
+            None => None,
+        };
+        cache.set_len(len);
+        if let (Some(index), Some(_)) = (tail, &kept) {
+            cache.touch(index);
+        }
+        let number = self.number;
+        let about = self.volume.change(|engine, caller| {
+            engine.truncate(number, len, caller)?;
+            let (modified, changed) = (Some(caller.now), Some(caller.now));
+            engine.set_attributes(
+                number,
+                &Attributes { modified, changed, ..Attributes::default() },
+            )?;
+            engine.inode(number)
+        })?;
+        *self.about.lock() = about;
+        Ok(())
+    }
+}
+
+/// The file system's own type behind an inode of its.
+pub(super) fn own(inode: &dyn Inode) -> Result<&Ext2Inode> {
+    let any: &dyn Any = inode;
+    any.downcast_ref().ok_or(Errno::EXDEV)
+}
+
+impl fmt::Debug for Ext2Inode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ext2Inode({:?}, {}, {:?})", self.volume, self.number, self.kind)
+    }
+}
+
+impl Drop for Ext2Inode {
+    fn drop(&mut self) {
+        let has_name = self.about.get_mut().links > 0;
+        self.volume.forget(self.number, has_name);
+    }
+}
+
+impl Inode for Ext2Inode {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn status(&self) -> Status {
+        let about = *self.about.lock();
+        let rdev = about.device.map_or(DeviceNumber::default(), |device| DeviceNumber {
+            major: device.major,
+            minor: device.minor,
+        });
+        Status {
+            inode: self.number.into(),
+            mode: about.mode,
+            links: about.links,
+            uid: about.uid,
+            gid: about.gid,
+            rdev,
+            size: self.cache.as_ref().map_or(about.size, |cache| cache.len()),
+            blocks: about.sectors,
+            atime: time(about.accessed),
+            mtime: time(about.modified),
+            ctime: time(about.changed),
+            ..Status::default()
+        }
+    }
+
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn File>> {
+        let changes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0;
+        let about = *self.about.lock();
+        if changes && about.flags.contains(InodeFlags::IMMUTABLE) {
+            return Err(Errno::EPERM);
+        }
+        match self.kind {
+            Kind::Regular => Ok(RegularFile::new(self, flags)),
+            Kind::Directory => Err(Errno::EISDIR),
+            Kind::Symlink => Err(Errno::ELOOP),
+            kind => {
+                let device = about.device.map_or(DeviceNumber::default(), |device| DeviceNumber {
+                    major: device.major,
+                    minor: device.minor,
+                });
+                nodes::open(kind, device, flags)
+            }
+        }
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<Option<Arc<dyn Inode>>> {
+        self.check_directory()?;
+        match self.volume.look(|engine| engine.lookup(self.number, name))? {
+            Some(found) => Ok(Some(self.volume.inode(found.inode)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn entries(&self, position: u64, visit: &mut VisitEntry<'_>) -> Result<()> {
+        self.check_directory()?;
+        let mut cursor = position;
+        // Some names at a time, since nobody may sleep for other reasons under the engine's lock.
+        let mut text: Vec<u8> = Vec::new();
+        text.try_reserve_exact(NAME_BYTES).map_err(|_| Errno::ENOMEM)?;
+        loop {
+            text.clear();
+            let mut entries: ArrayVec<(usize, u32, Option<FileKind>, u64), NAMES> = ArrayVec::new();
+            self.volume.look(|engine| {
+                engine.read_directory(self.number, cursor, |entry| {
+                    if entries.is_full() || text.len() + entry.name.len() > NAME_BYTES {
+                        return ControlFlow::Break(());
+                    }
+                    text.extend_from_slice(entry.name);
+                    entries.push((entry.name.len(), entry.inode, entry.kind, entry.next));
+                    ControlFlow::Continue(())
+                })
+            })?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let mut names = text.as_slice();
+            for (len, inode, kind, next) in entries {
+                let (name, rest) = names.split_at_checked(len).unwrap_or_default();
+                names = rest;
+                cursor = next;
+                if matches!(name, b"." | b"..") {
+                    continue;
+                }
+                // Without the feature `filetype` the kind is in the inode alone.
+                let kind = match kind {
+                    Some(kind) => kind_of(kind),
+                    None => self.volume.inode(inode)?.kind,
+                };
+                if visit(DirEntry { name, inode: inode.into(), kind, next }).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn link_target(&self) -> Result<LinkTarget<'_>> {
+        if self.kind != Kind::Symlink {
+            return Err(Errno::EINVAL);
+        }
+        let mut text = Vec::new();
+        let room = usize::try_from(self.about.lock().size).unwrap_or(0).min(4096);
+        text.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
+        self.volume.look(|engine| {
+            engine.read_link(self.number, |target| {
+                text.extend_from_slice(target.get(..room).unwrap_or(target));
+            })
+        })?;
+        Ok(LinkTarget::Text(Cow::Owned(text)))
+    }
+
+    fn make(&self, name: &[u8], new: &NewFile<'_>) -> Result<Arc<dyn Inode>> {
+        self.make_here(Some(name), new)
+    }
+
+    fn make_nameless(&self, new: &NewFile<'_>) -> Result<Arc<dyn Inode>> {
+        self.make_here(None, new)
+    }
+
+    fn link(&self, name: &[u8], file: &Arc<dyn Inode>) -> Result<()> {
+        self.link_here(name, own(file.as_ref())?)
+    }
+
+    fn unlink(&self, name: &[u8], file: &dyn Inode) -> Result<()> {
+        self.unlink_here(name, own(file)?)
+    }
+
+    fn rename(&self, renaming: &Renaming<'_>) -> Result<()> {
+        self.rename_here(renaming)
+    }
+
+    fn change(&self, changes: &Changes) -> Result<()> {
+        self.set_attributes(&Attributes {
+            permissions: changes.permissions,
+            uid: changes.uid,
+            gid: changes.gid,
+            accessed: changes.atime.map(stamp),
+            modified: changes.mtime.map(stamp),
+            changed: Some(stamp(Time::now())),
+            flags: None,
+        })
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        let Some(cache) = &self.cache else { return Err(Errno::EINVAL) };
+        if len > self.max_len() {
+            return Err(Errno::EFBIG);
+        }
+        let _writes = self.writes.lock();
+        self.set_len_locked(cache, len)
+    }
+
+    fn sync(&self, _only_data: bool) -> Result<()> {
+        if self.volume.is_read_only() {
+            return Ok(());
+        }
+        self.store_pages(Reach::Wait)?;
+        self.volume.store_batch(Scope::Inode(self.number))
+    }
+}
+
+impl Cached for Ext2Inode {
+    fn cache(&self) -> &Arc<PageCache> {
+        match &self.cache {
+            Some(cache) => cache,
+            None => unreachable!("an open regular file that is none: {self:?}"),
+        }
+    }
+
+    fn writes(&self) -> &Mutex<()> {
+        &self.writes
+    }
+
+    fn max_len(&self) -> u64 {
+        self.volume.engine.read().max_file_size()
+    }
+
+    fn was_read(&self) {
+        let now = Time::now();
+        let about = *self.about.lock();
+        let accessed = time(about.accessed);
+        let last = time(about.modified).max(time(about.changed));
+        let new = now.relative(accessed, last);
+        if new == accessed || about.flags.contains(InodeFlags::NOATIME) {
+            return;
+        }
+        self.about.lock().accessed = stamp(new);
+        if !self.volume.is_read_only() {
+            // If it cannot be stored, reading goes on.
+            let accessed = Some(stamp(new));
+            let _ = self.set_attributes(&Attributes { accessed, ..Attributes::default() });
+        }
+    }
+
+    fn was_written(&self, end: u64) -> Result<()> {
+        let number = self.number;
+        let about = self.volume.change(|engine, caller| {
+            engine.extend(number, end)?;
+            let (modified, changed) = (Some(caller.now), Some(caller.now));
+            engine.set_attributes(
+                number,
+                &Attributes { modified, changed, ..Attributes::default() },
+            )?;
+            engine.inode(number)
+        })?;
+        *self.about.lock() = about;
+        Ok(())
+    }
+
+    fn was_not_written(&self) {
+        let size = self.about.lock().size;
+        let cache = self.cache();
+        // What was to be behind the end is not there. If that fails, e2fsck finds it.
+        cache.set_len(size);
+        let number = self.number;
+        let _ = self.volume.change(|engine, caller| engine.truncate(number, size, caller));
+    }
+
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let cache = self.cache();
+        let end = offset + len;
+        // ext2 has no blocks behind the end of a file, and no way to say that some are unwritten.
+        if mode & !FALLOC_FL_KEEP_SIZE != 0 || (mode != 0 && end > cache.len()) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if let Err(error) = cache.write_zeros(offset..end) {
+            self.was_not_written();
+            return Err(error);
+        }
+        if end > cache.len() {
+            cache.set_len(end);
+        }
+        self.was_written(end)
+    }
+}

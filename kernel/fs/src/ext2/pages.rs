@@ -1,0 +1,288 @@
+//! Pages of files: from the page cache to the disk and back ([`PageStore`]).
+//!
+//! Pages whose blocks lie side by side on the disk go in one request with their neighbours. A page
+//! with holes, with blocks here and there, or with the end of the file in it goes piece by piece.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use abi::{Errno, Result};
+use base::sync::IrqSpinLock;
+use device::block::{BlockError, Completion, Finished, Request, SECTOR, Segment, Segments};
+use ext2::{Error, Run};
+use memory::OutOfMemory;
+use vm::ObjectError;
+use vm::cache::{Batch, PageStore, Part};
+
+use super::inode::Ext2Inode;
+
+const PAGE: u64 = 4096;
+/// How often everything is stored for the sake of room.
+const TRIES: usize = 4;
+
+/// A part of a batch that is on its way.
+struct OnItsWay(IrqSpinLock<Option<Part>>);
+
+impl Completion for OnItsWay {
+    fn finished(&self, finished: Finished) {
+        let part = self.0.lock().take();
+        if let Some(part) = part {
+            part.done(finished.result.map_err(object_error));
+        }
+    }
+}
+
+fn object_error(error: BlockError) -> ObjectError {
+    match error {
+        BlockError::NoMemory => ObjectError::OutOfMemory,
+        _ => ObjectError::Io,
+    }
+}
+
+/// Where the blocks of a page are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nowhere.
+    Hole,
+    /// From this block on.
+    From(u64),
+    /// Here and there.
+    Mixed,
+}
+
+/// Where the blocks of a file are that a batch is about.
+struct Runs {
+    runs: Vec<Run>,
+    /// Blocks of a page.
+    per_page: u64,
+}
+
+impl Runs {
+    /// The blocks of a page, as pieces: the block of the file, and where it is.
+    fn pieces(&self, page: u64) -> impl Iterator<Item = (u64, Option<u64>)> {
+        let blocks = page * self.per_page..(page + 1) * self.per_page;
+        blocks.map(|block| {
+            let holds = |run: &&Run| {
+                (u64::from(run.first)..u64::from(run.first) + u64::from(run.count)).contains(&block)
+            };
+            // They are in order, and few.
+            let run = self.runs.iter().find(holds);
+            let start =
+                run.and_then(|run| Some(u64::from(run.start?) + (block - u64::from(run.first))));
+            (block, start)
+        })
+    }
+
+    fn place(&self, page: u64) -> Place {
+        let mut pieces = self.pieces(page).map(|(_, start)| start);
+        match pieces.next().flatten() {
+            None if pieces.all(|start| start.is_none()) => Place::Hole,
+            None => Place::Mixed,
+            Some(first) => {
+                let in_row = (first + 1..).zip(pieces).all(|(next, start)| start == Some(next));
+                if in_row { Place::From(first) } else { Place::Mixed }
+            }
+        }
+    }
+}
+
+impl Ext2Inode {
+    fn runs(&self, pages: Range<u64>) -> core::result::Result<Runs, ObjectError> {
+        let per_page = PAGE / self.volume().block_size;
+        let blocks = pages.start * per_page..pages.end * per_page;
+        let blocks = block_number(blocks.start)?..block_number(blocks.end)?;
+        let mut runs: Vec<Run> = Vec::new();
+        runs.try_reserve_exact(blocks.len()).map_err(|_| ObjectError::OutOfMemory)?;
+        let mapped = self.volume().look(|engine| {
+            engine.map(self.number(), blocks, |run| runs.push(run)) // there is room
+        });
+        match mapped {
+            Ok(()) => Ok(Runs { runs, per_page }),
+            Err(Errno::ENOMEM) => Err(ObjectError::OutOfMemory),
+            Err(_) => Err(ObjectError::Io),
+        }
+    }
+
+    /// Most pages of one request.
+    fn most_pages(&self) -> u64 {
+        let limits = self.volume().device().limits();
+        let sectors = u64::from(limits.max_sectors) * SECTOR / PAGE;
+        sectors.min(u64::from(limits.max_segments)).max(1)
+    }
+
+    /// Reads or writes a batch, in as many requests as it takes.
+    fn transfer(&self, batch: &Arc<Batch>, is_write: bool) {
+        let pages = batch.pages();
+        let runs = match self.runs(pages.clone()) {
+            Ok(runs) => runs,
+            Err(error) => return batch.part(pages).done(Err(error)),
+        };
+        let most = self.most_pages();
+        let mut at = pages.start;
+        while at < pages.end {
+            let place = runs.place(at);
+            let mut end = at + 1;
+            match place {
+                Place::Hole if is_write => batch.part(at..end).done(Ok(())),
+                Place::Hole => batch.part(at..end).zero(),
+                Place::Mixed => {
+                    let part = batch.part(at..end);
+                    let done = self.transfer_pieces(&part, &runs, is_write);
+                    part.done(done.map_err(object_error));
+                }
+                Place::From(first) => {
+                    let next = |end: u64| Place::From(first + (end - at) * runs.per_page);
+                    while end < pages.end && end - at < most && runs.place(end) == next(end) {
+                        end += 1;
+                    }
+                    self.transfer_row(batch.part(at..end), first, is_write);
+                }
+            }
+            at = end;
+        }
+    }
+
+    /// Begins a request for pages that lie side by side, from block `first` on.
+    fn transfer_row(&self, part: Part, first: u64, is_write: bool) {
+        let Ok(segments) = segments_of(&part) else {
+            return part.done(Err(ObjectError::OutOfMemory));
+        };
+        let sector = first * self.volume().block_size / SECTOR;
+        let on_its_way = Arc::new(OnItsWay(IrqSpinLock::new("pages of a file", Some(part))));
+        let request = match is_write {
+            true => Request::write(sector, segments, on_its_way.clone()),
+            false => Request::read(sector, segments, on_its_way.clone()),
+        };
+        match request {
+            Ok(request) => self.volume().device().submit(request),
+            Err(OutOfMemory) => {
+                let part = on_its_way.0.lock().take();
+                if let Some(part) = part {
+                    part.done(Err(ObjectError::OutOfMemory));
+                }
+            }
+        }
+    }
+
+    /// Reads or writes the blocks of one page, one after the other.
+    fn transfer_pieces(
+        &self,
+        part: &Part,
+        runs: &Runs,
+        is_write: bool,
+    ) -> core::result::Result<(), BlockError> {
+        let size = self.volume().block_size;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size as usize).map_err(|_| BlockError::NoMemory)?;
+        bytes.resize(size as usize, 0);
+        for (page, frame) in part.frames() {
+            for (block, start) in runs.pieces(page) {
+                let offset = (block * size - page * PAGE) as usize;
+                match start {
+                    Some(start) if is_write => {
+                        frame.read(offset, &mut bytes);
+                        self.volume().device().write_at(start * size, &bytes)?;
+                    }
+                    Some(start) => {
+                        self.volume().device().read_at(start * size, &mut bytes)?;
+                        frame.write(offset, &bytes);
+                    }
+                    None if is_write => {}
+                    None => frame.clear(offset, size as usize),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives blocks a place, those that have none; `None` if everything is to be stored before.
+    fn place_blocks(
+        &self,
+        blocks: Range<u32>,
+        dirty: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<()>> {
+        let volume = self.volume();
+        if volume.is_over() {
+            return Err(Errno::EROFS);
+        }
+        let _barrier = volume.barrier.read();
+        let caller = volume.caller();
+        let mut at = blocks.start;
+        let mut is_new = false;
+        let mut engine = volume.engine.write();
+        let result = loop {
+            if at >= blocks.end {
+                break Ok(());
+            }
+            match engine.allocate(self.number(), at, blocks.end - at, &caller) {
+                Ok(placed) => {
+                    is_new |= placed.new;
+                    at += placed.count.max(1);
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        drop(engine);
+        volume.flusher.wake_later();
+        match result {
+            Ok(()) => dirty().map(Some),
+            Err(error) => {
+                // Blocks that are new hold whatever was on the disk: they are written in any
+                // case.
+                if is_new {
+                    dirty()?;
+                }
+                match error {
+                    Error::WriteBackFirst => Ok(None),
+                    error => Err(volume.errno(error)),
+                }
+            }
+        }
+    }
+}
+
+/// The pages of a part, as memory of a request.
+fn segments_of(part: &Part) -> core::result::Result<Segments, OutOfMemory> {
+    let mut segments = Segments::new();
+    for (_, frame) in part.frames() {
+        let segment = Segment::of_frame(frame.share(), 0, PAGE as usize).ok_or(OutOfMemory)?;
+        segments.push(segment)?;
+    }
+    Ok(segments)
+}
+
+fn block_number(block: u64) -> core::result::Result<u32, ObjectError> {
+    u32::try_from(block).map_err(|_| ObjectError::Io)
+}
+
+impl PageStore for Ext2Inode {
+    fn read(&self, batch: Arc<Batch>) {
+        self.transfer(&batch, false);
+    }
+
+    fn write(&self, batch: Arc<Batch>) {
+        self.transfer(&batch, true);
+    }
+
+    fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let size = self.volume().block_size;
+        let number = |block: u64| u32::try_from(block).map_err(|_| Errno::EFBIG);
+        let blocks = number(bytes.start / size)?..number(bytes.end.div_ceil(size))?;
+        for _ in 0..TRIES {
+            if self.place_blocks(blocks.clone(), dirty)?.is_some() {
+                return Ok(());
+            }
+            self.volume().store_everything()?;
+        }
+        Err(Errno::ENOSPC)
+    }
+
+    fn became_dirty(&self) {
+        let Some(this) = self.this() else { return };
+        let volume = self.volume();
+        let known = volume.dirty.lock().insert(self.number(), this);
+        drop(known);
+        volume.flusher.wake_later();
+    }
+}

@@ -1,0 +1,298 @@
+//! [`Ext2Volume`]: a mounted ext2, its inodes in memory, and the locks around its engine.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use abi::stat::EXT2_SUPER_MAGIC;
+use abi::{Errno, Result};
+use base::sync::SpinLock;
+use device::block::{Claim, Volume};
+use ext2::{
+    Caller, Corrupt, Error, Ext2, MountOptions, OnDamage, ReadOnly, SUPERBLOCK_OFFSET,
+    SUPERBLOCK_SIZE, Timestamp, probe,
+};
+use memory::frames::Allowance;
+use task::{Mutex, RwLock, named_mutex, named_rwlock};
+
+use super::inode::Ext2Inode;
+use super::store::Store;
+use super::write_back::Flusher;
+use crate::credentials::Credentials;
+use crate::status::{DeviceNumber, Time};
+use crate::vfs::{Backing, Statistics};
+
+/// How often a call is made again after everything was stored: three times are enough.
+const TRIES: usize = 4;
+
+/// A mounted file system.
+pub(super) struct Ext2Volume {
+    pub(super) this: Weak<Self>,
+    /// Whose it is as long as it is mounted.
+    claim: Claim,
+    pub(super) engine: RwLock<Ext2<Store>>,
+    /// See the module.
+    pub(super) barrier: RwLock<()>,
+    /// Held while something is stored.
+    pub(super) flight: Mutex<()>,
+    /// Inodes in memory.
+    inodes: Mutex<BTreeMap<u32, Weak<Ext2Inode>>>,
+    /// Those with pages that are not stored.
+    pub(super) dirty: Mutex<BTreeMap<u32, Arc<Ext2Inode>>>,
+    /// Inodes that nobody uses any more and that have no name.
+    released: SpinLock<Vec<u32>>,
+    pub(super) flusher: Flusher,
+    /// Nothing more is changed: it is unmounted.
+    is_over: AtomicBool,
+    pub(super) block_size: u64,
+}
+
+impl fmt::Debug for Ext2Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ext2Volume({})", self.claim.name())
+    }
+}
+
+/// A moment, as the engine has it.
+pub(super) fn stamp(time: Time) -> Timestamp {
+    Timestamp { seconds: time.seconds, nanoseconds: time.nanoseconds }
+}
+
+/// A moment of the engine's.
+pub(super) fn time(stamp: Timestamp) -> Time {
+    Time { seconds: stamp.seconds, nanoseconds: stamp.nanoseconds }
+}
+
+impl Ext2Volume {
+    /// Mounts what is on a disk or a part of one.
+    ///
+    /// # Errors
+    /// `EBUSY` if somebody has it; `EINVAL` if that is no ext2, or one whose features are not
+    /// known; `EUCLEAN` if it is damaged; `EIO`, `ENOMEM`.
+    pub(super) fn mount(volume: &Arc<Volume>, read_only: bool) -> Result<Arc<Self>> {
+        let name = volume.name();
+        let claim = Claim::new(volume, "ext2").map_err(|error| {
+            log::warn!("{name}: {error}");
+            Errno::EBUSY
+        })?;
+        let mut superblock = [0; SUPERBLOCK_SIZE];
+        volume.read_at(SUPERBLOCK_OFFSET, &mut superblock).map_err(|error| {
+            log::error!("{name}: the superblock cannot be read: {error}");
+            Errno::EIO
+        })?;
+        let refuse = |error: Error| {
+            log::error!("{name}: not mounted: {error}");
+            match error {
+                // A superblock that is none: this is another file system, or nothing.
+                Error::Corrupt(Corrupt { place: ext2::Place::Superblock, .. }) => Errno::EINVAL,
+                error => error.errno(),
+            }
+        };
+        let probe = probe(&superblock).map_err(refuse)?;
+        let read_only = read_only || volume.is_read_only();
+        let now = stamp(Time::now());
+        let options = MountOptions { read_only, write_unclean: false, now };
+        let store = Store::new(volume.clone(), probe.block_size);
+        let engine = Ext2::mount(store, &options).map_err(refuse)?;
+        match engine.read_only() {
+            Some(ReadOnly::Unclean) => log::warn!(
+                "{name}: it was not unmounted: e2fsck should look at it; read-only until then"
+            ),
+            Some(ReadOnly::Features(features)) => {
+                log::warn!("{name}: read-only, for features that are not known: {features:?}");
+            }
+            Some(ReadOnly::Damaged) => log::warn!("{name}: read-only, for it is damaged"),
+            Some(ReadOnly::Asked) | None => {}
+        }
+        let is_writable = engine.read_only().is_none();
+        let mounted = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            claim,
+            engine: named_rwlock("ext2", engine),
+            barrier: named_rwlock("ext2 barrier", ()),
+            flight: named_mutex("ext2 storing", ()),
+            inodes: named_mutex("ext2 inodes", BTreeMap::new()),
+            dirty: named_mutex("ext2 dirty", BTreeMap::new()),
+            released: SpinLock::new("ext2 released", Vec::new()),
+            flusher: Flusher::new(),
+            is_over: AtomicBool::new(false),
+            block_size: probe.block_size as u64,
+        });
+        if is_writable {
+            mounted.flusher.start(&mounted)?;
+        }
+        Ok(mounted)
+    }
+
+    /// The device.
+    pub(super) fn device(&self) -> &Arc<Volume> {
+        &self.claim
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.engine.read().read_only().is_some()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// On whose behalf something is changed. Room that is kept for root is root's.
+    pub(super) fn caller(&self) -> Caller {
+        let privileged = Credentials::ROOT.is_privileged();
+        Caller { now: stamp(Time::now()), privileged }
+    }
+
+    /// The error number of the engine's error; damage is told and noted.
+    pub(super) fn errno(&self, error: Error) -> Errno {
+        if let Error::Corrupt(corrupt) = error {
+            self.tell(corrupt);
+            if self.engine.write().report(corrupt) == OnDamage::Panic {
+                log::error!(
+                    "{}: its superblock wants a panic for that; it is read-only now",
+                    self.claim.name()
+                );
+            }
+        }
+        error.errno()
+    }
+
+    fn tell(&self, corrupt: Corrupt) {
+        log::error!("{}: ext2 is damaged: {corrupt}", self.claim.name());
+    }
+
+    /// Looks something up.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Ext2<Store>) -> Result<R, Error>) -> Result<R> {
+        let result = look(&self.engine.read());
+        result.map_err(|error| self.errno(error))
+    }
+
+    /// Changes something. If the engine asks for that, everything is stored before.
+    ///
+    /// # Errors
+    /// What the engine says; `EROFS`.
+    pub(super) fn change<R>(
+        &self,
+        mut change: impl FnMut(&mut Ext2<Store>, &Caller) -> Result<R, Error>,
+    ) -> Result<R> {
+        for _ in 0..TRIES {
+            if self.is_over() {
+                return Err(Errno::EROFS);
+            }
+            let caller = self.caller();
+            let (result, report) = {
+                let mut engine = self.engine.write();
+                let result = change(&mut engine, &caller);
+                let report = core::iter::from_fn(|| engine.take_report()).last();
+                (result, report)
+            };
+            if let Some(corrupt) = report {
+                self.tell(corrupt);
+            }
+            match result {
+                Err(Error::WriteBackFirst) => self.store_everything()?,
+                Err(error) => return Err(self.errno(error)),
+                Ok(result) => {
+                    self.flusher.wake_later();
+                    return Ok(result);
+                }
+            }
+        }
+        Err(Errno::ENOSPC)
+    }
+
+    /// The inode of a number.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `EIO`, `EUCLEAN`.
+    pub(super) fn inode(&self, number: u32) -> Result<Arc<Ext2Inode>> {
+        let _allowance = Allowance::take(2)?;
+        let mut inodes = self.inodes.lock();
+        if let Some(known) = inodes.get(&number).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let found = self.look(|engine| engine.inode(number))?;
+        let inode = Ext2Inode::new(self.this.upgrade().ok_or(Errno::ENOENT)?, &found);
+        inodes.insert(number, Arc::downgrade(&inode));
+        Ok(inode)
+    }
+
+    /// An inode leaves the memory. What has no name goes from the disk, too, when somebody has time:
+    /// this may be called in places where nobody should sleep long.
+    pub(super) fn forget(&self, number: u32, has_name: bool) {
+        if !has_name {
+            let mut released = self.released.lock();
+            // Without memory it goes when the file system is unmounted.
+            if released.try_reserve(1).is_ok() {
+                released.push(number);
+            }
+            drop(released);
+            self.flusher.wake_later();
+        }
+        let mut inodes = self.inodes.lock();
+        // It may have come back.
+        if inodes.get(&number).is_some_and(|known| known.strong_count() == 0) {
+            inodes.remove(&number);
+        }
+    }
+
+    /// Lets inodes go from the disk that nobody uses any more and that have no name.
+    pub(super) fn let_released_go(&self) {
+        let released = core::mem::take(&mut *self.released.lock());
+        for number in released {
+            let result = self.engine.write().release(number);
+            if let Err(error) = result {
+                self.errno(error);
+            }
+        }
+    }
+}
+
+impl Backing for Ext2Volume {
+    fn device(&self) -> Option<DeviceNumber> {
+        let number = self.claim.number();
+        Some(DeviceNumber { major: number.major, minor: number.minor })
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.let_released_go();
+        let usage = self.engine.read().usage();
+        let (words, _) = usage.uuid.as_chunks::<8>();
+        Statistics {
+            magic: EXT2_SUPER_MAGIC,
+            block: usage.block_size as u32,
+            blocks: usage.blocks,
+            free: usage.free_blocks,
+            available: usage.available_blocks,
+            inodes: usage.inodes,
+            free_inodes: usage.free_inodes,
+            id: words.iter().fold(0, |id, word| id ^ u64::from_le_bytes(*word)),
+        }
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.store_everything()
+    }
+
+    fn unmounted(&self) -> Result<()> {
+        if self.is_over.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.flusher.stop();
+        if self.is_read_only() {
+            return Ok(());
+        }
+        self.store_everything()?;
+        let closed = self.engine.write().close();
+        closed.map_err(|error| self.errno(error))?;
+        self.store_everything()?;
+        let marked = self.engine.write().mark_clean();
+        marked.map_err(|error| self.errno(error))?;
+        self.store_batch(ext2::Scope::All)
+    }
+}

@@ -1,0 +1,226 @@
+//! Storing what was changed: batches of metadata with the data that go before them, fsync(2),
+//! sync(2), and the flusher, which sees to it that nothing stays in memory alone for long.
+
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use abi::{Errno, Result};
+use device::block::{BlockError, Completion, Finished, Request, SECTOR, Segments};
+use ext2::{Batch, Scope, Write};
+use task::{WaitOptions, WaitQueue};
+use vm::cache::Reach;
+
+use super::inode::Ext2Inode;
+use super::volume::{Ext2Volume, stamp};
+use crate::status::Time;
+
+/// How long a change is in memory alone before the flusher stores it.
+const INTERVAL_NS: u64 = 5_000_000_000;
+/// Blocks that are on their way to the disk at a time.
+const AT_ONCE: usize = 128;
+/// How often everything is stored before it is settled: what is deleted may take two.
+const ROUNDS: usize = 4;
+
+type Frozen = Arc<Vec<u8>>;
+
+/// Requests that somebody waits for together.
+struct Together {
+    left: AtomicUsize,
+    failed: AtomicBool,
+    over: WaitQueue,
+}
+
+impl Completion for Together {
+    fn finished(&self, finished: Finished) {
+        if finished.result.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.over.wake_all();
+        }
+    }
+}
+
+/// The number of an error of the disk.
+pub(super) fn errno(error: BlockError) -> Errno {
+    match error {
+        BlockError::NoMemory => Errno::ENOMEM,
+        _ => Errno::EIO,
+    }
+}
+
+impl Ext2Volume {
+    /// Stores a batch. Returns when it is where a power cut cannot reach it.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOMEM`: what it had is still to be stored.
+    pub(super) fn store_batch(&self, scope: Scope) -> Result<()> {
+        let _flight = self.flight.lock();
+        let batch = {
+            let _barrier = self.barrier.write();
+            let begun = self.engine.write().begin(scope, stamp(Time::now()));
+            begun.map_err(|error| self.errno(error))?
+        };
+        let written = self.write_batch(&batch);
+        self.engine.write().finish(batch, written.is_ok());
+        written
+    }
+
+    fn write_batch(&self, batch: &Batch<Frozen>) -> Result<()> {
+        for number in batch.data() {
+            let inode = self.dirty.lock().get(number).cloned();
+            if let Some(inode) = inode {
+                inode.store_pages(Reach::Wait)?;
+            }
+        }
+        for phase in batch.phases() {
+            for writes in phase.chunks(AT_ONCE) {
+                self.write_blocks(writes)?;
+            }
+            self.device().flush().map_err(errno)?;
+        }
+        if batch.is_empty() {
+            // What fsync wants may be in a batch before, or in pages.
+            self.device().flush().map_err(errno)?;
+        }
+        Ok(())
+    }
+
+    fn write_blocks(&self, writes: &[Write<Frozen>]) -> Result<()> {
+        let together = Arc::new(Together {
+            left: AtomicUsize::new(writes.len()),
+            failed: AtomicBool::new(false),
+            over: WaitQueue::new("blocks of ext2"),
+        });
+        let mut requests = VecDeque::new();
+        requests.try_reserve(writes.len()).map_err(|_| Errno::ENOMEM)?;
+        for write in writes {
+            let sector = u64::from(write.block) * self.block_size / SECTOR;
+            let mut segments = Segments::allocate(write.bytes.len())?;
+            segments.write(0, &write.bytes);
+            requests.push_back(Request::write(sector, segments, together.clone())?);
+        }
+        self.device().submit_all(&mut requests);
+        // Each ends: the block layer has a bound for that.
+        together.over.wait(|| (together.left.load(Ordering::Acquire) == 0).then_some(()));
+        if together.failed.load(Ordering::Acquire) { Err(Errno::EIO) } else { Ok(()) }
+    }
+
+    /// Stores all that was changed before.
+    ///
+    /// # Errors
+    /// `EIO`, `ENOMEM`: some of it is still to be stored.
+    pub(super) fn store_everything(&self) -> Result<()> {
+        for _ in 0..ROUNDS {
+            self.let_released_go();
+            self.store_all_pages()?;
+            self.store_batch(Scope::All)?;
+            if self.engine.read().is_settled() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the pages of all files.
+    fn store_all_pages(&self) -> Result<()> {
+        let mut inodes: Vec<Arc<Ext2Inode>> = Vec::new();
+        {
+            let dirty = self.dirty.lock();
+            inodes.try_reserve(dirty.len()).map_err(|_| Errno::ENOMEM)?;
+            inodes.extend(dirty.values().cloned());
+        }
+        // All are begun before the first is waited for.
+        let mut result = Ok(());
+        for reach in [Reach::Start, Reach::Wait] {
+            for inode in &inodes {
+                // What has no name and no user goes as it is.
+                if inode.is_wanted() {
+                    result = inode.store_pages(reach).and(result);
+                }
+            }
+        }
+        for inode in &inodes {
+            let clean = {
+                let mut dirty = self.dirty.lock();
+                let is_clean = inode.unstored_pages() == 0 || !inode.is_wanted();
+                if is_clean { dirty.remove(&inode.number()) } else { None }
+            };
+            drop(clean);
+        }
+        result
+    }
+}
+
+/// The task that stores what was changed, some seconds later.
+pub(super) struct Flusher(Arc<Shared>);
+
+struct Shared {
+    /// Something is to be stored.
+    is_wanted: AtomicBool,
+    is_over: AtomicBool,
+    changed: WaitQueue,
+}
+
+impl Flusher {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Shared {
+            is_wanted: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            changed: WaitQueue::new("changes of files"),
+        }))
+    }
+
+    /// Starts the task.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(super) fn start(&self, volume: &Arc<Ext2Volume>) -> Result<()> {
+        let (shared, volume) = (self.0.clone(), Arc::downgrade(volume));
+        task::spawn("ext2", move || flush(&shared, &volume))?;
+        Ok(())
+    }
+
+    /// Something was changed, and is to be stored in a while.
+    pub(super) fn wake_later(&self) {
+        if !self.0.is_wanted.load(Ordering::Relaxed)
+            && !self.0.is_wanted.swap(true, Ordering::AcqRel)
+        {
+            self.0.changed.wake_all();
+        }
+    }
+
+    /// Ends the task.
+    pub(super) fn stop(&self) {
+        self.0.is_over.store(true, Ordering::Release);
+        self.0.changed.wake_all();
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn flush(shared: &Shared, volume: &Weak<Ext2Volume>) {
+    let is_over = || shared.is_over.load(Ordering::Acquire);
+    loop {
+        let woken = || (is_over() || shared.is_wanted.load(Ordering::Acquire)).then_some(());
+        shared.changed.wait(woken);
+        // For more to come together.
+        let options = WaitOptions::within(INTERVAL_NS);
+        let _ = shared.changed.wait_with(options, || is_over().then_some(()));
+        let Some(volume) = volume.upgrade().filter(|_| !is_over()) else { return };
+        shared.is_wanted.store(false, Ordering::Release);
+        let Err(error) = volume.store_everything() else { continue };
+        let name = volume.device().name();
+        if volume.device().is_gone() {
+            return log::error!("{name}: gone; what was not stored is lost");
+        }
+        log::error!("{name}: changes are not stored: {}; tried again", error.description());
+        shared.is_wanted.store(true, Ordering::Release);
+    }
+}
