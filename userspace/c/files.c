@@ -348,7 +348,9 @@ static void test_bytes(void)
     check(status.st_size == 5000, "allocated", "%ld", status.st_size);
     FAILS(EINVAL, "allocate-none", SYS_fallocate, file, 0, 0, 0);
     FAILS(EINVAL, "allocate-negative", SYS_fallocate, file, 0, -1L, 10);
-    GIVES(0, "allocate-keep", SYS_fallocate, file, FALLOC_FL_KEEP_SIZE, 0, 9000);
+    // Not all file systems have room behind the end of a file.
+    long kept = SYS(SYS_fallocate, file, FALLOC_FL_KEEP_SIZE, 0, 9000);
+    check(kept == 0 || kept == -EOPNOTSUPP, "allocate-keep", "%ld", kept);
     fstat(file, &status);
     check(status.st_size == 5000, "kept", "%ld", status.st_size);
 

@@ -5,6 +5,7 @@ mod boots;
 mod cpus;
 mod crashes;
 mod disks;
+mod ext2;
 mod figures;
 mod files;
 mod gdb;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(oom::jobs());
     jobs.extend(processes::jobs());
     jobs.extend(kernel::jobs());
+    jobs.extend(ext2::jobs());
     jobs.extend(files::jobs());
     jobs.extend(shell::jobs());
     jobs.extend(platform::jobs());

@@ -1,0 +1,239 @@
+//! ext2 on disks of every kind: what the kernel writes e2fsck finds nothing wrong with, what the host
+//! wrote the kernel reads, a full disk says so, and a power cut loses nothing that fsync returned
+//! for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::machine::{Config, Machine};
+use crate::place::Mode::{Debug, Release};
+use crate::place::scratch;
+use crate::runner::{Job, Outcome};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// All jobs.
+pub(super) fn jobs() -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (block, device, mode, smp) in [
+        (1024, "virtio-blk-pci,drive=d", Debug, 4),
+        (2048, "nvme,drive=d,serial=1", Release, 1),
+        (4096, "virtio-blk-pci,drive=d", Release, 4),
+        (4096, "ide-hd,drive=d,bus=ide.0", Debug, 1),
+    ] {
+        let kind = device.split(['-', ',']).next().unwrap_or_default();
+        let name = format!("ext2: blocks of {block}, {kind}, {}, {smp} CPUs", mode.name());
+        jobs.push(Job::one(name, move || programs(block, device, mode, smp)));
+    }
+    jobs.push(Job::one("ext2: a tree of the host's is read and copied", tree));
+    jobs.push(Job::one("ext2: a full disk", full));
+    jobs.push(Job::one("ext2: the power fails", power));
+    jobs.push(Job::one("ext2: garbage is no file system", garbage));
+    jobs
+}
+
+/// Runs a program of the host's.
+fn host(program: &str, arguments: &[&str]) -> Result<(bool, String), String> {
+    // mke2fs and its kin are where root's programs are.
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let output = Command::new(program).args(arguments).env("PATH", path).output();
+    let output = output.map_err(|error| format!("{program}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), text))
+}
+
+/// A new file system in a file.
+fn make(name: &str, mib: u64, arguments: &[&str]) -> Result<PathBuf, String> {
+    let image = scratch(&format!("ext2-{name}"));
+    let file = std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20));
+    file.map_err(|error| format!("{}: {error}", image.display()))?;
+    let path = image.to_string_lossy().into_owned();
+    let mut all = vec!["-q", "-F", "-t", "ext2"];
+    all.extend(arguments);
+    all.push(&path);
+    match host("mke2fs", &all)? {
+        (true, _) => Ok(image),
+        (false, text) => Err(format!("mke2fs: {text}")),
+    }
+}
+
+/// e2fsck finds nothing.
+fn check(image: &Path) -> Outcome {
+    match host("e2fsck", &["-f", "-n", &image.to_string_lossy()])? {
+        (true, _) => Ok(()),
+        (false, text) => Err(format!("e2fsck: {text}")),
+    }
+}
+
+fn start(image: &Path, device: &str, config: &Config) -> Result<Machine, String> {
+    let drive = format!("-drive if=none,id=d,format=raw,file={}", image.display());
+    let extra = format!("{drive} -device {device} {}", config.extra);
+    let mut machine = Machine::start(&Config { extra, ..config.clone() })?;
+    machine.expect_prompt()?;
+    quietly(&mut machine, "mkdir /mnt")?;
+    Ok(machine)
+}
+
+/// Runs a command that is to say nothing.
+fn quietly(machine: &mut Machine, command: &str) -> Outcome {
+    machine.begin(command, "")?;
+    let output = machine.finish(LIMIT)?;
+    if output.trim().is_empty() { Ok(()) } else { Err(format!("`{command}` says\n{output}")) }
+}
+
+fn name_of(device: &str) -> &'static str {
+    match device.split(',').next() {
+        Some("nvme") => "nvme0n1",
+        Some("ide-hd") => "sda",
+        _ => "vda",
+    }
+}
+
+/// Programs do all there is to do with files, several at once.
+fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Outcome {
+    let name = format!("{block}-{}", name_of(device));
+    let image = make(&name, 48, &["-b", &block.to_string()])?;
+    let mut machine = start(&image, device, &Config { smp, ..Config::new(mode, "") })?;
+    quietly(&mut machine, &format!("mount {} /mnt", name_of(device)))?;
+    for command in ["exec files /mnt", "exec 3 files /mnt"] {
+        machine.begin(command, "")?;
+        let output = machine.finish(LIMIT)?;
+        if output.contains("FAIL") || !output.contains(", 0 failed\n") {
+            return Err(machine.failure(&format!("`{command}` fails")));
+        }
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)
+}
+
+/// A tree that mke2fs has put in is read as it is, and its copy is the same to the host.
+fn tree() -> Outcome {
+    let source = scratch("ext2-tree-source");
+    let failed = |error: std::io::Error| format!("{}: {error}", source.display());
+    let mut seed = 12345u64;
+    let mut random = |end: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % end
+    };
+    for number in 0..1500u32 {
+        let directory = source.join(format!("d{}/e{}", number % 7, number % 31));
+        std::fs::create_dir_all(&directory).map_err(failed)?;
+        let len = if number % 100 == 0 { random(600_000) } else { random(9000) };
+        let bytes: Vec<u8> = (0..len).map(|_| random(256) as u8).collect();
+        std::fs::write(directory.join(format!("f{number}")), bytes).map_err(failed)?;
+    }
+    let from = source.to_string_lossy().into_owned();
+    let image = make("tree", 96, &["-b", "1024", "-N", "8000", "-d", &from])?;
+    let config = Config { smp: 4, ..Config::new(Release, "") };
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+    for command in ["mount vda /mnt", "mkdir /mnt/copy"] {
+        quietly(&mut machine, command)?;
+    }
+    for number in 0..7 {
+        quietly(&mut machine, &format!("cp -r /mnt/d{number} /mnt/copy"))?;
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)?;
+    let copy = scratch("ext2-tree-copy");
+    std::fs::create_dir_all(&copy).map_err(failed)?;
+    let request = format!("rdump /copy {}", copy.display());
+    host("debugfs", &["-R", &request, &image.to_string_lossy()])?;
+    let other = copy.join("copy");
+    match host("diff", &["-r", &from, &other.to_string_lossy()])? {
+        (true, _) => Ok(()),
+        (false, text) => Err(format!("the copy differs: {}", text.lines().take(9).collect::<Vec<_>>().join("\n"))),
+    }
+}
+
+/// What has no room says so, and what had room is whole.
+fn full() -> Outcome {
+    let image = make("full", 4, &["-b", "1024", "-m", "0"])?;
+    let config = Config { smp: 2, ..Config::new(Debug, "") };
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    quietly(&mut machine, "cp /bin/hello /mnt/kept")?;
+    let mut said = String::new();
+    for number in 0..40 {
+        machine.begin(&format!("cp /bin/files /mnt/more{number}"), "")?;
+        said = machine.finish(LIMIT)?;
+        if said.contains("No space left on device") {
+            break;
+        }
+    }
+    if !said.contains("No space left on device") {
+        return Err(machine.failure("a disk of 4 MiB is never full"));
+    }
+    quietly(&mut machine, "rm -f /mnt/more0 /mnt/more1")?;
+    quietly(&mut machine, "cp /bin/hello /mnt/again")?;
+    quietly(&mut machine, "umount /mnt")?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    for name in ["kept", "again"] {
+        let output = machine.command(&format!("exec /mnt/{name} one"))?;
+        if !output.contains("Hello from user space") {
+            return Err(machine.failure(&format!("{name} is not whole")));
+        }
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)
+}
+
+/// The machine ends at some moment: e2fsck mends what is left, and what was stored is there.
+fn power() -> Outcome {
+    for round in 0..3u32 {
+        let image = make(&format!("power-{round}"), 32, &["-b", "4096"])?;
+        let config = Config { smp: 4, ..Config::new(Debug, "") };
+        let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+        quietly(&mut machine, "mount vda /mnt")?;
+        quietly(&mut machine, "write-to-file /mnt/stored these words")?;
+        quietly(&mut machine, "sync")?;
+        machine.begin("exec 2 files /mnt", "")?;
+        std::thread::sleep(Duration::from_millis(1500 + 1700 * u64::from(round)));
+        drop(machine); // kills it
+        host("e2fsck", &["-f", "-y", &image.to_string_lossy()])?;
+        check(&image)?;
+        let (_, text) = host("debugfs", &["-R", "cat /stored", &image.to_string_lossy()])?;
+        if !text.contains("these words") {
+            return Err(format!("what was stored is lost, round {round}: {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// A disk of nothing, and one that is damaged where it matters.
+fn garbage() -> Outcome {
+    let image = make("garbage", 8, &["-b", "1024"])?;
+    let failed = |error: std::io::Error| format!("{}: {error}", image.display());
+    let mut bytes = std::fs::read(&image).map_err(failed)?;
+    // The descriptors of groups.
+    for (at, byte) in bytes.iter_mut().skip(2048).take(64).enumerate() {
+        *byte = (at * 37) as u8;
+    }
+    std::fs::write(&image, &bytes).map_err(failed)?;
+    let zeros = scratch("ext2-zeros");
+    let file = std::fs::File::create(&zeros).and_then(|file| file.set_len(8 << 20));
+    file.map_err(failed)?;
+    let extra = format!(
+        "-drive if=none,id=z,format=raw,file={} -device virtio-blk-pci,drive=z",
+        zeros.display()
+    );
+    let config = Config { extra, ..Config::new(Debug, "") };
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+    for (disk, words) in [("vda", "Structure needs cleaning"), ("vdb", "no file system that is known")] {
+        let output = machine.command(&format!("mount {disk} /mnt"))?;
+        if !output.contains(words) {
+            return Err(machine.failure(&format!("`mount {disk} /mnt` does not say `{words}`")));
+        }
+    }
+    machine.type_line("exit 7")?;
+    machine.expect_status(7)
+}
