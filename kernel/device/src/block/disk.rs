@@ -373,6 +373,13 @@ fn what_remains(
     })
 }
 
+/// See [`Request::is_overdue`].
+pub(super) fn is_overdue(request: &Request) -> bool {
+    let inner = request.inner();
+    let queue = inner.volume.as_ref().and_then(|volume| volume.disk().queues.get(request.queue()));
+    queue.zip(inner.tag).is_some_and(|(queue, tag)| queue.was_told(tag))
+}
+
 /// See [`Request::begin_anew`].
 pub(super) fn begun_anew(request: &Request) {
     let Some(volume) = &request.inner().volume else { return };

@@ -322,6 +322,12 @@ impl Queue {
         Some((since, state.start()))
     }
 
+    /// Whether the driver was told that the request of `tag` takes too long.
+    pub(super) fn was_told(&self, tag: u16) -> bool {
+        let started = self.started.get(usize::from(tag));
+        started.is_some_and(|started| started.told.load(Ordering::Relaxed) > 0)
+    }
+
     /// The driver begins the request of `tag` anew.
     pub(super) fn begin_anew(&self, tag: u16, now: u64) {
         if let Some(started) = self.started.get(usize::from(tag)) {

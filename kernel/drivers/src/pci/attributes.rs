@@ -104,10 +104,8 @@ fn reset(device: &Device, text: &str) -> Result<()> {
     if text.trim() != "1" {
         return Err(Errno::EINVAL);
     }
-    if device.driver().is_some() {
-        return Err(Errno::EBUSY);
-    }
-    function.reset().map_err(|error| match error {
+    let reset = device.while_unbound(|| function.reset()).map_err(|_| Errno::EBUSY)?;
+    reset.map_err(|error| match error {
         ResetError::NotOffered => Errno::ENOTTY,
         ResetError::InUse => Errno::EBUSY,
         ResetError::Busy | ResetError::Gone => Errno::EIO,

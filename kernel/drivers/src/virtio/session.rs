@@ -276,6 +276,8 @@ impl Inner {
             Ok(()) if is_allowed => {
                 log::info!("{}: it works again", self.device);
                 self.function.restarted();
+                // It may have changed, and nobody looked meanwhile.
+                self.function.config_changed();
                 return;
             }
             Ok(()) => log::error!("{}: it fails too often and is given up", self.device),

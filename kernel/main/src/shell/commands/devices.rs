@@ -19,7 +19,7 @@ pub(in crate::shell) fn devices(_: &mut Context<'_>, arguments: &[String]) -> Ou
         [option, ..] => return Err(usage(alloc::format!("{option} is no option"))),
     };
     for device in device::all() {
-        let indent = 2 * (device.depth() - 1);
+        let indent = 2 * device.depth().saturating_sub(1);
         print!("{:indent$}{}", "", device.name());
         if let Some(bus) = device.bus() {
             print!("  bus {}", bus.name());
