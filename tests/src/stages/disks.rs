@@ -1,12 +1,13 @@
 //! Disks: the same contract, whatever drives them. Partitions, reading and writing, compared with
 //! the image from outside; errors; disks that are slow; drivers that leave.
 
+use std::io::Write;
 use std::time::Duration;
 
 use crate::disk_image::{Image, SECTOR};
 use crate::machine::{Config, Machine, boot};
 use crate::place::Mode::{Debug, Release};
-use crate::place::{self, Mode};
+use crate::place::{self, Mode, scratch};
 use crate::runner::Job;
 
 /// Longest time to write and read back a disk.
@@ -96,6 +97,20 @@ pub(super) fn jobs() -> Vec<Job> {
             move || leave(kind),
         ));
     }
+    jobs.push(Job::one("disks: a controller that does not answer any more", cut_off));
+    jobs.push(Job::one("disks: more than there are interrupts for", || {
+        let disk = "-device virtio-blk-pci,drive=d";
+        let mut extra = String::from("-device pcie-pci-bridge,id=b0 -device pcie-pci-bridge,id=b1");
+        for index in 0..46 {
+            let bus = format!("b{},addr={}", index / 23, 1 + index % 23);
+            extra += &format!(" -drive if=none,id=d{index},driver=null-co,size=1M {disk}{index},bus={bus}");
+        }
+        let config = Config { smp: 4, extra, ..Config::new(Debug, "") };
+        // All have some, and so has the serial line: it is typed on.
+        let mut machine = Machine::start(&config)?;
+        machine.expect_prompt()?;
+        expect(&mut machine, "block list", &["vda ", "vdz ", "vdat "])
+    }));
     jobs.push(Job::one("disks: four of each kind", four_of_each));
     jobs.push(Job::one("disks: none", || {
         let config = Config::new(Debug, "block list; block read vda 0; exit");
@@ -290,6 +305,44 @@ fn silent(kind: Kind) -> Result<(), String> {
     machine.begin(&format!("block read {disk} 0"), "")?;
     let output = machine.finish(CHECK)?;
     if output.contains("|still here......|") { Ok(()) } else { Err(machine.failure("it is lost")) }
+}
+
+/// The registers of an AHCI controller read 0: what it is asked for then fails, nothing is taken
+/// for done, and others that do not answer are still noticed.
+fn cut_off() -> Result<(), String> {
+    let (image, other) = (Image::new("cut-off", 8)?, Image::new("cut-off-other", 8)?);
+    let monitor = scratch("cut-off-monitor");
+    let extra = format!(
+        "-device ahci,id=more,addr=7 -drive if=none,id=d0,format=raw,file={} \
+         -device ide-hd,drive=d0,bus=more.0 \
+         -drive if=none,id=d1,format=raw,throttling.bps-total=4096,file={} \
+         -device virtio-blk-pci,drive=d1 -monitor unix:{},server=on,wait=off",
+        image.option(),
+        other.option(),
+        monitor.display()
+    );
+    let mut machine = Machine::start(&Config { smp: 4, extra, ..Config::new(Debug, "") })?;
+    machine.expect_prompt()?;
+    machine.command("block timeout sda 500")?;
+    machine.command("block timeout vda 200")?;
+    // Configuration mechanism #1: the command register of 00:07.0, with the pin alone switched off.
+    let said = |error: std::io::Error| format!("{}: {error}", monitor.display());
+    let mut line = std::os::unix::net::UnixStream::connect(&monitor).map_err(said)?;
+    line.write_all(b"o /w 0xcf8 0x80003804\no /h 0xcfc 0x400\n").map_err(said)?;
+    machine.command("sleep 1")?;
+    machine.begin("block read sda 100", "")?;
+    let output = machine.finish(CHECK)?;
+    if !output.contains("block: sda: ") || output.contains("00000000") {
+        return Err(machine.failure("what nobody has read is shown"));
+    }
+    let late = "vda: the device did not answer in time";
+    for round in 0..8 {
+        machine.begin(&format!("block read vda {} 8", 8 * round), "")?;
+        if machine.finish(CHECK)?.contains(late) {
+            return Ok(());
+        }
+    }
+    Err(machine.failure("nobody looks after the other disk any more"))
 }
 
 /// Drivers leave disks that are in use and take them again: a kernel test.
