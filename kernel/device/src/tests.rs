@@ -244,6 +244,11 @@ fn attributes_are_told_and_set() {
     );
     drop(other);
     assert!(device.attribute("other").is_none());
+    let grouped = device.add_attribute(Attribute::new("group/value", show)).expect("another name");
+    let named = device.attribute("group/value").expect("it has that one");
+    assert_eq!((named.in_group(), value.in_group()), (Some(("group", "value")), None));
+    assert!(device.attribute("group").is_none());
+    drop(grouped);
     drop(guard);
     assert_eq!(value.show(&device, &mut text), Err(abi::Errno::ENODEV));
 }

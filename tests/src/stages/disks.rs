@@ -167,8 +167,11 @@ fn gpt(kind: Kind, config: &Config, block: u64) -> Result<(), String> {
         &["a5 a5 a5"],
     )?;
     let end = 64 * block / SECTOR;
-    let behind = format!("block write {part} {end} 1; block read {part} {} 2", end - 1);
-    expect(&mut machine, &behind, &[&format!("{part}: behind the end of the device")])?;
+    let beyond = format!("{part}: sector {end} is beyond the end: it has {end} sectors");
+    expect(&mut machine, &format!("block write {part} {end} 1"), &[&beyond])?;
+    expect(&mut machine, &format!("block read {part} {} 2", end - 1), &[&beyond])?;
+    let refused = format!("block: {disk} has partitions: {part}, ");
+    expect(&mut machine, &format!("block overwrite {disk}"), &[&refused])?;
     expect(&mut machine, "devices", &[&format!("{disk}  class block"), &format!("{part}  class")])?;
     machine.type_line("exit 0")?;
     machine.expect_status(0)?;
@@ -229,7 +232,7 @@ fn read_only(kind: Kind) -> Result<(), String> {
 fn check(kind: Kind, config: &Config, mib: u64) -> Result<(), String> {
     let image = Image::new(&format!("check-{}-{mib}", kind.name), mib)?;
     let mut machine = with_disk(kind, config, &image.option(), ("", ""))?;
-    machine.begin(&format!("block check {} 4", kind.disk), "")?;
+    machine.begin(&format!("block overwrite {} 4", kind.disk), "")?;
     let output = machine.finish(CHECK)?;
     let read_back = format!("read back: {} bytes", mib << 20);
     if !output.contains(&read_back) {
@@ -261,9 +264,10 @@ fn errors(kind: Kind) -> Result<(), String> {
     let again = format!("block read {disk} 1000");
     expect(&mut machine, &format!("{again}; block write {disk} 2000 1"), &[&failed])?;
     // Many in flight: only what must fails, and all of it ends.
-    machine.begin(&format!("block check {disk} 4"), "")?;
+    machine.begin(&format!("block overwrite {disk} 4"), "")?;
     let output = machine.finish(CHECK)?;
-    if !output.contains("failed at sector") {
+    // Sector 2000 is in the first part.
+    if !output.contains(&format!("block: {disk}: I/O error while writing sectors 0 to 2047\n")) {
         return Err(machine.failure("an error got lost"));
     }
     // The disk goes on, and so do other sectors.

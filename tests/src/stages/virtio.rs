@@ -170,7 +170,7 @@ fn every_sector(mode: Mode, uefi: bool, smp: u32) -> Result<(), String> {
     let extra = format!("{drive} -device virtio-blk-pci,drive=d0");
     let mut machine = Machine::start(&Config { uefi, smp, extra, ..Config::new(mode, "") })?;
     machine.expect_prompt()?;
-    machine.begin("block check vda 4", "")?;
+    machine.begin("block overwrite vda 4", "")?;
     let output = machine.finish(LIMIT)?;
     machine.command("list-virtio")?;
     machine.type_line("exit 7")?;

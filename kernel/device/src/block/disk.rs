@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZero;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arch::cpu::local;
@@ -121,9 +122,9 @@ impl Disk {
         self.timeout_ns.load(Ordering::Relaxed)
     }
 
-    /// Sets that, 1 millisecond at least.
-    pub fn set_timeout_ns(&self, ns: u64) {
-        self.timeout_ns.store(ns.max(1_000_000), Ordering::Relaxed);
+    /// Sets that, in milliseconds: with none every request would fail.
+    pub fn set_timeout_ms(&self, ms: NonZero<u64>) {
+        self.timeout_ns.store(ms.get().saturating_mul(1_000_000), Ordering::Relaxed);
         self.next_look.store(0, Ordering::Relaxed);
         watch::wake();
     }

@@ -140,6 +140,11 @@ impl Port {
         self.id
     }
 
+    /// The number of its device, which no other VirtIO device has; `None` if that is gone.
+    pub fn device_number(&self) -> Option<u32> {
+        self.console.upgrade().map(|console| console.virtio.number())
+    }
+
     /// Its name, which no other port has: vport0p1.
     pub fn name(&self) -> &str {
         &self.name
