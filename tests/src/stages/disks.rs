@@ -103,7 +103,9 @@ pub(super) fn jobs() -> Vec<Job> {
         let mut extra = String::from("-device pcie-pci-bridge,id=b0 -device pcie-pci-bridge,id=b1");
         for index in 0..46 {
             let bus = format!("b{},addr={}", index / 23, 1 + index % 23);
-            extra += &format!(" -drive if=none,id=d{index},driver=null-co,size=1M {disk}{index},bus={bus}");
+            extra += &format!(
+                " -drive if=none,id=d{index},driver=null-co,size=1M {disk}{index},bus={bus}"
+            );
         }
         let config = Config { smp: 4, extra, ..Config::new(Debug, "") };
         // All have some, and so has the serial line: it is typed on.

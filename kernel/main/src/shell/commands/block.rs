@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZero;
 
@@ -136,6 +135,14 @@ fn list() -> Outcome {
     Ok(())
 }
 
+/// `len` zeros.
+fn buffer(len: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Failure::Message("out of memory".into()))?;
+    bytes.resize(len, 0);
+    Ok(bytes)
+}
+
 fn read(context: &mut Context<'_>, name: &str, sector: &str, count: &str) -> Outcome {
     let (volume, first, count) = (volume(name)?, number(sector)?, number(count)?);
     let end = first.saturating_add(count);
@@ -143,7 +150,7 @@ fn read(context: &mut Context<'_>, name: &str, sector: &str, count: &str) -> Out
         return Err(beyond(&volume, first.max(volume.sectors())));
     }
     let mut dump = Dump { offset: first * SECTOR, last: None, is_skipping: false };
-    let mut bytes = vec![0; (STEP * SECTOR) as usize];
+    let mut bytes = buffer((STEP * SECTOR) as usize)?;
     let mut at = first;
     while at < end {
         if context.interrupt.take() {
@@ -203,7 +210,7 @@ fn write(name: &str, sector: &str, value: &str) -> Outcome {
     let block_bytes = u64::from(volume.limits().logical_block);
     let offset = sector * SECTOR;
     let start = offset - offset % block_bytes;
-    let mut block = vec![0; block_bytes as usize];
+    let mut block = buffer(block_bytes as usize)?;
     let written = volume.read_at(start, &mut block).and_then(|()| {
         let within = (offset - start) as usize;
         block.iter_mut().skip(within).take(SECTOR as usize).for_each(|byte| *byte = value);

@@ -4,7 +4,7 @@
 
 use alloc::format;
 use alloc::sync::Arc;
-use alloc::vec;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base::{print, println, smp, time};
@@ -216,7 +216,9 @@ fn several(volume: &Arc<Volume>, in_flight: u64, idle: Option<&Idle>) -> Result<
 
 /// From the start on, in large pieces.
 fn sequential(volume: &Arc<Volume>) -> Result<(), BlockError> {
-    let mut bytes = vec![0; LARGE];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(LARGE).map_err(|_| BlockError::NoMemory)?;
+    bytes.resize(LARGE, 0);
     let all = volume.bytes().min(MOST);
     let begin = time::now_ns();
     let mut at = 0;
