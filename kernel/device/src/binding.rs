@@ -342,7 +342,12 @@ pub(crate) fn release(device: &Arc<Device>) {
 /// Tells all drivers that the machine is about to be switched off or reset: each device after
 /// those that are part of it. May sleep.
 pub fn shutdown() {
-    for device in all().iter().rev() {
+    shut_down(&all());
+}
+
+/// As [`shutdown`], for some: a device comes before those that are part of it.
+pub(crate) fn shut_down(devices: &[Arc<Device>]) {
+    for device in devices.iter().rev() {
         if let Some(bound) = device.binding.bound.read().as_deref() {
             bound.shutdown();
         }

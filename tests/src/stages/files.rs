@@ -69,9 +69,9 @@ fn disk(config: &Config) -> Outcome {
     gives(machine, "cat /sys/block/vda/size", &["16384\n"])?;
     gives(machine, "cat /sys/block/vda/uevent", &["DEVNAME=vda\nDEVTYPE=disk\n"])?;
     // The contents of what a link leads to, but with -l.
-    gives(machine, "ls /sys/block/vda", &[" queue/\n", " device -> ", " size\n"])?;
+    gives(machine, "ls /sys/block/vda", &[" device -> ", " queue/\n", " size\n"])?;
     gives(machine, "ls -l /sys/block/vda", &["/sys/block/vda -> ", place])?;
-    let queue = ["logical_block_size", "rotational", "nr_requests", "io_timeout"];
+    let queue = ["io_timeout", "logical_block_size", "nr_requests", "rotational"];
     gives(machine, "ls /sys/block/vda/queue", &queue)?;
     gives(machine, "cat /sys/block/vda/queue/logical_block_size", &["512\n"])?;
     gives(machine, "cat /sys/block/vda/device/device", &["0x0002\n"])?;
