@@ -114,11 +114,34 @@ pub(super) fn jobs() -> Vec<Job> {
         expect(&mut machine, "block list", &["vda ", "vdz ", "vdat "])
     }));
     jobs.push(Job::one("disks: four of each kind", four_of_each));
+    jobs.push(Job::one("disks: nvme: a zoned namespace is refused", zoned));
     jobs.push(Job::one("disks: none", || {
         let config = Config::new(Debug, "block list; block read vda 0; exit");
         boot(&config, 1, &["no block devices", "there is no block device vda"])
     }));
     jobs
+}
+
+/// A zoned namespace is no disk; the ordinary one beside it is.
+fn zoned() -> Result<(), String> {
+    let (zoned, plain) = (Image::new("zoned", 4)?, Image::new("beside-zoned", 4)?);
+    plain.put(0, b"an ordinary namespace")?;
+    let extra = format!(
+        "-drive if=none,id=zoned,format=raw,file={} -drive if=none,id=plain,format=raw,file={} \
+         -device nvme,id=controller,serial=basalt \
+         -device nvme-ns,drive=zoned,bus=controller,nsid=1,zoned=true,zoned.zone_size=1M \
+         -device nvme-ns,drive=plain,bus=controller,nsid=2",
+        zoned.option(),
+        plain.option()
+    );
+    let config = Config { extra, ..Config::new(Debug, "") };
+    let mut machine = Machine::start(&config)?;
+    machine.expect_prompt()?;
+    machine.expect_written(&["nvme0n1: namespaces of command set 0x2 are not supported"])?;
+    expect(&mut machine, "block read nvme0n1 0", &["there is no block device nvme0n1"])?;
+    expect(&mut machine, "block read nvme0n2 0", &["|an ordinary name"])?;
+    machine.type_line("exit 0")?;
+    machine.expect_status(0)
 }
 
 /// A machine with a disk of a kind; `options` are of the drive and of the device.

@@ -368,3 +368,27 @@ fn everything_is_read_while_devices_come_and_go() {
     assert_eq!(WRONG.load(Ordering::Relaxed), 0);
     assert!(READ.load(Ordering::Relaxed) > 300);
 }
+
+/// Every interrupt that goes to one CPU goes to another when it is told to; a CPU's own cannot.
+#[base::kernel_test]
+fn interrupts_are_moved() {
+    use base::irq::{self, Source};
+    let root = sysfs();
+    for info in irq::vectors(base::smp::online()).filter(|info| !info.owners.is_empty()) {
+        let path = format!("kernel/irq/{}/smp_affinity_list", info.vector);
+        let before = read(&root, &path).expect("it can be read");
+        match info.source {
+            Source::Local => assert_eq!(write(&root, &path, &before), Err(Errno::EACCES)),
+            Source::Pic(_) => {}
+            Source::Gsi { .. } | Source::Message => {
+                for cpu in base::smp::online().iter() {
+                    let text = format!("{cpu}");
+                    assert_eq!(write(&root, &path, &text), Ok(text.len()), "{path}: {text}");
+                    assert_eq!(irq::cpu_of(info.vector), Some(cpu), "{path}");
+                }
+                assert_eq!(write(&root, &path, "63"), Err(Errno::EINVAL), "{path}");
+                assert_eq!(write(&root, &path, &before), Ok(before.len()), "{path}");
+            }
+        }
+    }
+}
