@@ -102,7 +102,7 @@ pub(super) fn jobs() -> Vec<Job> {
         let disk = "-device virtio-blk-pci,drive=d";
         let mut extra = String::from("-device pcie-pci-bridge,id=b0 -device pcie-pci-bridge,id=b1");
         for index in 0..46 {
-            let bus = format!("b{},addr={}", index / 23, 1 + index % 23);
+            let bus = format!("b{},addr={:x}", index / 23, 1 + index % 23);
             extra += &format!(
                 " -drive if=none,id=d{index},driver=null-co,size=1M {disk}{index},bus={bus}"
             );
