@@ -135,8 +135,8 @@ impl Disk {
 
     /// How many requests the driver has, and how many wait, those that were merged as one.
     pub fn load(&self) -> (usize, usize) {
-        let sum = |of: fn(&Queue) -> usize| self.queues.iter().map(of).sum();
-        (sum(Queue::in_flight), sum(Queue::waiting))
+        let loads = self.queues.iter().map(Queue::load);
+        loads.fold((0, 0), |(all, more), (in_flight, waiting)| (all + in_flight, more + waiting))
     }
 
     pub(super) fn set_sectors(&self, sectors: u64) {

@@ -301,15 +301,11 @@ impl Queue {
         (core::mem::take(&mut state.waiting), core::mem::take(&mut state.flushes))
     }
 
-    /// How many requests the driver has.
-    pub(super) fn in_flight(&self) -> usize {
-        usize::from(self.state.lock().tags.used())
-    }
-
-    /// How many requests wait, those that are merged as one.
-    pub(super) fn waiting(&self) -> usize {
+    /// How many requests the driver has, and how many wait, those that are merged as one, at one
+    /// time.
+    pub(super) fn load(&self) -> (usize, usize) {
         let state = self.state.lock();
-        state.waiting.len() + state.flushes.len()
+        (state.tags.used().into(), state.waiting.len() + state.flushes.len())
     }
 
     /// For the watch: whether it need not look at the queue any more, since nothing is in it, nor
