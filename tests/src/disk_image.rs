@@ -134,7 +134,7 @@ impl Image {
     }
 
     /// # Errors
-    /// If it does not hold what `block check` writes with this seed, in any sector.
+    /// If it does not hold what `block overwrite` writes with this seed, in any sector.
     pub(crate) fn expect_pattern(&self, seed: u64) -> Result<(), String> {
         const SECTORS: u64 = 2048;
         let sectors = self.bytes()? / SECTOR;
@@ -159,7 +159,7 @@ impl Drop for Image {
     }
 }
 
-/// Word `index` of the disk, as `block check` writes it (SplitMix64).
+/// Word `index` of the disk, as `block overwrite` writes it (SplitMix64).
 fn word(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -39,7 +39,7 @@ pub use count::{Spurious, count_of, in_handler, spurious_of};
 pub use lines::{IrqLine, set_affinity};
 pub use message::{Message, MessageInterrupt};
 pub use slots::{Action, Handled, Owner, action};
-pub use vectors::{DEVICE_VECTORS, cpu_of};
+pub use vectors::{DEVICE_VECTORS, cpu_of, fair_share};
 pub use wiring::{
     LocalNmi, NmiSource, Override, Source, Wiring, init_local_pins, source, use_io_apics,
     uses_io_apics,

@@ -1,5 +1,6 @@
 //! [`Attribute`]: something that a device tells in a line of text, or lets one set: what
-//! sysfs has a file for.
+//! sysfs has a file for. One that is called `GROUP/NAME` is in a directory of its device, with the
+//! others of the group, as `queue/rotational` of a disk.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -16,6 +17,9 @@ pub type Show = Box<dyn Fn(&Device, &mut dyn fmt::Write) -> Result<()> + Send + 
 pub type Store = Box<dyn Fn(&Device, &str) -> Result<()> + Send + Sync>;
 /// Reads bytes from an offset on; how many, 0 at the end.
 pub type Read = Box<dyn Fn(&Device, u64, &mut [u8]) -> Result<usize> + Send + Sync>;
+
+/// Writes lines `KEY=VALUE` that tell programs what a device is.
+pub type Tell = fn(&Device, &mut dyn fmt::Write) -> fmt::Result;
 
 /// How an attribute is read.
 pub(crate) enum Source {
@@ -72,9 +76,14 @@ impl Attribute {
         self
     }
 
-    /// Its name, a file name.
+    /// Its name: a file name, or two with a slash between them, the first one of a group.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The group that it is in, and its name in there; `None` if it is in no group.
+    pub fn in_group(&self) -> Option<(&str, &str)> {
+        self.name.split_once('/')
     }
 
     /// Whether it can be read.

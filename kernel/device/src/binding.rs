@@ -108,6 +108,12 @@ impl Binding {
         })
     }
 
+    /// As [`Binding::begin`], unless the device is busy.
+    fn try_begin(&self) -> Option<State> {
+        let mut state = self.state.lock();
+        (!matches!(*state, State::Busy)).then(|| core::mem::replace(&mut *state, State::Busy))
+    }
+
     /// The device is as `state` says from now on.
     fn end(&self, state: State) {
         let old = core::mem::replace(&mut *self.state.lock(), state);
@@ -174,6 +180,22 @@ impl Device {
         result
     }
 
+    /// Calls `work` on a device that no driver has, and has one wait meanwhile that wants it. May
+    /// sleep.
+    ///
+    /// # Errors
+    /// `InUse` if a driver has it.
+    pub fn while_unbound<R>(&self, work: impl FnOnce() -> R) -> Result<R, BindError> {
+        let before = self.binding.begin();
+        if let State::Bound(_) = before {
+            self.binding.end(before);
+            return Err(BindError::InUse);
+        }
+        let result = work();
+        self.binding.end(before);
+        Ok(result)
+    }
+
     /// Takes the device away from its driver, which is `driver` if one is named. May sleep.
     ///
     /// # Errors
@@ -214,21 +236,29 @@ fn probe(device: &Arc<Device>, driver: &'static dyn Driver) -> Result<(), BindEr
 /// Looks for a driver for a device that has none.
 pub(crate) fn try_device(device: &Arc<Device>) {
     let Some(bus) = device.bus() else { return };
-    try_drivers(device, &bus.drivers());
+    let drivers = bus.drivers();
+    if has_match(device, &drivers) {
+        let before = device.binding.begin();
+        try_drivers(device, &drivers, before);
+    }
 }
 
 /// Has a driver look at all devices of its bus that have none.
 pub(crate) fn try_driver(driver: &'static dyn Driver) {
     for device in driver.bus().devices() {
-        try_drivers(&device, &[driver]);
+        if has_match(&device, &[driver]) {
+            let before = device.binding.begin();
+            try_drivers(&device, &[driver], before);
+        }
     }
 }
 
-fn try_drivers(device: &Arc<Device>, drivers: &[&'static dyn Driver]) {
-    if !drivers.iter().any(|driver| driver.matches(device)) {
-        return;
-    }
-    let before = device.binding.begin();
+fn has_match(device: &Device, drivers: &[&'static dyn Driver]) -> bool {
+    drivers.iter().any(|driver| driver.matches(device))
+}
+
+/// Tries drivers on a device that was made busy and is as `before` says.
+fn try_drivers(device: &Arc<Device>, drivers: &[&'static dyn Driver], before: State) {
     if let State::Bound(_) = before {
         return device.binding.end(before);
     }
@@ -275,9 +305,19 @@ fn retry_deferred() {
     while AGAIN.load(Ordering::SeqCst) && !RETRIES.swap(true, Ordering::SeqCst) {
         while AGAIN.swap(false, Ordering::SeqCst) {
             let deferred = core::mem::take(&mut *DEFERRED.lock());
-            deferred.iter().filter_map(Weak::upgrade).for_each(|device| try_device(&device));
+            deferred.iter().filter_map(Weak::upgrade).for_each(|device| try_again(&device));
         }
         RETRIES.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Tries a deferred device again. One that is busy is left to whoever has it so: that may be what
+/// led here, a probe of the device itself.
+fn try_again(device: &Arc<Device>) {
+    let Some(bus) = device.bus() else { return };
+    match device.binding.try_begin() {
+        Some(before) => try_drivers(device, &bus.drivers(), before),
+        None => defer(device),
     }
 }
 
@@ -302,7 +342,12 @@ pub(crate) fn release(device: &Arc<Device>) {
 /// Tells all drivers that the machine is about to be switched off or reset: each device after
 /// those that are part of it. May sleep.
 pub fn shutdown() {
-    for device in all().iter().rev() {
+    shut_down(&all());
+}
+
+/// As [`shutdown`], for some: a device comes before those that are part of it.
+pub(crate) fn shut_down(devices: &[Arc<Device>]) {
+    for device in devices.iter().rev() {
         if let Some(bound) = device.binding.bound.read().as_deref() {
             bound.shutdown();
         }

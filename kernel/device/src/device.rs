@@ -16,7 +16,7 @@ use abi::Errno;
 use base::sync::SpinLock;
 use spin::Once;
 
-use crate::attribute::{Attribute, AttributeGuard};
+use crate::attribute::{Attribute, AttributeGuard, Tell};
 use crate::binding::{self, Binding};
 use crate::bus::Bus;
 
@@ -27,6 +27,7 @@ pub struct Device {
     bus: Option<&'static Bus>,
     class: Option<&'static str>,
     identity: Box<dyn Any + Send + Sync>,
+    tell: Option<Tell>,
     /// Set when it is added; never for the root.
     parent: Once<Weak<Device>>,
     children: SpinLock<Vec<Arc<Device>>>,
@@ -105,6 +106,13 @@ impl Builder {
         self
     }
 
+    /// What it tells programs that look for devices: see [`Device::tell`].
+    #[must_use]
+    pub fn tell(mut self, tell: Tell) -> Self {
+        self.0.tell = Some(tell);
+        self
+    }
+
     /// An attribute that it has for good.
     #[must_use]
     pub fn attribute(self, attribute: Attribute) -> Self {
@@ -123,6 +131,7 @@ impl Device {
             bus: None,
             class: None,
             identity: Box::new(()),
+            tell: None,
             parent: Once::new(),
             children: SpinLock::new("children of a device", Vec::new()),
             attributes: SpinLock::new("attributes of a device", Vec::new()),
@@ -154,6 +163,15 @@ impl Device {
     /// What its bus knows of it, if that is a `T`.
     pub fn identity<T: Any>(&self) -> Option<&T> {
         self.identity.downcast_ref()
+    }
+
+    /// Writes a line `KEY=VALUE` for each thing that its bus or class tells programs of it, as the
+    /// file `uevent` of Linux's sysfs has it.
+    ///
+    /// # Errors
+    /// If the writing fails.
+    pub fn tell(&self, to: &mut dyn fmt::Write) -> fmt::Result {
+        self.tell.map_or(Ok(()), |tell| tell(self, to))
     }
 
     /// The device that it is part of; `None` for the root.

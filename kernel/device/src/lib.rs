@@ -32,7 +32,7 @@ mod driver;
 #[cfg(not(test))]
 mod tests;
 
-pub use attribute::{Attribute, AttributeGuard, Read, Show, Store};
+pub use attribute::{Attribute, AttributeGuard, Read, Show, Store, Tell};
 pub use binding::{BindError, shutdown};
 pub use bus::{Bus, buses, register_bus};
 pub use device::{AddError, Builder, Device, DeviceGuard, add, all, root};

@@ -166,7 +166,8 @@ fn devices_get_their_drivers_and_give_everything_back() {
     assert_eq!(driver_name(clock.device()), Some("clock"));
     assert_eq!(driver_name(&behind), Some("needs-clock"));
     assert_eq!(KEEPS.load(Ordering::Relaxed), 3);
-    crate::binding::shutdown();
+    // Not those of the machine, which go on.
+    crate::binding::shut_down(&BUS.devices());
     let quiet = story();
     let at = |name: &str| quiet.iter().position(|line| line.starts_with(name));
     assert!(at("behind").is_some() && at("behind") < at("test parent"), "{quiet:?}");
@@ -244,6 +245,11 @@ fn attributes_are_told_and_set() {
     );
     drop(other);
     assert!(device.attribute("other").is_none());
+    let grouped = device.add_attribute(Attribute::new("group/value", show)).expect("another name");
+    let named = device.attribute("group/value").expect("it has that one");
+    assert_eq!((named.in_group(), value.in_group()), (Some(("group", "value")), None));
+    assert!(device.attribute("group").is_none());
+    drop(grouped);
     drop(guard);
     assert_eq!(value.show(&device, &mut text), Err(abi::Errno::ENODEV));
 }

@@ -10,7 +10,7 @@ use drivers::acpi::Platform;
 use memory::boot_data::BootData;
 use memory::frames::{self, RegionKind};
 
-use crate::shell::Size;
+use crate::shell::{Count, Size};
 
 /// Name and version of the kernel.
 pub(crate) const VERSION: &str = concat!("Basalt ", env!("CARGO_PKG_VERSION"));
@@ -98,8 +98,9 @@ pub(crate) fn log_platform(platform: &Platform) {
     let io_apics = platform.madt.as_ref().map_or(0, |madt| madt.io_apics.len());
     let has = |there: bool| if there { "yes" } else { "no" };
     log::info!(
-        "ACPI: {usable} CPUs usable of {}, {io_apics} I/O APICs, HPET: {}, PCI Express: {}",
+        "ACPI: {usable} CPUs usable of {}, {}, HPET: {}, PCI Express: {}",
         platform.cpus.len(),
+        Count(io_apics as u64, "I/O APIC"),
         has(platform.hpet.is_some()),
         has(!platform.pci.is_empty())
     );

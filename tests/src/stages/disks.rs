@@ -1,12 +1,13 @@
 //! Disks: the same contract, whatever drives them. Partitions, reading and writing, compared with
 //! the image from outside; errors; disks that are slow; drivers that leave.
 
+use std::io::Write;
 use std::time::Duration;
 
 use crate::disk_image::{Image, SECTOR};
 use crate::machine::{Config, Machine, boot};
 use crate::place::Mode::{Debug, Release};
-use crate::place::{self, Mode};
+use crate::place::{self, Mode, scratch};
 use crate::runner::Job;
 
 /// Longest time to write and read back a disk.
@@ -96,12 +97,51 @@ pub(super) fn jobs() -> Vec<Job> {
             move || leave(kind),
         ));
     }
+    jobs.push(Job::one("disks: a controller that does not answer any more", cut_off));
+    jobs.push(Job::one("disks: more than there are interrupts for", || {
+        let disk = "-device virtio-blk-pci,drive=d";
+        let mut extra = String::from("-device pcie-pci-bridge,id=b0 -device pcie-pci-bridge,id=b1");
+        for index in 0..46 {
+            let bus = format!("b{},addr={:x}", index / 23, 1 + index % 23);
+            extra += &format!(
+                " -drive if=none,id=d{index},driver=null-co,size=1M {disk}{index},bus={bus}"
+            );
+        }
+        let config = Config { smp: 4, extra, ..Config::new(Debug, "") };
+        // All have some, and so has the serial line: it is typed on.
+        let mut machine = Machine::start(&config)?;
+        machine.expect_prompt()?;
+        expect(&mut machine, "block list", &["vda ", "vdz ", "vdat "])
+    }));
     jobs.push(Job::one("disks: four of each kind", four_of_each));
+    jobs.push(Job::one("disks: nvme: a zoned namespace is refused", zoned));
     jobs.push(Job::one("disks: none", || {
         let config = Config::new(Debug, "block list; block read vda 0; exit");
         boot(&config, 1, &["no block devices", "there is no block device vda"])
     }));
     jobs
+}
+
+/// A zoned namespace is no disk; the ordinary one beside it is.
+fn zoned() -> Result<(), String> {
+    let (zoned, plain) = (Image::new("zoned", 4)?, Image::new("beside-zoned", 4)?);
+    plain.put(0, b"an ordinary namespace")?;
+    let extra = format!(
+        "-drive if=none,id=zoned,format=raw,file={} -drive if=none,id=plain,format=raw,file={} \
+         -device nvme,id=controller,serial=basalt \
+         -device nvme-ns,drive=zoned,bus=controller,nsid=1,zoned=true,zoned.zone_size=1M \
+         -device nvme-ns,drive=plain,bus=controller,nsid=2",
+        zoned.option(),
+        plain.option()
+    );
+    let config = Config { extra, ..Config::new(Debug, "") };
+    let mut machine = Machine::start(&config)?;
+    machine.expect_prompt()?;
+    machine.expect_written(&["nvme0n1: namespaces of command set 0x2 are not supported"])?;
+    expect(&mut machine, "block read nvme0n1 0", &["there is no block device nvme0n1"])?;
+    expect(&mut machine, "block read nvme0n2 0", &["|an ordinary name"])?;
+    machine.type_line("exit 0")?;
+    machine.expect_status(0)
 }
 
 /// A machine with a disk of a kind; `options` are of the drive and of the device.
@@ -152,8 +192,11 @@ fn gpt(kind: Kind, config: &Config, block: u64) -> Result<(), String> {
         &["a5 a5 a5"],
     )?;
     let end = 64 * block / SECTOR;
-    let behind = format!("block write {part} {end} 1; block read {part} {} 2", end - 1);
-    expect(&mut machine, &behind, &[&format!("{part}: behind the end of the device")])?;
+    let beyond = format!("{part}: sector {end} is beyond the end: it has {end} sectors");
+    expect(&mut machine, &format!("block write {part} {end} 1"), &[&beyond])?;
+    expect(&mut machine, &format!("block read {part} {} 2", end - 1), &[&beyond])?;
+    let refused = format!("block: {disk} has partitions: {part}, ");
+    expect(&mut machine, &format!("block overwrite {disk}"), &[&refused])?;
     expect(&mut machine, "devices", &[&format!("{disk}  class block"), &format!("{part}  class")])?;
     machine.type_line("exit 0")?;
     machine.expect_status(0)?;
@@ -214,7 +257,7 @@ fn read_only(kind: Kind) -> Result<(), String> {
 fn check(kind: Kind, config: &Config, mib: u64) -> Result<(), String> {
     let image = Image::new(&format!("check-{}-{mib}", kind.name), mib)?;
     let mut machine = with_disk(kind, config, &image.option(), ("", ""))?;
-    machine.begin(&format!("block check {} 4", kind.disk), "")?;
+    machine.begin(&format!("block overwrite {} 4", kind.disk), "")?;
     let output = machine.finish(CHECK)?;
     let read_back = format!("read back: {} bytes", mib << 20);
     if !output.contains(&read_back) {
@@ -246,9 +289,10 @@ fn errors(kind: Kind) -> Result<(), String> {
     let again = format!("block read {disk} 1000");
     expect(&mut machine, &format!("{again}; block write {disk} 2000 1"), &[&failed])?;
     // Many in flight: only what must fails, and all of it ends.
-    machine.begin(&format!("block check {disk} 4"), "")?;
+    machine.begin(&format!("block overwrite {disk} 4"), "")?;
     let output = machine.finish(CHECK)?;
-    if !output.contains("failed at sector") {
+    // Sector 2000 is in the first part.
+    if !output.contains(&format!("block: {disk}: I/O error while writing sectors 0 to 2047\n")) {
         return Err(machine.failure("an error got lost"));
     }
     // The disk goes on, and so do other sectors.
@@ -290,6 +334,44 @@ fn silent(kind: Kind) -> Result<(), String> {
     machine.begin(&format!("block read {disk} 0"), "")?;
     let output = machine.finish(CHECK)?;
     if output.contains("|still here......|") { Ok(()) } else { Err(machine.failure("it is lost")) }
+}
+
+/// The registers of an AHCI controller read 0: what it is asked for then fails, nothing is taken
+/// for done, and others that do not answer are still noticed.
+fn cut_off() -> Result<(), String> {
+    let (image, other) = (Image::new("cut-off", 8)?, Image::new("cut-off-other", 8)?);
+    let monitor = scratch("cut-off-monitor");
+    let extra = format!(
+        "-device ahci,id=more,addr=7 -drive if=none,id=d0,format=raw,file={} \
+         -device ide-hd,drive=d0,bus=more.0 \
+         -drive if=none,id=d1,format=raw,throttling.bps-total=4096,file={} \
+         -device virtio-blk-pci,drive=d1 -monitor unix:{},server=on,wait=off",
+        image.option(),
+        other.option(),
+        monitor.display()
+    );
+    let mut machine = Machine::start(&Config { smp: 4, extra, ..Config::new(Debug, "") })?;
+    machine.expect_prompt()?;
+    machine.command("block timeout sda 500")?;
+    machine.command("block timeout vda 200")?;
+    // Configuration mechanism #1: the command register of 00:07.0, with the pin alone switched off.
+    let said = |error: std::io::Error| format!("{}: {error}", monitor.display());
+    let mut line = std::os::unix::net::UnixStream::connect(&monitor).map_err(said)?;
+    line.write_all(b"o /w 0xcf8 0x80003804\no /h 0xcfc 0x400\n").map_err(said)?;
+    machine.command("sleep 1")?;
+    machine.begin("block read sda 100", "")?;
+    let output = machine.finish(CHECK)?;
+    if !output.contains("block: sda: ") || output.contains("00000000") {
+        return Err(machine.failure("what nobody has read is shown"));
+    }
+    let late = "vda: the device did not answer in time";
+    for round in 0..8 {
+        machine.begin(&format!("block read vda {} 8", 8 * round), "")?;
+        if machine.finish(CHECK)?.contains(late) {
+            return Ok(());
+        }
+    }
+    Err(machine.failure("nobody looks after the other disk any more"))
 }
 
 /// Drivers leave disks that are in use and take them again: a kernel test.

@@ -1,7 +1,8 @@
 //! The figures that the kernel is to keep: instructions to the prompt and to the end of
-//! the first program, size of the image, memory in use. Counted under
+//! the first program, size of the image, memory in use, reads of a disk. Counted under
 //! `-icount shift=0,sleep=off`, where a nanosecond is an instruction.
 
+use crate::disk_image::Image;
 use crate::machine::{Config, Machine};
 use crate::place::Mode::Release;
 use crate::place::image;
@@ -41,6 +42,14 @@ const MEMORY_COSTS: [(&str, u64); 11] = [
     ("fork", 60_000),
 ];
 
+/// What `block cost` prints of a VirtIO disk: how a read of 4 KiB is made, and the most
+/// instructions that it may be. QEMU's side is none of them.
+const READ_COSTS: [(&str, u64); 3] = [
+    ("a task that waits for each", 5200),
+    ("1 in flight all the time", 3300),
+    ("32 in flight all the time", 2900),
+];
+
 /// All jobs.
 pub(super) fn jobs() -> Vec<Job> {
     vec![
@@ -56,6 +65,7 @@ pub(super) fn jobs() -> Vec<Job> {
         Job::one("figures: instructions of a round trip between two tasks", round_trip),
         Job::one("figures: interrupts of an idle CPU", idle_interrupts),
         Job::one("figures: instructions of faults and memory calls", memory_costs),
+        Job::one("figures: instructions of a 4 KiB read of a VirtIO disk", read_costs),
     ]
 }
 
@@ -78,7 +88,12 @@ fn image_size() -> Outcome {
 
 /// One CPU, 512 MiB, BIOS, and a clock that counts instructions.
 fn counted(cmdline: &str) -> Result<Machine, String> {
-    let extra = "-icount shift=0,sleep=off".into();
+    counted_with("", cmdline)
+}
+
+/// The same with more devices.
+fn counted_with(devices: &str, cmdline: &str) -> Result<Machine, String> {
+    let extra = format!("-icount shift=0,sleep=off {devices}");
     // Programs at the same addresses have the same page tables.
     let cmdline = format!("aslr=off {cmdline}");
     let mut machine = Machine::start(&Config { smp: 1, extra, ..Config::new(Release, &cmdline) })?;
@@ -124,6 +139,27 @@ fn memory_costs() -> Outcome {
         let ns =
             ns.ok_or_else(|| machine.failure(&format!("`memory cost` does not say {name}")))?;
         outcome = outcome.and(at_most(&format!("instructions: {name}"), ns, limit));
+    }
+    outcome
+}
+
+/// The figures of `block cost`, lines of `4 KiB, HOW … ns, of which N are work`.
+fn read_costs() -> Outcome {
+    let disk = Image::new("figures-disk", 8)?;
+    let file = disk.option();
+    let devices =
+        format!("-drive if=none,id=disk,format=raw,file={file} -device virtio-blk-pci,drive=disk");
+    let machine = counted_with(&devices, "block cost vda; exit")?;
+    let text = machine.text();
+    let mut outcome = Ok(());
+    for (how, limit) in READ_COSTS {
+        let work = text.lines().find_map(|line| {
+            let rest = line.trim().strip_prefix("4 KiB, ")?.strip_prefix(how)?;
+            rest.split_once(", of which ")?.1.strip_suffix(" are work")?.trim().parse().ok()
+        });
+        let work = work.ok_or_else(|| machine.failure(&format!("`block cost` says no {how}")))?;
+        let what = format!("instructions of a 4 KiB read of a VirtIO disk, {how}");
+        outcome = outcome.and(at_most(&what, work, limit));
     }
     outcome
 }

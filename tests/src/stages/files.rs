@@ -68,6 +68,29 @@ fn disk(config: &Config) -> Outcome {
     )?;
     gives(machine, "cat /sys/block/vda/size", &["16384\n"])?;
     gives(machine, "cat /sys/block/vda/uevent", &["DEVNAME=vda\nDEVTYPE=disk\n"])?;
+    // The contents of what a link leads to, but with -l.
+    gives(machine, "ls /sys/block/vda", &[" device -> ", " queue/\n", " size\n"])?;
+    gives(machine, "ls -l /sys/block/vda", &["/sys/block/vda -> ", place])?;
+    let queue = ["io_timeout", "logical_block_size", "nr_requests", "rotational"];
+    gives(machine, "ls /sys/block/vda/queue", &queue)?;
+    gives(machine, "cat /sys/block/vda/queue/logical_block_size", &["512\n"])?;
+    gives(machine, "cat /sys/block/vda/device/device", &["0x0002\n"])?;
+    let timeout = "/sys/block/vda/queue/io_timeout";
+    gives(machine, &format!("write-to-file {timeout} 0"), &["io_timeout: Invalid argument"])?;
+    gives(machine, "block timeout vda 0", &["block: MS is at least 1"])?;
+    quietly(machine, &format!("write-to-file {timeout} 1234"))?;
+    gives(machine, "block timeout vda", &["1234 ms\n"])?;
+    gives(machine, "block overwrite vda 0", &["block: TASKS is 1 to 32, not 0"])?;
+    gives(
+        machine,
+        "cat /sys/bus/pci/devices/0000:00:10.0/uevent",
+        &[
+            "DRIVER=virtio-pci\nPCI_CLASS=10000\nPCI_ID=1AF4:",
+            "PCI_SUBSYS_ID=1AF4:",
+            "PCI_SLOT_NAME=0000:00:10.0\nMODALIAS=pci:v00001AF4d0000",
+        ],
+    )?;
+    gives(machine, "cat /sys/kernel/mm/frames", &["\nheap-single-frames "])?;
     gives(
         machine,
         "ls /sys/bus/pci/devices/0000:00:10.0/",

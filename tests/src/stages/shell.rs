@@ -49,9 +49,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("devices -v", &["pci0000:00", "bus pci", "vendor = 0x8086"]),
     ("list-pci -v", &["ADDRESS", "host bridge", "SATA controller (AHCI)", "BAR 5"]),
-    ("list-virtio", &[]),
+    ("list-virtio", &["no VirtIO devices\n"]),
     ("block list", &["no block devices"]),
-    ("port list", &[]),
+    ("block list x", &["block: list takes no arguments"]),
+    ("block check vda", &["block: check is not one of list, id, read, write, overwrite, flush, "]),
+    ("port list", &["no ports\n"]),
     ("test no::such::test", &["test: no test has no::such::test in its name"]),
     (
         "backtrace",

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ fn every_sector(mode: Mode, uefi: bool, smp: u32) -> Result<(), String> {
     let extra = format!("{drive} -device virtio-blk-pci,drive=d0");
     let mut machine = Machine::start(&Config { uefi, smp, extra, ..Config::new(mode, "") })?;
     machine.expect_prompt()?;
-    machine.begin("block check vda 4", "")?;
+    machine.begin("block overwrite vda 4", "")?;
     let output = machine.finish(LIMIT)?;
     machine.command("list-virtio")?;
     machine.type_line("exit 7")?;
@@ -292,7 +292,52 @@ fn consoles() -> Vec<Job> {
             other => Err(format!("the file has {other:?}")),
         }
     })])
+    .chain([Job::one("virtio: a port that nobody has opened yet", unopened)])
     .collect()
+}
+
+/// While nobody is connected nothing can be written; then what is written waits for somebody.
+fn unopened() -> Result<(), String> {
+    let socket = scratch("virtio-unopened");
+    let extra = format!(
+        "-device virtio-serial-pci -chardev socket,id=c0,path={},server=on,wait=off \
+         -device virtserialport,chardev=c0,name=org.basalt.test",
+        socket.display()
+    );
+    let failed = |error: std::io::Error| format!("{}: {error}", socket.display());
+    let connect = || -> Result<_, String> {
+        let host = UnixStream::connect(&socket).map_err(failed)?;
+        host.set_read_timeout(Some(Duration::from_secs(30))).map_err(failed)?;
+        Ok(BufReader::new(host))
+    };
+    let mut machine = Machine::start(&Config { smp: 2, extra, ..Config::new(Debug, "") })?;
+    machine.expect_prompt()?;
+    machine.command("sleep 1")?;
+    machine.begin("port write org.basalt.test nobody listens", "")?;
+    let output = machine.finish(Duration::from_secs(60))?;
+    if !output.contains("port: the host has not opened the port") {
+        return Err(machine.failure("what nobody gets is written"));
+    }
+    machine.begin("port write org.basalt.test somebody comes", "")?;
+    std::thread::sleep(Duration::from_secs(1));
+    let mut host = connect()?;
+    machine.finish(Duration::from_secs(30))?;
+    machine.command("port write org.basalt.test and stays")?;
+    for wanted in ["somebody comes\n", "and stays\n"] {
+        let mut line = String::new();
+        host.read_line(&mut line).map_err(failed)?;
+        if line != wanted {
+            return Err(machine.failure(&format!("the host reads {line:?}, not {wanted:?}")));
+        }
+    }
+    drop(host);
+    machine.command("sleep 1")?;
+    let output = machine.command("port")?;
+    if output.contains("open at the host") {
+        return Err(machine.failure("the port does not know that the host has closed it"));
+    }
+    machine.type_line("exit 7")?;
+    machine.expect_status(7)
 }
 
 fn console(socket: &std::path::Path, config: Config, taken: &str) -> Result<(), String> {

@@ -70,7 +70,7 @@ impl MessageInterrupt {
     /// `NoVectors`: [`DEVICE_VECTORS`](super::DEVICE_VECTORS) interrupts are taken;
     /// `Unreachable`; `OutOfMemory`.
     pub fn claim(owner: &str, cpu: Option<u32>, action: Action) -> Result<Self, IrqError> {
-        let vector = vectors::allocate(1)?;
+        let vector = vectors::allocate_for_messages(1)?;
         Self::with_vector(GivenVector(vector), vector, 1, owner, cpu, action)
     }
 
@@ -92,7 +92,7 @@ impl MessageInterrupt {
         let mut vectors = Vec::new();
         vectors.try_reserve_exact(actions.len()).map_err(|_| IrqError::OutOfMemory)?;
         let count = u8::try_from(actions.len()).map_err(|_| IrqError::NoVectors)?;
-        let first = vectors::allocate(count)?;
+        let first = vectors::allocate_for_messages(count)?;
         vectors.extend((first..).take(count.into()).map(GivenVector));
         for (vector, action) in vectors.into_iter().zip(actions) {
             // The first one chooses for all.

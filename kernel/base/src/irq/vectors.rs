@@ -25,6 +25,11 @@ pub(super) const FIRST_LOCAL: u8 = 0xe0;
 /// Interrupts of devices that there can be at a time.
 pub const DEVICE_VECTORS: usize = (FIRST_LOCAL - FIRST) as usize;
 
+/// Of those, as many are kept for lines: a console is of more use than one more message.
+const KEPT_FOR_LINES: usize = 24;
+/// A device takes so much of what is left for messages at most, one part in this many.
+const SHARE: usize = 4;
+
 /// Most vectors in a row: what a PCI function can ask for by MSI.
 const MOST_IN_A_ROW: u8 = 32;
 
@@ -67,6 +72,12 @@ impl Table {
         Some(FIRST + first as u8)
     }
 
+    /// Vectors that messages may still have.
+    fn left_for_messages(&self) -> usize {
+        let free = self.given.iter().filter(|&&given| !given).count();
+        free.saturating_sub(KEPT_FOR_LINES)
+    }
+
     /// The CPU of `cpus` that the fewest devices interrupt; the lowest number of several.
     fn least_loaded(&self, cpus: CpuSet) -> Option<u32> {
         let load = |cpu: &u32| self.cpus.iter().filter(|&&one| u32::from(one) == *cpu).count();
@@ -93,6 +104,22 @@ pub(super) fn allocate(count: u8) -> Result<u8, IrqError> {
         return Err(IrqError::NoVectors);
     }
     TABLE.lock().allocate(count).ok_or(IrqError::NoVectors)
+}
+
+/// As [`allocate`], for messages: some vectors are left for lines.
+///
+/// # Errors
+/// As [`allocate`].
+pub(super) fn allocate_for_messages(count: u8) -> Result<u8, IrqError> {
+    let left = TABLE.lock().left_for_messages();
+    if usize::from(count) > left { Err(IrqError::NoVectors) } else { allocate(count) }
+}
+
+/// How many messages a device should take at most that could use `wanted`: fewer when there are
+/// not many left, since others want some, too; one at least.
+pub fn fair_share(wanted: usize) -> usize {
+    let left = TABLE.lock().left_for_messages();
+    wanted.min(left / SHARE).max(1)
 }
 
 /// Gives `vector` back. Nobody may have a handler for it any more.
@@ -173,6 +200,17 @@ mod tests {
         assert_eq!(allocate(64), Err(IrqError::NoVectors));
         assert_eq!(allocate(0), Err(IrqError::NoVectors));
         assert_eq!(allocate(3), Err(IrqError::NoVectors));
+    }
+
+    #[macros::kernel_test]
+    fn messages_leave_some_for_lines() {
+        let mut table = Table::new();
+        while table.left_for_messages() > 0 {
+            assert!(table.allocate(1).is_some());
+        }
+        let lines = core::iter::from_fn(|| table.allocate(1)).count();
+        assert_eq!(lines, KEPT_FOR_LINES);
+        assert!(fair_share(1) == 1 && fair_share(usize::MAX) <= DEVICE_VECTORS / SHARE);
     }
 
     #[macros::kernel_test]

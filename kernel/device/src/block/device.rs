@@ -39,7 +39,8 @@ pub trait BlockDevice: Send + Sync {
     /// The request `tag` of `queue` has been in flight for [`Description::timeout_ns`] or longer.
     /// Called by a task, and may sleep. The driver aborts it or resets the device, and completes
     /// it (with [`BlockError::TimedOut`](super::BlockError::TimedOut), or tries it again) when the
-    /// memory is safe. It may have been completed meanwhile. Called again after the same time
+    /// memory is safe. It may have been completed meanwhile, and another one have its tag:
+    /// [`Request::is_overdue`] tells which one this is about. Called again after the same time
     /// while it is in flight: the driver then does something harder. A disk whose driver does
     /// not bring a request back after several times is given up. A driver that resets the device
     /// and gives it others again calls [`Request::begin_anew`] for those.

@@ -6,18 +6,19 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::num::NonZero;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arch::cpu::local;
-use base::sync::IrqSpinLock;
 use base::{preempt, time};
 use memory::OutOfMemory;
+use spin::RwLock;
 
 use super::device::{BlockDevice, Description, Identity, Refused};
 use super::error::BlockError;
 use super::limits::{Features, Limits, SECTOR};
 use super::merge;
-use super::queue::{Added, PutBack, Queue};
+use super::queue::{Added, Next, PutBack, Queue};
 use super::request::{FlushAfter, Request};
 use super::statistics::{Counters, Statistics};
 use super::volume::Volume;
@@ -27,9 +28,9 @@ use super::watch;
 pub struct Disk {
     name: String,
     /// `None` when the driver has gone: then nobody who still has the disk keeps anything of it.
-    device: IrqSpinLock<Option<Arc<dyn BlockDevice>>>,
-    /// Calls of the driver that go on.
-    calls: AtomicUsize,
+    /// Nobody ever waits for this lock: those who call the driver share it, and who finds it held
+    /// to take the driver out knows that there is none any more.
+    device: RwLock<Option<Arc<dyn BlockDevice>>>,
     limits: Limits,
     features: Features,
     identity: Identity,
@@ -59,8 +60,7 @@ impl Disk {
         }
         Ok(Arc::new(Self {
             name,
-            device: IrqSpinLock::new("driver of a disk", Some(device)),
-            calls: AtomicUsize::new(0),
+            device: RwLock::new(Some(device)),
             limits: description.limits,
             features: description.features,
             identity: description.identity,
@@ -121,9 +121,9 @@ impl Disk {
         self.timeout_ns.load(Ordering::Relaxed)
     }
 
-    /// Sets that, 1 millisecond at least.
-    pub fn set_timeout_ns(&self, ns: u64) {
-        self.timeout_ns.store(ns.max(1_000_000), Ordering::Relaxed);
+    /// Sets that, in milliseconds: with none every request would fail.
+    pub fn set_timeout_ms(&self, ms: NonZero<u64>) {
+        self.timeout_ns.store(ms.get().saturating_mul(1_000_000), Ordering::Relaxed);
         self.next_look.store(0, Ordering::Relaxed);
         watch::wake();
     }
@@ -135,8 +135,8 @@ impl Disk {
 
     /// How many requests the driver has, and how many wait, those that were merged as one.
     pub fn load(&self) -> (usize, usize) {
-        let sum = |of: fn(&Queue) -> usize| self.queues.iter().map(of).sum();
-        (sum(Queue::in_flight), sum(Queue::waiting))
+        let loads = self.queues.iter().map(Queue::load);
+        loads.fold((0, 0), |(all, more), (in_flight, waiting)| (all + in_flight, more + waiting))
     }
 
     pub(super) fn set_sectors(&self, sectors: u64) {
@@ -157,9 +157,9 @@ impl Disk {
         let index = self.index_here();
         request.inner_mut().queue = index as u16;
         let Some(queue) = self.queues.get(index) else { return }; // there is one at least
-        let operation = request.operation();
-        match queue.add(request, &self.limits, || self.counters.merged(operation)) {
-            Ok(added) => self.run_added(index, added),
+        let (operation, now) = (request.operation(), request.inner().submitted_ns);
+        match queue.add(request, &self.limits, now, || self.counters.merged(operation)) {
+            Ok((added, first)) => self.run_added(index, added, first, now),
             Err(request) => request.complete(Err(self.why_not_taken())),
         }
     }
@@ -169,9 +169,10 @@ impl Disk {
         let index = self.index_here();
         requests.iter_mut().for_each(|request| request.inner_mut().queue = index as u16);
         let Some(queue) = self.queues.get(index) else { return };
-        let Some(operation) = requests.front().map(Request::operation) else { return };
+        let Some(first) = requests.front() else { return };
+        let (operation, now) = (first.operation(), first.inner().submitted_ns);
         let added = queue.add_all(requests, &self.limits, || self.counters.merged(operation));
-        self.run_added(index, added);
+        self.run_added(index, added, None, now);
         for request in requests.drain(..) {
             request.complete(Err(self.why_not_taken()));
         }
@@ -181,49 +182,58 @@ impl Disk {
         if self.is_gone() { BlockError::Gone } else { BlockError::NoMemory }
     }
 
-    fn run_added(&self, index: usize, added: Added) {
+    fn run_added(&self, index: usize, added: Added, first: Option<Next>, now: u64) {
         if added.run {
-            self.run(index);
+            self.with_device(|device| self.run_with(index, device, first, now));
         }
         if added.watch {
             watch::wake();
         }
     }
 
-    /// Calls the driver, if it is still there. What it was called through is never the last that
-    /// keeps it: this may be an interrupt handler.
+    /// Calls the driver, if it is still there. For any context, also within such a call: the driver
+    /// does not go before it is over.
     fn with_device<T>(&self, call: impl FnOnce(Option<&dyn BlockDevice>) -> T) -> T {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        let device = self.device.lock().clone();
-        let result = call(device.as_deref());
-        drop(device);
-        self.calls.fetch_sub(1, Ordering::Release);
-        result
+        let device = self.device.try_read();
+        call(device.as_ref().and_then(|device| device.as_deref()))
     }
 
     /// Lets the driver go, when no call of it goes on any more. The disk is closed. May sleep.
     pub(super) fn let_driver_go(&self) {
-        let device = self.device.lock().take();
-        // Each ends by itself, and none begins.
-        while self.calls.load(Ordering::Acquire) > 0 {
+        let device = loop {
+            if let Some(mut device) = self.device.try_write() {
+                break device.take();
+            }
+            // Each call ends by itself, and the closed disk has little to begin others for.
             task::sleep(1_000_000);
-        }
+        };
         drop(device);
     }
 
     /// Gives the driver what waits for queue `index`, as much as it takes. The caller has found
-    /// that it is the one to do so.
-    fn run(&self, index: usize) {
-        self.with_device(|device| self.run_with(index, device));
+    /// that it is the one to do so, at about the time `now`.
+    fn run(&self, index: usize, now: u64) {
+        self.with_device(|device| self.run_with(index, device, None, now));
     }
 
-    fn run_with(&self, index: usize, device: Option<&dyn BlockDevice>) {
+    /// `first` was taken out of the queue already, if it is there.
+    fn run_with(
+        &self,
+        index: usize,
+        device: Option<&dyn BlockDevice>,
+        mut first: Option<Next>,
+        now: u64,
+    ) {
         // Others leave their requests to this task meanwhile.
         let _stay = preempt::disable();
         let Some(queue) = self.queues.get(index) else { return };
         let mut accepted = false;
         let mut any = false;
-        while let Some((request, releases)) = queue.next(accepted, time::now_ns()) {
+        let mut early = Some(now);
+        let mut clock = || early.take().unwrap_or_else(time::now_ns);
+        while let Some((request, releases)) =
+            first.take().or_else(|| queue.next(accepted, &mut clock))
+        {
             let Some(device) = device else {
                 request.complete(Err(BlockError::Gone));
                 continue;
@@ -286,7 +296,7 @@ impl Disk {
                 log::error!("{}: given up: it takes no requests", self.name);
             }
             if run {
-                self.run(index);
+                self.run(index, now);
             }
         }
         any
@@ -354,7 +364,7 @@ pub(super) fn completed(mut request: Request, result: Result<(), BlockError>) {
         }
     }
     if run {
-        disk.run(index);
+        disk.run(index, now);
     }
 }
 
@@ -373,6 +383,13 @@ fn what_remains(
     })
 }
 
+/// See [`Request::is_overdue`].
+pub(super) fn is_overdue(request: &Request) -> bool {
+    let inner = request.inner();
+    let queue = inner.volume.as_ref().and_then(|volume| volume.disk().queues.get(request.queue()));
+    queue.zip(inner.tag).is_some_and(|(queue, tag)| queue.was_told(tag))
+}
+
 /// See [`Request::begin_anew`].
 pub(super) fn begun_anew(request: &Request) {
     let Some(volume) = &request.inner().volume else { return };
@@ -385,9 +402,10 @@ pub(super) fn begun_anew(request: &Request) {
 pub(super) fn dropped(request: &mut Request) {
     let index = request.queue();
     let back = take_back(request);
-    request.finish(Err(BlockError::Gone), time::now_ns());
+    let now = time::now_ns();
+    request.finish(Err(BlockError::Gone), now);
     if let Some((volume, true)) = back {
-        volume.disk().run(index);
+        volume.disk().run(index, now);
     }
 }
 

@@ -9,7 +9,7 @@ use abi::Errno;
 pub enum BlockError {
     /// The device reported an error: a sector that cannot be read, a transfer that broke.
     Io,
-    /// It reaches behind the end of the device or partition.
+    /// It reaches beyond the end of the device or partition.
     OutOfRange,
     /// The device can only be read.
     ReadOnly,
@@ -43,7 +43,7 @@ impl fmt::Display for BlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Io => "I/O error",
-            Self::OutOfRange => "behind the end of the device",
+            Self::OutOfRange => "beyond the end of the device",
             Self::ReadOnly => "the device is read-only",
             Self::NotSupported => "the device cannot do that",
             Self::TimedOut => "the device did not answer in time",
@@ -62,7 +62,7 @@ impl From<memory::OutOfMemory> for BlockError {
     }
 }
 
-/// As Linux's `blk_status_to_errno` maps its states, and EIO for what reaches behind the end.
+/// As Linux's `blk_status_to_errno` maps its states, and EIO for what reaches beyond the end.
 impl From<BlockError> for Errno {
     fn from(error: BlockError) -> Self {
         match error {

@@ -1,4 +1,5 @@
-//! Names and numbers of disks and partitions, as Linux gives them.
+//! Names and numbers of disks and partitions: the names as Linux gives them, and the numbers of
+//! the first 16 disks of a kind.
 //!
 //! | disks | major | minors |
 //! |---|---|---|
@@ -9,6 +10,9 @@
 //!
 //! Linux gives `vdX` a major number that is free, from 254 downwards, so that programs do not
 //! count on one; 259 is its `BLOCK_EXT_MAJOR` (`Documentation/admin-guide/devices.txt`).
+//!
+//! From the 17th disk of a kind on the numbers are not Linux's, which goes on with majors 65 to 71
+//! and 128 to 135 for `sdX`, and with minors from 256 on for `vdX`: here they come from 259.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -217,7 +221,7 @@ impl fmt::Display for Introduction<'_> {
 
 #[cfg(not(test))]
 #[base::kernel_test]
-fn disks_have_the_names_and_numbers_of_linux() {
+fn disks_have_the_names_of_linux_and_numbers_of_their_own() {
     let mut numbers = Numbers::new();
     let number = |major, minor| DeviceNumber { major, minor };
     let mut take = |prefix| numbers.take_lettered(prefix).expect("memory");

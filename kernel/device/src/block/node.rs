@@ -1,8 +1,16 @@
 //! Disks and partitions in the tree of devices, with their attributes: those that Linux has in
-//! `/sys/block/NAME` and its `queue` (`Documentation/ABI/stable/sysfs-block`), side by side.
+//! `/sys/block/NAME` and its `queue` (`Documentation/ABI/stable/sysfs-block`), as far as there is
+//! something to tell.
+//!
+//! Basalt's own are `holder`, who has the volume (Linux has directories `holders` and `slaves`
+//! with links to other block devices); `rescan`, `nr_hw_queues`, `model`, `serial` and
+//! `firmware_rev` of a disk (Linux has the latter where the kind of disk has them, in `device`);
+//! `kind`, `label` and `uuid` of a partition (Linux tells them in no file). What of `queue` can be
+//! set on Linux can only be read here, but for `io_timeout`.
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::num::NonZero;
 
 use abi::{Errno, Result};
 
@@ -26,6 +34,7 @@ pub(super) fn add_volume(
     let mut device = Device::new(alloc::string::String::from(volume.name()))
         .class(CLASS)
         .identity(volume.clone())
+        .tell(tell)
         .attribute(line("dev", |it, to| write!(to, "{}", it.number())))
         .attribute(line("size", |it, to| write!(to, "{}", it.sectors())))
         .attribute(line("ro", |it, to| write!(to, "{}", u8::from(it.is_read_only()))))
@@ -38,6 +47,16 @@ pub(super) fn add_volume(
         None => disk(device),
     };
     add(parent, device)
+}
+
+/// What Linux tells udev of a disk or partition, in that order.
+fn tell(device: &Device, to: &mut dyn fmt::Write) -> fmt::Result {
+    let Some(volume) = device.identity::<Arc<Volume>>() else { return Ok(()) };
+    let number = volume.number();
+    write!(to, "MAJOR={}\nMINOR={}\nDEVNAME={}\n", number.major, number.minor, volume.name())?;
+    let Some(part) = volume.partition() else { return to.write_str("DEVTYPE=disk\n") };
+    write!(to, "DEVTYPE=partition\nPARTN={}\n", part.number)?;
+    if part.label.is_empty() { Ok(()) } else { writeln!(to, "PARTNAME={}", part.label) }
 }
 
 /// An attribute of one line.
@@ -85,25 +104,25 @@ fn disk(device: Builder) -> Builder {
             write!(to, "{in_flight} {waiting}")
         }))
         .attribute(line("nr_hw_queues", |it, to| write!(to, "{}", it.disk().queues().0)))
-        .attribute(line("nr_requests", |it, to| write!(to, "{}", it.disk().queues().1)))
-        .attribute(limit("logical_block_size", |limits| limits.logical_block.into()))
-        .attribute(limit("physical_block_size", |limits| limits.physical_block.into()))
-        .attribute(limit("max_sectors_kb", |limits| u64::from(limits.max_sectors) / 2))
-        .attribute(limit("max_segments", |limits| limits.max_segments.into()))
-        .attribute(limit("max_segment_size", |limits| limits.max_segment_bytes.into()))
-        .attribute(range("discard_max_bytes", |features| features.discard))
-        .attribute(range("write_zeroes_max_bytes", |features| features.write_zeroes))
-        .attribute(line("rotational", |it, to| {
+        .attribute(line("queue/nr_requests", |it, to| write!(to, "{}", it.disk().queues().1)))
+        .attribute(limit("queue/logical_block_size", |limits| limits.logical_block.into()))
+        .attribute(limit("queue/physical_block_size", |limits| limits.physical_block.into()))
+        .attribute(limit("queue/max_sectors_kb", |limits| u64::from(limits.max_sectors) / 2))
+        .attribute(limit("queue/max_segments", |limits| limits.max_segments.into()))
+        .attribute(limit("queue/max_segment_size", |limits| limits.max_segment_bytes.into()))
+        .attribute(range("queue/discard_max_bytes", |features| features.discard))
+        .attribute(range("queue/write_zeroes_max_bytes", |features| features.write_zeroes))
+        .attribute(line("queue/rotational", |it, to| {
             write!(to, "{}", u8::from(!it.features().non_rotational))
         }))
-        .attribute(line("write_cache", |it, to| {
+        .attribute(line("queue/write_cache", |it, to| {
             to.write_str(if it.features().flush { "write back" } else { "write through" })
         }))
-        .attribute(line("fua", |it, to| {
+        .attribute(line("queue/fua", |it, to| {
             write!(to, "{}", u8::from(it.features().force_unit_access))
         }))
         .attribute(
-            line("io_timeout", |it, to| write!(to, "{}", it.disk().timeout_ns() / MS))
+            line("queue/io_timeout", |it, to| write!(to, "{}", it.disk().timeout_ns() / MS))
                 .with_store(set_timeout),
         )
         .attribute(Attribute::action("rescan", |device, _| rescan(device)))
@@ -112,11 +131,8 @@ fn disk(device: Builder) -> Builder {
 /// Sets after how many milliseconds a request has taken too long.
 fn set_timeout(device: &Device, text: &str) -> Result<()> {
     let volume = device.identity::<Arc<Volume>>().ok_or(Errno::ENODEV)?;
-    let ms: u64 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
-    if ms == 0 {
-        return Err(Errno::EINVAL);
-    }
-    volume.disk().set_timeout_ns(ms.saturating_mul(MS));
+    let ms: NonZero<u64> = text.trim().parse().map_err(|_| Errno::EINVAL)?;
+    volume.disk().set_timeout_ms(ms);
     Ok(())
 }
 

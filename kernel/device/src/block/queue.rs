@@ -1,7 +1,8 @@
 //! [`Queue`]: what waits for one hardware queue of a disk, and what is in flight there.
 //!
-//! A request is put into the queue ([`Queue::add`]) and taken out by whoever runs it
-//! ([`Queue::next`], called by [`super::disk`]): one CPU at a time, without the lock between two
+//! A request is put into the queue ([`Queue::add`], which gives whoever is to run the queue the
+//! first one at once) and taken out by whoever runs it ([`Queue::next`], called by
+//! [`super::disk`]): one CPU at a time, without the lock between two
 //! requests, so that a driver may complete some while it is given others. Whoever finds the queue
 //! running leaves what it has to the one that runs it.
 //!
@@ -68,6 +69,9 @@ pub(super) struct Added {
     /// To wake the watch.
     pub(super) watch: bool,
 }
+
+/// A request for the driver, and a number for [`Queue::put_back`].
+pub(super) type Next = (Request, u64);
 
 /// What becomes of a request that the driver refused.
 pub(super) enum PutBack {
@@ -170,7 +174,8 @@ impl Queue {
     }
 
     /// Puts a request in, merged with another if it can be; `merged` is called then, under the
-    /// lock.
+    /// lock. `now` is the clock's time. If the caller is to run the queue it gets the first request
+    /// for the driver.
     ///
     /// # Errors
     /// The request, if the device is gone or there is no memory for the list.
@@ -178,13 +183,23 @@ impl Queue {
         &self,
         request: Request,
         limits: &Limits,
+        now: u64,
         merged: impl FnOnce(),
-    ) -> Result<Added, Request> {
+    ) -> Result<(Added, Option<Next>), Request> {
         let mut state = self.state.lock();
         if state.add(request, limits)? {
             merged();
         }
-        Ok(state.added())
+        let added = state.added();
+        let first = if added.run { self.take(&mut state, || now) } else { None };
+        Ok((added, first))
+    }
+
+    /// Takes out what is next, which the driver has from now on.
+    fn take(&self, state: &mut State, now: impl FnOnce() -> u64) -> Option<Next> {
+        let (request, tag) = state.take()?;
+        self.set_started(tag, now().max(1));
+        Some((request, state.releases))
     }
 
     /// Puts several in, in order, and leaves in `requests` those that it could not take. Calls
@@ -207,20 +222,17 @@ impl Queue {
         state.added()
     }
 
-    /// Called by whoever runs the queue: the next request for the driver, and a number for
-    /// [`Queue::put_back`]. `None` if there is nothing to do: the queue is not run any more.
-    /// `accepted` says whether the driver took what it was given last.
-    pub(super) fn next(&self, accepted: bool, now: u64) -> Option<(Request, u64)> {
+    /// Called by whoever runs the queue: the next request for the driver. `None` if there is
+    /// nothing to do: the queue is not run any more. `accepted` says whether the driver took what
+    /// it was given last, `now` the clock's time; it is asked if there is a request.
+    pub(super) fn next(&self, accepted: bool, now: impl FnOnce() -> u64) -> Option<Next> {
         let mut state = self.state.lock();
         if accepted {
             state.refused_since = 0;
         }
-        let Some((request, tag)) = state.take() else {
-            state.running = false;
-            return None;
-        };
-        self.set_started(tag, now.max(1));
-        Some((request, state.releases))
+        let next = self.take(&mut state, now);
+        state.running = next.is_some();
+        next
     }
 
     fn set_started(&self, tag: u16, ns: u64) {
@@ -289,15 +301,11 @@ impl Queue {
         (core::mem::take(&mut state.waiting), core::mem::take(&mut state.flushes))
     }
 
-    /// How many requests the driver has.
-    pub(super) fn in_flight(&self) -> usize {
-        usize::from(self.state.lock().tags.used())
-    }
-
-    /// How many requests wait, those that are merged as one.
-    pub(super) fn waiting(&self) -> usize {
+    /// How many requests the driver has, and how many wait, those that are merged as one, at one
+    /// time.
+    pub(super) fn load(&self) -> (usize, usize) {
         let state = self.state.lock();
-        state.waiting.len() + state.flushes.len()
+        (state.tags.used().into(), state.waiting.len() + state.flushes.len())
     }
 
     /// For the watch: whether it need not look at the queue any more, since nothing is in it, nor
@@ -320,6 +328,12 @@ impl Queue {
         }
         let since = Some(state.refused_since).filter(|&since| since > 0)?;
         Some((since, state.start()))
+    }
+
+    /// Whether the driver was told that the request of `tag` takes too long.
+    pub(super) fn was_told(&self, tag: u16) -> bool {
+        let started = self.started.get(usize::from(tag));
+        started.is_some_and(|started| started.told.load(Ordering::Relaxed) > 0)
     }
 
     /// The driver begins the request of `tag` anew.

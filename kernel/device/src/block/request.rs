@@ -317,6 +317,13 @@ impl Request {
         }
     }
 
+    /// Whether the driver was told that it takes too long
+    /// ([`BlockDevice::timed_out`](super::BlockDevice::timed_out)). A request that has its tag
+    /// since that one was completed was not.
+    pub fn is_overdue(&self) -> bool {
+        disk::is_overdue(self)
+    }
+
     /// The device, which was reset, is given the request once more: its time begins anew.
     pub fn begin_anew(&self) {
         disk::begun_anew(self);

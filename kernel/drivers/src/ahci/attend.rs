@@ -41,10 +41,11 @@ impl Port {
             let mut state = self.state.lock();
             core::mem::replace(&mut state.events, PortInterrupts::empty())
         };
+        let lost = control.left.take();
         let left = if control.has_disk() { self.recover(&mut control, events) } else { None };
         let is_empty = !control.has_disk();
         drop(control);
-        drop(left);
+        drop((lost, left));
         if is_empty && let Some(finder) = self.finder.get() {
             finder.queue();
         }
@@ -347,7 +348,13 @@ impl Port {
         if self.complete_done() {
             log::warn!("{}: an interrupt was missing", self.name);
         }
-        if self.state.lock().slots.get(tag).is_none_or(Option::is_none) {
+        // Another one may have its slot by now.
+        let is_overdue = |request: &Request| request.is_overdue();
+        let is_there = {
+            let state = self.state.lock();
+            state.slots.get(tag).and_then(Option::as_ref).is_some_and(is_overdue)
+        };
+        if !is_there {
             return;
         }
         self.set_interrupts(false);
@@ -359,10 +366,10 @@ impl Port {
                 self.resume();
             }
             Err(error) => {
-                let left = self.lose_disk(&mut control, error);
+                // It cannot go here, in a call of the block layer's.
+                control.left = self.lose_disk(&mut control, error);
                 drop(control);
-                drop(left);
-                self.set_interrupts(true);
+                self.call_attendant(PortInterrupts::empty());
             }
         }
     }
@@ -390,8 +397,11 @@ impl Port {
 
     /// The disk is not registered any more, after [`Port::leave`]. May sleep.
     pub(super) fn forget_disk(&self) {
-        let disk = self.control.lock().disk.take();
-        drop(disk);
+        let (disk, left) = {
+            let mut control = self.control.lock();
+            (control.disk.take(), control.left.take())
+        };
+        drop((disk, left));
     }
 }
 

@@ -60,6 +60,11 @@ impl Port {
         PortCommand::from_bits_retain(self.registers.command.read())
     }
 
+    /// Whether the port, which is there, is to carry out commands.
+    pub(super) fn is_processing(&self) -> bool {
+        self.command().contains(PortCommand::START)
+    }
+
     fn change_command(&self, change: impl FnOnce(PortCommand) -> PortCommand) {
         self.registers.command.update(|bits| change(PortCommand::from_bits_retain(bits)).bits());
     }

@@ -55,6 +55,8 @@ struct Kept {
     running: Running,
     _interrupts: Interrupts,
     _bus_master: BusMaster,
+    /// The memory that the controller knows of, which is there until it cannot write any more.
+    _host: Arc<Host>,
     _registers: Bar,
 }
 
@@ -104,6 +106,7 @@ fn probe(device: &Arc<Device>, function: &Function) -> Result<Kept, AhciError> {
     log::info!("{name}: {} ports", host.ports().len());
     host.start();
     Ok(Kept {
+        _host: host.clone(),
         running: Running(host),
         _interrupts: interrupts,
         _bus_master: bus_master,

@@ -51,6 +51,8 @@ pub(super) struct State {
 pub(super) struct Control {
     /// The disk, while there is one.
     pub(super) disk: Option<Registration>,
+    /// One that does not work any more, for the attendant to let go.
+    pub(super) left: Option<Registration>,
     /// One is being registered; and it is gone already.
     pub(super) is_registering: bool,
     pub(super) is_lost: bool,
@@ -198,7 +200,8 @@ impl Port {
         self.registers.issue.write(pending);
     }
 
-    /// Completes the requests that are done. Whether there were any.
+    /// Completes the requests that are done. Whether there were any. A controller that is not
+    /// there any more has done nothing, whatever its registers seem to say.
     pub(super) fn complete_done(&self) -> bool {
         let mut done: ArrayVec<Request, SLOTS> = ArrayVec::new();
         {
@@ -208,7 +211,12 @@ impl Port {
             }
             // A queued command leaves the second register when it is under way.
             let busy = self.registers.active.read() | self.registers.issue.read();
-            for slot in bits(state.issued & !busy) {
+            let done_now = state.issued & !busy;
+            // All at once: or the registers read 0, since nobody answers.
+            if done_now == state.issued && !self.is_processing() {
+                return false;
+            }
+            for slot in bits(done_now) {
                 done.extend(state.take(slot));
             }
         }

@@ -289,7 +289,9 @@ impl IoQueue {
         let mut slots = state.slots.iter_mut().zip(0u16..);
         let found = slots.find_map(|(slot, id)| {
             let pending = slot.as_mut()?;
-            let is_it = pending.namespace.number == namespace && pending.request.tag() == tag;
+            let request = &pending.request;
+            let has_tag = pending.namespace.number == namespace && request.tag() == tag;
+            let is_it = has_tag && request.is_overdue();
             is_it.then(|| (core::mem::replace(&mut pending.aborted, true), id))
         });
         match found {

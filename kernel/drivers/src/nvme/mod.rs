@@ -137,7 +137,9 @@ fn probe(device: &Arc<Device>, function: &Function) -> Result<Kept, NvmeError> {
         controller.shutdown_ns.store(ns, Ordering::Relaxed);
     }
     let version = controller.hardware.version();
-    log::info!("{}: NVMe {version}, {} queues", controller.name, controller.queues().len());
+    let queues = controller.queues().len();
+    let plural = if queues == 1 { "" } else { "s" };
+    log::info!("{}: NVMe {version}, {queues} queue{plural}", controller.name);
     let mut disks = Vec::new();
     for namespace in namespaces(&controller, &answer, version)? {
         let name = format!("{}n{namespace}", controller.name);

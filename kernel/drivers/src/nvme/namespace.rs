@@ -8,7 +8,9 @@ use device::block::{
     BlockDevice, DEFAULT_TIMEOUT_NS, Description, DiskName, Features, Identity, Limits,
     RangeLimits, Refused, Registration, Request, SECTOR, register,
 };
-use nvme_protocol::{Controller as About, Identify, Namespace as AboutNamespace};
+use nvme_protocol::{
+    Controller as About, Identify, Namespace as AboutNamespace, foreign_command_set,
+};
 
 use super::controller::{Answer, Controller};
 use super::error::NvmeError;
@@ -55,6 +57,20 @@ fn unsupported(namespace: &AboutNamespace<'_>) -> Option<String> {
     (!BLOCK_SHIFTS.contains(&shift)).then(|| format!("blocks of {bytes} bytes are not supported"))
 }
 
+/// The command set of namespace `number`, if it is another one than that of disks: a zoned
+/// namespace is one that is not written where anybody likes.
+///
+/// # Errors
+/// As [`NvmeError`] says.
+fn other_command_set(controller: &Controller, number: u32) -> Result<Option<u8>, NvmeError> {
+    match controller.identify(Identify::Descriptors(number)) {
+        Ok(list) => Ok(foreign_command_set(&list)),
+        // A controller of before version 1.3 has no such list, and no such namespaces.
+        Err(NvmeError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Registers namespace `number` as a disk called `name`, as part of `parent`; `None` if it is
 /// not active or not supported.
 ///
@@ -70,6 +86,10 @@ pub(super) fn add(
     let bytes = controller.identify(Identify::Namespace(number))?;
     let namespace = AboutNamespace::new(&bytes);
     if namespace.blocks() == 0 {
+        return Ok(None);
+    }
+    if let Some(set) = other_command_set(controller, number)? {
+        log::warn!("{name}: namespaces of command set {set:#x} are not supported");
         return Ok(None);
     }
     if let Some(why) = unsupported(&namespace) {

@@ -54,6 +54,7 @@ pub(super) fn all() -> Vec<Attribute> {
         show("irq", |function, to| writeln!(to, "{}", line(function))),
         show("interrupts", interrupts).with_store(set_affinity),
         show("resource", resource),
+        // What the command register says; Linux counts those who have switched the function on.
         show("enable", |function, to| {
             let on = command::IO | command::MEMORY;
             let enabled = function.config().read_u16(offset::COMMAND) & on != 0;
@@ -104,14 +105,24 @@ fn reset(device: &Device, text: &str) -> Result<()> {
     if text.trim() != "1" {
         return Err(Errno::EINVAL);
     }
-    if device.driver().is_some() {
-        return Err(Errno::EBUSY);
-    }
-    function.reset().map_err(|error| match error {
+    let reset = device.while_unbound(|| function.reset()).map_err(|_| Errno::EBUSY)?;
+    reset.map_err(|error| match error {
         ResetError::NotOffered => Errno::ENOTTY,
         ResetError::InUse => Errno::EBUSY,
         ResetError::Busy | ResetError::Gone => Errno::EIO,
     })
+}
+
+/// What Linux tells udev of a function.
+pub(super) fn tell(device: &Device, to: &mut dyn Write) -> fmt::Result {
+    let Some(function) = device.identity::<Function>() else { return Ok(()) };
+    let identity = function.identity();
+    let (vendor, subsystem_vendor) = (identity.vendor, identity.subsystem_vendor);
+    writeln!(to, "PCI_CLASS={:04X}", identity.class)?;
+    writeln!(to, "PCI_ID={vendor:04X}:{:04X}", identity.device)?;
+    writeln!(to, "PCI_SUBSYS_ID={subsystem_vendor:04X}:{:04X}", identity.subsystem)?;
+    write!(to, "PCI_SLOT_NAME={}\nMODALIAS=", device.name())?;
+    modalias(function, to)
 }
 
 fn modalias(function: &Function, to: &mut dyn Write) -> fmt::Result {

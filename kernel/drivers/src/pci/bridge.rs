@@ -28,11 +28,14 @@ impl Bridge {
         })
     }
 
+    /// What a bridge has on in its command register to forward.
+    pub(super) const FORWARDS: u16 = command::IO | command::MEMORY | command::BUS_MASTER;
+
     /// Lets the bridge forward, in both directions: what is behind it does nothing that nobody
     /// has allowed it.
     pub(super) fn open(config: &Config) {
         let old = config.read_u16(offset::COMMAND);
-        let new = old | command::IO | command::MEMORY | command::BUS_MASTER | command::INTX_DISABLE;
+        let new = old | Self::FORWARDS | command::INTX_DISABLE;
         if new != old {
             config.write_u16(offset::COMMAND, new);
         }

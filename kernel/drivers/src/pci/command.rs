@@ -1,9 +1,14 @@
 //! The command register: what a function may do is what somebody holds a guard for.
 //!
-//! Nothing is left to the firmware. When a function is found its bus mastering, its interrupt
-//! pin and its messages are switched off ([`Command::quiet`]); its decoding of addresses stays
-//! as the firmware had it until a driver claims one of its ranges, and follows the claims from
-//! then on. When the last guard of a kind goes, so does the function's right.
+//! When a function is found its bus mastering, its interrupt pin and its messages are switched
+//! off ([`Command::quiet`]). It goes on answering where the firmware had it answer, for that may
+//! be what the firmware's console is shown by; nobody touches it as long as it has no driver.
+//! With the first guard, of whatever kind, that ends: from then on its ports, its memory and its
+//! bus mastering are on as long as somebody holds a guard for each, and off otherwise.
+//!
+//! Two kinds of functions are not made quiet, and keep what they had ([`Command::new`]): bridges
+//! forward as long as they are there, and what the machine stands on
+//! ([`bar::is_of_machine`](super::bar::is_of_machine)) goes on as the firmware left it.
 
 use alloc::sync::Arc;
 
@@ -30,15 +35,23 @@ impl Right {
     const ALL: [Self; 4] = [Self::Io, Self::Memory, Self::BusMaster, Self::Intx];
 }
 
+/// What follows the guards of all kinds from the first one on.
+const FOLLOWS: u16 = command::IO | command::MEMORY | command::BUS_MASTER;
+
 /// How many guards there are for each right.
 #[derive(Debug)]
 pub(super) struct Command {
     guards: SpinLock<[u32; Right::ALL.len()]>,
+    /// Bits that stay on, guard or not.
+    kept: u16,
 }
 
 impl Command {
-    pub(super) const fn new() -> Self {
-        Self { guards: SpinLock::new("PCI command register", [0; Right::ALL.len()]) }
+    /// For a function in whose register these bits stay on whatever the guards are: for most,
+    /// none.
+    pub(super) const fn new(kept: u16) -> Self {
+        let guards = SpinLock::new("PCI command register", [0; Right::ALL.len()]);
+        Self { guards, kept: kept & FOLLOWS }
     }
 
     /// Switches off what the firmware may have left on: the function does nothing by itself
@@ -56,22 +69,25 @@ impl Command {
         let mut guards = self.guards.lock();
         guards[right as usize] = change(guards[right as usize]);
         let old = config.read_u16(offset::COMMAND);
-        let new = Self::register(old, &guards, right);
+        let new = Self::register(old, self.kept, &guards, right);
         if new != old {
             config.write_u16(offset::COMMAND, new);
         }
     }
 
-    /// The register's value: the bit of `right` follows its guards, and once somebody has
-    /// claimed something, so does the decoding.
-    fn register(old: u16, guards: &[u32; Right::ALL.len()], right: Right) -> u16 {
-        let has = guards[right as usize] > 0;
-        let set = |bit: u16, on: bool| if on { old | bit } else { old & !bit };
+    /// The register's value after a guard for `right` has come or gone: ports, memory and bus
+    /// mastering follow all guards, whatever was on before; the pin follows its own.
+    fn register(old: u16, kept: u16, guards: &[u32; Right::ALL.len()], right: Right) -> u16 {
+        let has = |right: Right| guards[right as usize] > 0;
+        let bit = |right, bit: u16| if has(right) { bit } else { 0 };
+        let follows = bit(Right::Io, command::IO)
+            | bit(Right::Memory, command::MEMORY)
+            | bit(Right::BusMaster, command::BUS_MASTER);
+        let new = old & !FOLLOWS | kept | follows;
         match right {
-            Right::Io => set(command::IO, has),
-            Right::Memory => set(command::MEMORY, has),
-            Right::BusMaster => set(command::BUS_MASTER, has),
-            Right::Intx => set(command::INTX_DISABLE, !has),
+            Right::Intx if has(right) => new & !command::INTX_DISABLE,
+            Right::Intx => new | command::INTX_DISABLE,
+            Right::Io | Right::Memory | Right::BusMaster => new,
         }
     }
 }
@@ -110,5 +126,40 @@ pub struct BusMaster {
 impl BusMaster {
     pub(super) fn new(function: &Arc<Inner>) -> Self {
         Self { _held: Held::new(function, Right::BusMaster) }
+    }
+}
+
+#[cfg(not(test))]
+mod tests {
+    use super::*;
+    use crate::pci::{BUS, Function};
+
+    /// The bits are on, with the guards of one function, whatever the firmware had on.
+    #[base::kernel_test]
+    fn the_register_follows_the_guards_of_all_kinds() {
+        let all = FOLLOWS | command::INTX_DISABLE;
+        let value = |kept, guards, right| Command::register(all, kept, &guards, right);
+        let pin_off = command::INTX_DISABLE;
+        assert_eq!(value(0, [0, 1, 0, 0], Right::Memory), command::MEMORY | pin_off);
+        assert_eq!(value(0, [2, 0, 0, 0], Right::Memory), command::IO | pin_off);
+        assert_eq!(value(0, [0, 0, 1, 0], Right::BusMaster), command::BUS_MASTER | pin_off);
+        assert_eq!(value(0, [0, 0, 0, 1], Right::Intx), 0);
+        assert_eq!(value(0, [0; 4], Right::Intx), pin_off);
+        assert_eq!(value(FOLLOWS, [0; 4], Right::BusMaster), all);
+    }
+
+    /// No driver's function has anything on that it holds no guard for.
+    #[base::kernel_test]
+    fn nothing_is_left_on_for_a_function_with_a_driver() {
+        for device in BUS.devices() {
+            let Some(Function(inner)) = device.identity::<Function>() else { continue };
+            let guards = inner.command.guards.lock();
+            if *guards == [0; Right::ALL.len()] {
+                continue; // nobody has claimed anything, perhaps ever
+            }
+            let register = inner.config.read_u16(offset::COMMAND);
+            let wanted = Command::register(register, inner.command.kept, &guards, Right::Io);
+            assert_eq!(register, wanted, "{}: guards {:?}", inner.address, *guards);
+        }
     }
 }

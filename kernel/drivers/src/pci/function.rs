@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use base::sync::SpinLock;
 use pci_config::{
     Capability, ConfigSpace, ExtendedCapability, Identity, Msi, MsiX, capabilities, capability_id,
-    class_name, extended_capabilities,
+    class_name, extended_capabilities, offset,
 };
 
 use super::Address;
@@ -57,13 +57,19 @@ impl Inner {
         } else {
             Vec::new()
         };
+        let bridge = Bridge::read(&identity, &config);
+        let kept = match bridge {
+            Some(_) => Bridge::FORWARDS,
+            None if bar::is_of_machine(&identity) => config.read_u16(offset::COMMAND),
+            None => 0,
+        };
         let inner = Self {
             address,
             identity,
-            command: Command::new(),
+            command: Command::new(kept),
             bars: [const { SpinLock::new("PCI base address register", BarInfo::Absent) }; 6],
             interrupts: interrupts::Slot::new(),
-            bridge: Bridge::read(&identity, &config),
+            bridge,
             parent: parent.cloned(),
             capabilities,
             extended,
@@ -74,8 +80,9 @@ impl Inner {
         Some(inner)
     }
 
-    /// Switches off whatever the firmware has left on. Bridges forward, as long as there is
-    /// something behind them that may want it.
+    /// Switches off what the firmware has left on, but that the function answers at its addresses.
+    /// Bridges forward, as long as there is something behind them that may want it; what the
+    /// machine stands on loses its messages alone.
     fn quiet(&self) {
         let control = |at: u16, bits: u16| {
             let old = self.config.read_u16(at);

@@ -338,7 +338,7 @@ fn msi_x(
     let capability = inner.msi_x().ok_or(Missing::Capability)?;
     let table = Table::new(inner, capability)?;
     // Where the kernel has fewer, fewer will do.
-    let mut count = wanted.min(capability.count.into());
+    let mut count = irq::fair_share(wanted.min(capability.count.into()));
     let messages = loop {
         match msi_x_messages(owner, count, handler) {
             Err(IrqError::NoVectors) if count > 1 => count /= 2,
@@ -373,7 +373,7 @@ fn msi(
 ) -> Result<(Means, usize), Missing> {
     let inner = &function.0;
     let msi = inner.msi().ok_or(Missing::Capability)?;
-    let mut count = wanted.min(msi.count.into());
+    let mut count = irq::fair_share(wanted.min(msi.count.into()));
     // A power of two, not more than is wanted.
     count = 1 << count.ilog2();
     let messages = loop {

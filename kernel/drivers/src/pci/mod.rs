@@ -15,8 +15,11 @@
 //! ```
 //!
 //! Dropping the guards undoes it: the function then has no interrupts, reaches no memory and
-//! answers at no address. What the firmware had left on is switched off when the function is
-//! found; its places for ranges and its bus numbers stay.
+//! answers at no address. Bus mastering and interrupts that the firmware had left on are switched
+//! off when the function is found. That it answers at its addresses stays as the firmware had it
+//! until the first guard is taken, and so for good without a driver, for a display may be one of
+//! those (`command.rs`); places for ranges and bus numbers stay in any case. Bridges forward
+//! always, and what the machine stands on goes on as it was.
 //!
 //! | file | what |
 //! |---|---|

@@ -110,7 +110,7 @@ pub(super) fn scan(root: &Root, seen: &mut Seen) {
 
 fn builder(inner: Arc<Inner>) -> Builder {
     let name: Cow<'static, str> = inner.address.to_string().into();
-    let device = Device::new(name).bus(&BUS).identity(Function(inner));
+    let device = Device::new(name).bus(&BUS).identity(Function(inner)).tell(attributes::tell);
     attributes::all().into_iter().fold(device, Builder::attribute)
 }
 

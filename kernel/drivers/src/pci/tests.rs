@@ -134,6 +134,26 @@ fn a_range_is_had_once_and_given_back() {
     }
 }
 
+/// As the firmware may leave it, all on: with the first guard only what is claimed is on, with
+/// the last one nothing.
+#[base::kernel_test]
+fn what_is_not_claimed_is_off() {
+    let all = command::IO | command::MEMORY | command::BUS_MASTER;
+    for device in devices(0x1234, 0x11e8).chain(devices(0x8086, 0x10d3)) {
+        let function = function(&device);
+        let before = command_of(function);
+        function.0.config.write_u16(offset::COMMAND, before | all);
+        let bar = function.claim_bar(0).expect("the range is free");
+        assert_eq!(command_of(function) & all, command::MEMORY, "{}", function.address());
+        let master = function.enable_bus_master();
+        assert_eq!(command_of(function) & all, command::MEMORY | command::BUS_MASTER);
+        drop(bar);
+        assert_eq!(command_of(function) & all, command::BUS_MASTER);
+        drop(master);
+        assert_eq!(command_of(function) & all, 0);
+    }
+}
+
 #[base::kernel_test]
 fn a_bus_master_reaches_memory_as_long_as_it_may() {
     static POOL: DmaPool = DmaPool::below(1 << 28);

@@ -25,6 +25,9 @@ pub enum VirtioError {
     },
     /// It does not agree to the features that it has offered.
     FeaturesRefused,
+    /// It insists on access-platform: it reaches memory by an IOMMU, which is not driven here
+    /// (section 6.1).
+    NeedsAccessPlatform,
     /// It was reset and still says something else.
     ResetTimeout {
         /// What it says.
@@ -67,6 +70,10 @@ impl fmt::Display for VirtioError {
             Self::Legacy => f.write_str("the device has only the interface of before VirtIO 1.0"),
             Self::Missing { feature } => write!(f, "the device does not offer {feature}"),
             Self::FeaturesRefused => f.write_str("the device refuses the features it has offered"),
+            Self::NeedsAccessPlatform => f.write_str(
+                "the device insists on access-platform, memory by way of an IOMMU, \
+                 which Basalt does not have",
+            ),
             Self::ResetTimeout { status } => {
                 write!(f, "the device cannot be reset: its status is {:#x}", status.bits())
             }

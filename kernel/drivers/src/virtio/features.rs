@@ -25,6 +25,9 @@ impl Features {
     /// The device follows VirtIO 1.0 or later, not what was before.
     pub const VERSION_1: Self = Self::bit(32);
 
+    /// The device reaches memory as the platform says: behind an IOMMU, by its addresses.
+    pub const ACCESS_PLATFORM: Self = Self::bit(33);
+
     /// The set of one bit, 0 to 63.
     pub const fn bit(bit: u32) -> Self {
         Self(1 << bit)

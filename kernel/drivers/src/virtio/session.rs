@@ -90,7 +90,7 @@ impl Setup {
     /// those of queues, no others.
     ///
     /// # Errors
-    /// `InUse`, `ResetTimeout`, `FeaturesRefused`.
+    /// `InUse`, `ResetTimeout`, `FeaturesRefused`, `NeedsAccessPlatform`.
     pub fn begin(device: &Arc<VirtioDevice>, wanted: Features) -> Result<Self, VirtioError> {
         if device.is_in_use() {
             return Err(VirtioError::InUse);
@@ -202,7 +202,8 @@ fn agree(device: &VirtioDevice, features: Features) -> Result<(), VirtioError> {
     status |= Status::DRIVER;
     transport.set_status(status);
     // Its offer may be another one after a failure.
-    if !transport.device_features().has(features) {
+    let offered = transport.device_features();
+    if !offered.has(features) {
         return Err(VirtioError::FeaturesRefused);
     }
     transport.set_driver_features(features);
@@ -212,7 +213,12 @@ fn agree(device: &VirtioDevice, features: Features) -> Result<(), VirtioError> {
         Ok(())
     } else {
         transport.set_status(status | Status::FAILED);
-        Err(VirtioError::FeaturesRefused)
+        // What was taken it has offered: it misses something. A device may insist on this one.
+        if offered.without(features).has(Features::ACCESS_PLATFORM) {
+            Err(VirtioError::NeedsAccessPlatform)
+        } else {
+            Err(VirtioError::FeaturesRefused)
+        }
     }
 }
 
@@ -276,6 +282,8 @@ impl Inner {
             Ok(()) if is_allowed => {
                 log::info!("{}: it works again", self.device);
                 self.function.restarted();
+                // It may have changed, and nobody looked meanwhile.
+                self.function.config_changed();
                 return;
             }
             Ok(()) => log::error!("{}: it fails too often and is given up", self.device),

@@ -1,14 +1,18 @@
-//! `/sys/devices`: the tree of devices. The directory of a device has its attributes, its
-//! children, `uevent`, and links to its driver and to what it is one of (`subsystem`).
+//! `/sys/devices`: the tree of devices. The directory of a device has its attributes, some of them
+//! in directories (groups), its children, `uevent`, and links: to its driver, to what it is one of
+//! (`subsystem`), and from what is one of a class to the hardware behind it (`device`).
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use abi::{Errno, Result};
+use device::block::Volume;
 use device::{Attribute, Device};
 
 use super::attribute::AttributeFile;
+use super::group::GroupDirectory;
 use super::keys::{CHILDREN, OWN, list, of_name};
+use super::link::ToDevice;
 use super::{link, uevent};
 use crate::pseudo::{Directory, Link, Node, Visit};
 use crate::status::Kind;
@@ -35,6 +39,8 @@ pub(super) struct DeviceDirectory(Weak<Device>);
 /// An entry.
 enum Entry {
     Attribute(Arc<Attribute>),
+    /// The group of an attribute.
+    Group(Arc<Attribute>),
     Own(&'static str, Kind),
     Child(Arc<Device>),
 }
@@ -49,9 +55,22 @@ impl DeviceDirectory {
     }
 }
 
+/// The name of the group that an attribute is in.
+fn group_of(attribute: &Attribute) -> &str {
+    attribute.in_group().map_or("", |(group, _)| group)
+}
+
 /// Whether it is one of something that sysfs has a directory for.
 fn has_subsystem(device: &Device) -> bool {
     device.bus().is_some() || device.class().is_some()
+}
+
+/// The hardware that something of a class belongs to. A partition has its disk's only.
+fn hardware(device: &Device) -> Option<Arc<Device>> {
+    let volume = device.identity::<Arc<Volume>>();
+    let is_part = volume.is_some_and(|volume| volume.partition().is_some());
+    let parent = device.parent().filter(|parent| !Arc::ptr_eq(parent, device::root()));
+    parent.filter(|_| device.class().is_some() && !is_part)
 }
 
 impl Directory for DeviceDirectory {
@@ -64,7 +83,12 @@ impl Directory for DeviceDirectory {
             "uevent" => Some(uevent::node(&device)),
             "driver" if device.driver().is_some() => Some(ToDriver::node(&device)),
             "subsystem" if has_subsystem(&device) => Some(ToSubsystem::node(&device)),
-            _ => device.child(name).map(|child| Self::node(&child)),
+            "device" if hardware(&device).is_some() => {
+                let depth = link::names(&device)?.len() + 1;
+                hardware(&device).map(|hardware| ToDevice::node(&hardware, depth))
+            }
+            _ => GroupDirectory::node(&device, name)
+                .or_else(|| device.child(name).map(|child| Self::node(&child))),
         })
     }
 
@@ -73,14 +97,26 @@ impl Directory for DeviceDirectory {
         let attributes = device.attributes();
         let mut entries: Vec<(u64, Entry)> = Vec::new();
         let children = device.children();
-        entries.try_reserve(attributes.len() + children.len() + 3).map_err(|_| Errno::ENOMEM)?;
+        entries.try_reserve(attributes.len() + children.len() + 4).map_err(|_| Errno::ENOMEM)?;
         for attribute in attributes {
-            entries.push((of_name(attribute.name()), Entry::Attribute(attribute)));
+            let Some((group, _)) = attribute.in_group() else {
+                entries.push((of_name(attribute.name()), Entry::Attribute(attribute)));
+                continue;
+            };
+            let key = of_name(group);
+            let of_group = |(_, entry): &(u64, Entry)| match entry {
+                Entry::Group(other) => group_of(other) == group,
+                _ => false,
+            };
+            if !entries.iter().any(of_group) {
+                entries.push((key, Entry::Group(attribute)));
+            }
         }
         let own = [
             ("uevent", Kind::Regular, true),
             ("driver", Kind::Symlink, device.driver().is_some()),
             ("subsystem", Kind::Symlink, has_subsystem(&device)),
+            ("device", Kind::Symlink, hardware(&device).is_some()),
         ];
         for (key, (name, kind, _)) in (OWN..).zip(own).filter(|(_, (.., there))| *there) {
             // An attribute of the device itself comes before.
@@ -93,6 +129,7 @@ impl Directory for DeviceDirectory {
         }
         list(entries, from, visit, |entry| match entry {
             Entry::Attribute(attribute) => (attribute.name(), Kind::Regular),
+            Entry::Group(attribute) => (group_of(attribute), Kind::Directory),
             Entry::Own(name, kind) => (name, *kind),
             Entry::Child(child) => (child.name(), Kind::Directory),
         })

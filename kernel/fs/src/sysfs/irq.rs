@@ -1,6 +1,11 @@
 //! `/sys/kernel/irq`: a directory for each interrupt that somebody has or that was seen, by its
 //! vector. The files are Linux's (`Documentation/ABI/testing/sysfs-kernel-irq`), with those of
 //! `/proc/irq` that say where it goes.
+//!
+//! Writing to `smp_affinity_list` moves an interrupt to the first CPU of a list: a line at its
+//! interrupt controller, a message at the PCI function that sends it, with all messages of that
+//! function if it has plain MSI. An interrupt that each CPU has of its own cannot be moved, and its
+//! file is read-only.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,6 +16,7 @@ use arch::irqchip::Trigger;
 use base::cpu_set::CpuSet;
 use base::irq::{self, IrqError, Source};
 use base::smp;
+use drivers::pci::{self, Function, InterruptError};
 
 use super::keys::{File, Files, list};
 use crate::pseudo::{Directory, Node, Text, Visit};
@@ -40,15 +46,27 @@ fn is_there(vector: u8) -> bool {
 /// One of them.
 struct Vector(u8);
 
-const FILES: Files<u8> = Files(&[
-    ("actions", File::told(actions)),
-    ("chip_name", File::told(chip_name)),
-    ("effective_affinity_list", File::told(affinity)),
-    ("hwirq", File::told(line)),
-    ("per_cpu_count", File::told(counts)),
-    ("smp_affinity_list", File::set(affinity, set_affinity)),
-    ("type", File::told(trigger)),
-]);
+/// The texts of one, with that which says where it goes.
+const fn texts(smp_affinity: File<u8>) -> [(&'static str, File<u8>); 7] {
+    [
+        ("actions", File::told(actions)),
+        ("chip_name", File::told(chip_name)),
+        ("effective_affinity_list", File::told(affinity)),
+        ("hwirq", File::told(line)),
+        ("per_cpu_count", File::told(counts)),
+        ("smp_affinity_list", smp_affinity),
+        ("type", File::told(trigger)),
+    ]
+}
+
+static OF_DEVICES: [(&str, File<u8>); 7] = texts(File::set(affinity, set_affinity));
+static OF_CPUS: [(&str, File<u8>); 7] = texts(File::told(affinity));
+
+/// The files of an interrupt.
+fn files(vector: u8) -> Files<u8> {
+    let is_local = matches!(irq::source(vector), Source::Local);
+    Files(if is_local { &OF_CPUS } else { &OF_DEVICES })
+}
 
 /// Those who have it, with commas between them.
 fn actions(vector: &u8, to: &mut Text) -> Result<()> {
@@ -102,23 +120,46 @@ fn affinity(vector: &u8, to: &mut Text) -> Result<()> {
     to.write(format_args!("{cpus}\n"))
 }
 
-/// Takes the first CPU of the list that runs. Only lines can be told from here.
+/// Takes the first CPU of the list that runs.
+///
+/// # Errors
+/// `EINVAL`: there is none, or the interrupt cannot get there; `EIO`: nobody has the line;
+/// `EPERM`: a message that no PCI function sends.
 fn set_affinity(vector: &u8, text: &str) -> Result<()> {
     let wanted: CpuSet = text.parse().map_err(|_| Errno::EINVAL)?;
     let cpu = wanted.and(smp::online()).first().ok_or(Errno::EINVAL)?;
+    if matches!(irq::source(*vector), Source::Message) {
+        return move_message(*vector, cpu);
+    }
     irq::set_affinity(*vector, cpu).map_err(|error| match error {
         IrqError::OutOfRange => Errno::EIO,
         _ => Errno::EINVAL,
     })
 }
 
+/// Has the function that sends the message of `vector` send it to `cpu`.
+fn move_message(vector: u8, cpu: u32) -> Result<()> {
+    for device in pci::BUS.devices() {
+        let Some(function) = device.identity::<Function>() else { continue };
+        let index = function.vectors().iter().position(|&of_function| of_function == vector);
+        if let Some(index) = index {
+            return function.set_affinity(index, cpu).map_err(|error| match error {
+                // Its driver has given it back this moment.
+                InterruptError::NoSuch => Errno::EIO,
+                _ => Errno::EINVAL,
+            });
+        }
+    }
+    Err(Errno::EPERM)
+}
+
 impl Directory for Vector {
     fn find(&self, name: &str) -> Result<Option<Node>> {
-        Ok(FILES.find(name, || self.0))
+        Ok(files(self.0).find(name, || self.0))
     }
 
     fn list(&self, from: u64, visit: &mut Visit<'_>) -> Result<()> {
-        FILES.list(from, visit)
+        files(self.0).list(from, visit)
     }
 
     fn is_current(&self) -> bool {

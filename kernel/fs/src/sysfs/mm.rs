@@ -20,9 +20,10 @@ fn uses(to: &mut Text) -> Result<()> {
     to.write(format_args!("total {}\nfree {}\nreserve {}\n", all.total, all.free, all.reserve))?;
     for (frame_use, count) in frames::usage() {
         // One word each, so that a line has two.
-        for part in frame_use.name().split(' ').enumerate() {
-            let separator = if part.0 == 0 { "" } else { "-" };
-            to.write(format_args!("{separator}{}", part.1))?;
+        let words = frame_use.name().split([' ', ',']).filter(|word| !word.is_empty());
+        for (index, word) in words.enumerate() {
+            let separator = if index == 0 { "" } else { "-" };
+            to.write(format_args!("{separator}{word}"))?;
         }
         to.write(format_args!(" {count}\n"))?;
     }

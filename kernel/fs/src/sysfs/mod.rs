@@ -1,10 +1,12 @@
 //! sysfs (sysfs(5)): the tree of devices, and the kernel's own objects, each a directory with
-//! small files. What Linux has is called as there.
+//! small files. What Linux has is called as there, as far as it is here; files and directories of
+//! Basalt's own are named where they are made. Of the directory of a device Linux's `power` is
+//! missing, of that of a disk `holders`, `slaves`, `mq`, `integrity` and `trace`.
 //!
 //! | file | where |
 //! |---|---|
 //! | `devices.rs` | `/sys/devices`: the tree of `kernel/device`, with attributes and links |
-//! | `attribute.rs` | an attribute of a device |
+//! | `attribute.rs`, `group.rs` | an attribute of a device, and a directory with several |
 //! | `uevent.rs` | `uevent` of a device |
 //! | `bus.rs`, `driver.rs` | `/sys/bus/NAME`, and its drivers with `bind` and `unbind` |
 //! | `class.rs` | `/sys/class/NAME` |
@@ -28,6 +30,7 @@ mod class;
 mod cpu;
 mod devices;
 mod driver;
+mod group;
 mod irq;
 mod keys;
 mod link;

@@ -127,7 +127,10 @@ fn device(parent: &Arc<Device>, name: &'static str) -> DeviceGuard {
         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         Ok(count)
     });
+    let grouped = |name| Attribute::new(name, |_, to| to.write_str("7\n").map_err(|_| Errno::EIO));
     let builder = Device::new(name).bus(&BUS).class("test-class").attribute(value);
+    let builder = builder.attribute(grouped("group/one")).attribute(grouped("group/two"));
+    let builder = builder.tell(|device, to| writeln!(to, "NAME={}", device.name()));
     let builder = builder.attribute(told).attribute(long).attribute(bytes);
     let builder = builder.attribute(Attribute::action("act", |_, _| Err(Errno::EPERM)));
     device::add(parent, builder).expect("memory")
@@ -142,13 +145,32 @@ fn a_device_has_its_attributes_links_and_children() {
     let path = "devices/taken-parent";
     let mut list = names(&root, path).expect("a directory");
     list.sort();
-    let expected =
-        ["act", "bytes", "driver", "left-child", "long", "subsystem", "told", "uevent", "value"];
+    let expected = [
+        "act",
+        "bytes",
+        "driver",
+        "group",
+        "left-child",
+        "long",
+        "subsystem",
+        "told",
+        "uevent",
+        "value",
+    ];
     assert_eq!(list, expected);
+    let mut group = names(&root, "devices/taken-parent/group").expect("a directory");
+    group.sort();
+    assert_eq!(group, ["one", "two"]);
+    assert_eq!(read(&root, "devices/taken-parent/group/two"), Ok("7\n".into()));
+    assert_eq!(names(&root, "devices/taken-parent/group/three"), Err(Errno::ENOENT));
     assert_eq!(read(&root, "devices/taken-parent/told"), Ok("taken-parent\n".into()));
     assert_eq!(read(&root, "devices/taken-parent/left-child/told"), Ok("left-child\n".into()));
-    assert_eq!(read(&root, "devices/taken-parent/uevent"), Ok("DRIVER=test-driver\n".into()));
-    assert_eq!(read(&root, "devices/taken-parent/left-child/uevent"), Ok(String::new()));
+    assert_eq!(
+        read(&root, "devices/taken-parent/uevent"),
+        Ok("DRIVER=test-driver\nNAME=taken-parent\n".into())
+    );
+    let told = read(&root, "devices/taken-parent/left-child/uevent");
+    assert_eq!(told, Ok("NAME=left-child\n".into()));
     assert_eq!(read(&root, "devices/taken-parent/bytes").map(|bytes| bytes.len()), Ok(5));
     assert_eq!(read(&root, "devices/taken-parent/long"), Err(Errno::EFBIG));
 
@@ -168,6 +190,8 @@ fn a_device_has_its_attributes_links_and_children() {
         assert_eq!(end_of(&root, link), place, "{link}");
     }
     let below = "devices/taken-parent/left-child";
+    assert_eq!(end_of(&root, &format!("{below}/device")), place);
+    assert_eq!(end_of(&root, &format!("{path}/device")), Err(Errno::ENOENT), "it is in the root");
     assert_eq!(end_of(&root, &format!("{below}/subsystem")), Ok("/bus/sysfs-test".into()));
     assert_eq!(end_of(&root, &format!("{below}/../driver/taken-parent")), place);
     assert_eq!(end_of(&root, &format!("{below}/driver")), Err(Errno::ENOENT), "it has none");
@@ -348,4 +372,28 @@ fn everything_is_read_while_devices_come_and_go() {
     tasks.iter().for_each(|task| task.join());
     assert_eq!(WRONG.load(Ordering::Relaxed), 0);
     assert!(READ.load(Ordering::Relaxed) > 300);
+}
+
+/// Every interrupt that goes to one CPU goes to another when it is told to; a CPU's own cannot.
+#[base::kernel_test]
+fn interrupts_are_moved() {
+    use base::irq::{self, Source};
+    let root = sysfs();
+    for info in irq::vectors(base::smp::online()).filter(|info| !info.owners.is_empty()) {
+        let path = format!("kernel/irq/{}/smp_affinity_list", info.vector);
+        let before = read(&root, &path).expect("it can be read");
+        match info.source {
+            Source::Local => assert_eq!(write(&root, &path, &before), Err(Errno::EACCES)),
+            Source::Pic(_) => {}
+            Source::Gsi { .. } | Source::Message => {
+                for cpu in base::smp::online().iter() {
+                    let text = format!("{cpu}");
+                    assert_eq!(write(&root, &path, &text), Ok(text.len()), "{path}: {text}");
+                    assert_eq!(irq::cpu_of(info.vector), Some(cpu), "{path}");
+                }
+                assert_eq!(write(&root, &path, "63"), Err(Errno::EINVAL), "{path}");
+                assert_eq!(write(&root, &path, &before), Ok(before.len()), "{path}");
+            }
+        }
+    }
 }

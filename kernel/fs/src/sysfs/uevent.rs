@@ -4,7 +4,6 @@ use alloc::sync::{Arc, Weak};
 
 use abi::{Errno, Result};
 use device::Device;
-use device::block::Volume;
 
 use crate::pseudo::{Node, Text, TextFile};
 
@@ -16,19 +15,14 @@ pub(super) fn node(device: &Arc<Device>) -> Node {
 struct Uevent(Weak<Device>);
 
 impl TextFile for Uevent {
-    /// A line `KEY=VALUE` for each: numbers, name and type of a block device, the driver.
+    /// A line `KEY=VALUE` for each: the driver, and what the bus or the class tells.
     fn show(&self, to: &mut Text) -> Result<()> {
         let device = self.0.upgrade().filter(|device| !device.is_gone()).ok_or(Errno::ENODEV)?;
-        if let Some(volume) = device.identity::<Arc<Volume>>() {
-            let number = volume.number();
-            let kind = if volume.partition().is_some() { "partition" } else { "disk" };
-            to.write(format_args!("MAJOR={}\nMINOR={}\n", number.major, number.minor))?;
-            to.write(format_args!("DEVNAME={}\nDEVTYPE={kind}\n", volume.name()))?;
-        }
         if let Some(driver) = device.driver() {
             to.write(format_args!("DRIVER={}\n", driver.name()))?;
         }
-        Ok(())
+        // The device does not know why its writing failed.
+        device.tell(to).map_err(|_| to.failure().unwrap_or(Errno::ENOMEM))
     }
 
     fn is_current(&self) -> bool {

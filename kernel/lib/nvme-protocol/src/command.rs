@@ -17,6 +17,8 @@ pub enum Identify {
     Controller,
     /// The numbers of namespaces that are larger than this one, 1024 at most.
     NamespacesAfter(u32),
+    /// What identifies the namespace of this number, and its command set: a list of descriptors.
+    Descriptors(u32),
 }
 
 /// The memory of a command: its first page entry, and the second, which may be that of a list.
@@ -135,6 +137,7 @@ impl Command {
             Identify::Namespace(namespace) => (0, namespace),
             Identify::Controller => (1, 0),
             Identify::NamespacesAfter(namespace) => (2, namespace),
+            Identify::Descriptors(namespace) => (3, namespace),
         };
         Self::new(admin::IDENTIFY, namespace, Data::page(page), [cns, 0, 0, 0, 0, 0])
     }

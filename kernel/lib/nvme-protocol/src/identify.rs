@@ -152,3 +152,24 @@ impl<'a> Namespace<'a> {
 pub fn namespace_list(bytes: &[u8; IDENTIFY_BYTES]) -> impl Iterator<Item = u32> {
     (0..IDENTIFY_BYTES / 4).map(|index| u32_at(bytes, 4 * index)).take_while(|&number| number != 0)
 }
+
+/// The type of the descriptor that holds a command set, and the command set of ordinary disks.
+const COMMAND_SET: u8 = 4;
+const NVM: u8 = 0;
+
+/// Whether the namespace that a list of descriptors is about is of another command set than the
+/// NVM one, that of ordinary disks (NVM Express Base Specification 2.0,
+/// section 5.17.2.3); which one.
+/// Without a descriptor of it, as before version 2.0, it is of that one.
+pub fn foreign_command_set(bytes: &[u8; IDENTIFY_BYTES]) -> Option<u8> {
+    let mut rest = &bytes[..];
+    // The type, the length of what follows, two bytes for later use. A length of 0 ends the list.
+    while let [kind, len @ 1..=u8::MAX, _, _, after @ ..] = rest {
+        let value = after.get(..usize::from(*len))?;
+        if let ([set], &COMMAND_SET) = (value, kind) {
+            return (*set != NVM).then_some(*set);
+        }
+        rest = after.get(value.len()..)?;
+    }
+    None
+}

@@ -30,7 +30,9 @@ mod tests;
 
 pub use command::{Command, Data, Identify, RANGE_BYTES, deallocate_range};
 pub use completion::{Completion, Status};
-pub use identify::{Controller, Format, IDENTIFY_BYTES, Namespace, namespace_list};
+pub use identify::{
+    Controller, Format, IDENTIFY_BYTES, Namespace, foreign_command_set, namespace_list,
+};
 pub use pages::{PAGE, Pages, pages};
 pub use registers::{Capabilities, Configuration, ControllerStatus, Shutdown, Version};
 pub use ring::{CompletionRing, SubmissionRing};

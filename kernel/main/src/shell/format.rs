@@ -25,6 +25,21 @@ impl fmt::Display for Size {
     }
 }
 
+/// How many of something there are, with its name in the singular or the plural.
+pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, name) = self;
+        let ending = match name.ends_with("sh") {
+            _ if *count == 1 => "",
+            true => "es",
+            false => "s",
+        };
+        write!(f, "{count} {name}{ending}")
+    }
+}
+
 /// A duration in nanoseconds, in seconds with as many decimals as the format says.
 pub(crate) struct Seconds(pub(crate) u64);
 

@@ -24,7 +24,7 @@ use drivers::console_input::InterruptWatch;
 use memory::boot_data::BootData;
 
 use command::{Context, Failure, Outcome};
-pub(crate) use format::Size;
+pub(crate) use format::{Count, Size};
 use input::Terminal;
 
 const RED: &str = "\x1b[1;31m";

@@ -300,16 +300,17 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "block",
-        usage: "list|read|write|id|flush|rescan|check|cost|timeout [DEV …]",
+        usage: "list|id|read|write|overwrite|flush|rescan|cost|timeout [DEV …]",
         summary: "list, read and write disks and partitions",
-        help: "block list. block read DEV SECTOR [N]: a hex dump of N sectors of 512 bytes, one if \
-               not given. block write DEV SECTOR VALUE: fills the sector with the byte VALUE, \
-               for good, whatever the disk holds; refused for one that is in use. block id \
-               DEV: what is known of it. block flush DEV: makes durable what was written. block \
-               rescan DEV: reads the table of partitions again. block check DEV [TASKS]: \
-               overwrites all of DEV with a pattern and reads it back, by several tasks at once. \
-               block cost DEV: how long reads take. block timeout DEV [MS]: after how many \
-               milliseconds a request takes too long.",
+        help: "block list. block id DEV: what is known of it. block read DEV SECTOR [N]: a hex \
+               dump of N sectors of 512 bytes, one if not given. block write DEV SECTOR VALUE: \
+               fills the sector with the byte VALUE, for good, whatever the disk holds; refused \
+               for one that is in use. block overwrite DEV [TASKS]: DESTROYS ALL CONTENTS of DEV: \
+               overwrites it with a pattern and reads that back, by several tasks at once (1 to \
+               32, 4 if not given); refused for a disk with partitions, and for what is in use. \
+               block flush DEV: makes durable what was written. block rescan DEV: reads the table \
+               of partitions again. block cost DEV: how long reads take. block timeout DEV [MS]: \
+               after how many milliseconds a request takes too long.",
         arguments: Arguments::Each(block::complete),
         run: block::block,
     },

@@ -125,7 +125,11 @@ impl Balloon {
             let pages = self.pages.load(Ordering::Relaxed);
             let result = match self.wanted() {
                 Ok(wanted) if wanted > pages => self.inflate(wanted - pages),
-                Ok(wanted) if wanted < pages => self.deflate(pages - wanted).map(|_| ()),
+                Ok(wanted) if wanted < pages => match self.deflate(pages - wanted) {
+                    // Somebody else takes them out.
+                    Ok(0) => return false,
+                    result => result.map(|_| ()),
+                },
                 Ok(_) => return true,
                 Err(error) => Err(error),
             };
@@ -166,11 +170,11 @@ impl Balloon {
     /// # Errors
     /// `OutOfMemory`, `TimedOut`.
     fn deflate(&self, most: usize) -> Result<usize, VirtioError> {
+        let mut out = try_box(ArrayVec::<Frame, BATCH>::new()).map_err(|_| OutOfMemory)?;
         let mut held = self.held.lock();
         let Some(mut batch) = held.pop() else { return Ok(0) };
         // Of a batch that is larger than what is to go, the rest stays.
         let keep = batch.len().saturating_sub(most);
-        let mut out = try_box(ArrayVec::<Frame, BATCH>::new()).map_err(|_| OutOfMemory)?;
         out.extend(batch.drain(keep..));
         let result = self.tell(&self.deflating, &out);
         match result {

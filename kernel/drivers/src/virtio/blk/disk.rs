@@ -205,7 +205,8 @@ impl Disk {
 
     /// Takes back a request that the device had when it was reset.
     fn take_back(&self, request: Request) {
-        let is_overdue = self.overdue.lock().contains(&(request.queue(), request.tag()));
+        let noted = self.overdue.lock().contains(&(request.queue(), request.tag()));
+        let is_overdue = noted && request.is_overdue();
         if is_overdue {
             return request.complete(Err(BlockError::TimedOut));
         }

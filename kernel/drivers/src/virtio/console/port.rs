@@ -3,6 +3,10 @@
 //! What the device sends lies in the buffers that it was given until somebody reads it, and then
 //! the buffer goes back to the device: a host that sends faster than is read has to wait. What is
 //! written is copied to a buffer that comes back when the host has taken it.
+//!
+//! A device throws away what is written while the host has not opened its side, and a device with
+//! several ports tells when it has (VirtIO 1.2, section 5.3.6.2): writing waits for that. One with
+//! a single port does not tell, and a console is written whether somebody looks or not.
 
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
@@ -40,6 +44,8 @@ pub enum PortError {
     Gone,
     /// The wait ended before there was anything.
     Wait(WaitError),
+    /// The wait ended before the host had opened its side: nobody would get what is written.
+    HostClosed,
     /// No memory.
     OutOfMemory,
 }
@@ -49,6 +55,7 @@ impl fmt::Display for PortError {
         match self {
             Self::Gone => f.write_str("the port is gone"),
             Self::Wait(error) => error.fmt(f),
+            Self::HostClosed => f.write_str("the host has not opened the port"),
             Self::OutOfMemory => f.write_str("out of memory"),
         }
     }
@@ -138,6 +145,11 @@ impl Port {
     /// Its number at its device.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// The number of its device, which no other VirtIO device has; `None` if that is gone.
+    pub fn device_number(&self) -> Option<u32> {
+        self.console.upgrade().map(|console| console.virtio.number())
     }
 
     /// Its name, which no other port has: vport0p1.
@@ -236,6 +248,7 @@ impl Port {
 
     pub(super) fn set_console(&self, name: ConsoleName) {
         self.state.lock().console_name = Some(name);
+        self.writable.wake_all();
     }
 
     pub(super) fn set_size(&self, columns: u16, rows: u16) {
@@ -245,6 +258,7 @@ impl Port {
     pub(super) fn set_host_open(&self, is_open: bool) {
         self.state.lock().host_is_open = is_open;
         self.readable.wake_all();
+        self.writable.wake_all();
     }
 
     pub(super) fn set_label(&self, label: Label) {
@@ -350,6 +364,28 @@ impl Port {
     }
 }
 
+impl Port {
+    /// Whether somebody gets what is written: whether it may be, or the wait goes on.
+    ///
+    /// # Errors
+    /// `Gone`.
+    fn has_listener(&self) -> Result<bool, PortError> {
+        let state = self.state.lock();
+        if !state.is_present {
+            return Err(PortError::Gone);
+        }
+        Ok(state.host_is_open || state.console_name.is_some() || !self.hears)
+    }
+
+    /// What to say of a wait to write that has ended.
+    fn why_ended(&self, error: WaitError) -> PortError {
+        match (error, self.has_listener()) {
+            (WaitError::TimedOut, Ok(false)) => PortError::HostClosed,
+            (error, _) => PortError::Wait(error),
+        }
+    }
+}
+
 impl OpenPort {
     /// The port.
     pub fn port(&self) -> &Arc<Port> {
@@ -366,11 +402,12 @@ impl OpenPort {
         port.readable.wait_with(options, || port.take(to)).map_err(PortError::Wait)?
     }
 
-    /// Writes, in pieces, and waits until the device has room for each; the host takes them
-    /// later. How many bytes were written: fewer than there are if the wait ended.
+    /// Writes, in pieces, and waits for each until the host has its side open, where that is
+    /// known, and the device has room; the host takes them later. How many bytes were written:
+    /// fewer than there are if the wait ended.
     ///
     /// # Errors
-    /// `Gone`, `Wait`, `OutOfMemory`; not if something was written.
+    /// `Gone`, `HostClosed`, `Wait`, `OutOfMemory`; not if something was written.
     pub fn write(&self, from: &[u8], options: WaitOptions) -> Result<usize, PortError> {
         let mut count = 0;
         for piece in from.chunks(OUTPUT_BYTES) {
@@ -389,8 +426,10 @@ impl OpenPort {
         buffer.bytes_mut().copy_from_slice(piece);
         let mut waiting = Some(buffer);
         let mut add = || {
-            if !port.is_present() {
-                return Some(Err(PortError::Gone));
+            match port.has_listener() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
             }
             if port.output.in_flight() >= OUTPUT_BUFFERS {
                 return None;
@@ -405,7 +444,7 @@ impl OpenPort {
                 }
             }
         };
-        port.writable.wait_with(options, &mut add).map_err(PortError::Wait)??;
+        port.writable.wait_with(options, &mut add).map_err(|error| port.why_ended(error))??;
         port.output.kick();
         Ok(())
     }

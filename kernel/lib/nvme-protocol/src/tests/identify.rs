@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{Controller, Format, IDENTIFY_BYTES, Namespace, namespace_list};
+use crate::{Controller, Format, IDENTIFY_BYTES, Namespace, foreign_command_set, namespace_list};
 
 fn with(parts: &[(usize, &[u8])]) -> [u8; IDENTIFY_BYTES] {
     let mut bytes = [0; IDENTIFY_BYTES];
@@ -68,6 +68,25 @@ fn a_namespace_tells_of_itself() {
     assert!(namespace_list(&list).eq([1, 9]));
 }
 
+#[test]
+fn descriptors_tell_the_command_set() {
+    let set = |parts: &[(usize, &[u8])]| foreign_command_set(&with(parts));
+    let uuid: &[u8] = &[3, 16];
+    // After a UUID of 16 bytes.
+    assert_eq!(set(&[(0, uuid), (20, &[4, 1, 0, 0, 2])]), Some(2));
+    assert_eq!(set(&[(0, uuid), (20, &[4, 1, 0, 0, 0])]), None);
+    assert_eq!(set(&[(0, &[4, 1, 0, 0, 2])]), Some(2));
+    // None; one past the end of the list; one of a length that is not its own.
+    assert_eq!(set(&[(0, uuid)]), None);
+    assert_eq!(set(&[(0, uuid), (24, &[4, 1, 0, 0, 2])]), None);
+    assert_eq!(set(&[(0, &[4, 2, 0, 0, 2])]), None);
+    // The last byte there is, and one that would lie behind it.
+    let long: Vec<(usize, &[u8])> = (0..15).map(|at| (at * 259, &[1, 255][..])).collect();
+    let end = |last: &'static [u8]| [&long[..], &[(3885, &[1, 202]), (4091, last)]].concat();
+    assert_eq!(set(&end(&[4, 1, 0, 0, 2])), Some(2));
+    assert_eq!(set(&end(&[4, 2, 0, 0, 2])), None);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_taken(parts in proptest::collection::vec((0usize..4088, any::<u64>()), 0..100)) {
@@ -77,6 +96,7 @@ proptest! {
         let controller = Controller::new(&bytes);
         let _ = (controller.max_transfer_bytes(), controller.has_usual_entries());
         let _ = (controller.serial(), controller.model(), controller.firmware());
+        let _ = foreign_command_set(&bytes);
         let namespace = Namespace::new(&bytes);
         let _ = (namespace.format(), namespace.write_unit(), namespace_list(&bytes).count());
     }

@@ -46,6 +46,7 @@ fn commands_have_their_fields_where_they_belong() {
     let identify = Command::identify(Identify::Namespace(5), 0x3000);
     assert_eq!((word(identify, 1), word(identify, 6), word(identify, 10)), (5, 0x3000, 0));
     assert_eq!(word(Command::identify(Identify::NamespacesAfter(1), 0), 10), 2);
+    assert_eq!(word(Command::identify(Identify::Descriptors(7), 0), 10), 3);
     let queue = Command::create_completion_queue(2, 64, 0x4000, 3);
     assert_eq!((word(queue, 0), word(queue, 10), word(queue, 11)), (5, 63 << 16 | 2, 3 << 16 | 3));
     let queue = Command::create_submission_queue(2, 64, 0x4000);

@@ -3,30 +3,32 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZero;
 
 use base::{print, println};
 use device::block::{self, BlockError, Features, RangeLimits, SECTOR, Volume};
 use line_editor::Candidate;
 
-use super::{block_check, block_cost};
+use super::{block_cost, block_overwrite};
 use crate::shell::command::{Context, Failure, Outcome, usage};
-use crate::shell::format::Size;
+use crate::shell::format::{Count, Size};
 
 /// What can be done, and the arguments.
 const ACTIONS: [(&str, &str); 9] = [
     ("list", ""),
+    ("id", "DEV"),
     ("read", "DEV SECTOR [N]"),
     ("write", "DEV SECTOR VALUE"),
-    ("id", "DEV"),
-    ("cost", "DEV"),
+    ("overwrite", "DEV [TASKS]"),
     ("flush", "DEV"),
     ("rescan", "DEV"),
-    ("check", "DEV [TASKS]"),
+    ("cost", "DEV"),
     ("timeout", "DEV [MS]"),
 ];
 
+/// Tasks of `block overwrite` if not told otherwise.
+const TASKS: &str = "4";
 /// Sectors that are read at a time, so that ^C is seen in between.
 const STEP: u64 = 8;
 /// Nanoseconds in a millisecond.
@@ -37,36 +39,28 @@ pub(in crate::shell) fn block(context: &mut Context<'_>, arguments: &[String]) -
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["list"] => list(),
-        ["read", dev, sector] => read(context, dev, sector, "1"),
-        ["read", dev, sector, count] => read(context, dev, sector, count),
-        ["write", dev, sector, value] => write(dev, sector, value),
         ["id", dev] => {
             id(&*volume(dev)?);
             Ok(())
         }
-        ["cost", dev] => block_cost::cost(context, &volume(dev)?),
+        ["read", dev, sector] => read(context, dev, sector, "1"),
+        ["read", dev, sector, count] => read(context, dev, sector, count),
+        ["write", dev, sector, value] => write(dev, sector, value),
+        ["overwrite", dev] => overwrite(context, dev, TASKS),
+        ["overwrite", dev, tasks] => overwrite(context, dev, tasks),
         ["flush", dev] => volume(dev)?.flush().map_err(|error| failed(dev, error)),
         ["rescan", dev] => rescan(dev),
-        ["check", dev] => block_check::check(context, &volume(dev)?, 4),
-        ["check", dev, tasks] => {
-            let tasks = number(tasks)?.clamp(1, block_check::MOST_TASKS);
-            block_check::check(context, &volume(dev)?, tasks)
-        }
+        ["cost", dev] => block_cost::cost(context, &volume(dev)?),
         ["timeout", dev] => {
             println!("{} ms", volume(dev)?.disk().timeout_ns() / MS);
             Ok(())
         }
-        ["timeout", dev, ms] => {
-            volume(dev)?.disk().set_timeout_ns(number(ms)?.saturating_mul(MS));
-            Ok(())
-        }
+        ["timeout", dev, ms] => set_timeout(dev, ms),
         [] => Err(usage("what is to be done?")),
         [action, ..] => Err(usage(match ACTIONS.iter().find(|(name, _)| *name == action) {
+            Some((name, "")) => format!("{name} takes no arguments"),
             Some((name, arguments)) => format!("{name} takes {arguments}"),
-            None => {
-                let known = "list, read, write, id, cost, flush, rescan, check, timeout";
-                format!("{action} is not one of {known}")
-            }
+            None => format!("{action} is not one of {}", ACTIONS.map(|(name, _)| name).join(", ")),
         })),
     }
 }
@@ -87,6 +81,13 @@ fn volume(name: &str) -> Result<Arc<Volume>, Failure> {
 
 fn failed(name: &str, error: BlockError) -> Failure {
     Failure::Message(format!("{name}: {error}"))
+}
+
+/// The failure of a request that reaches beyond the end of `volume`, first with `sector`.
+fn beyond(volume: &Volume, sector: u64) -> Failure {
+    let (name, sectors) = (volume.name(), volume.sectors());
+    let message = format!("{name}: sector {sector} is beyond the end: it has {sectors} sectors");
+    Failure::Message(message)
 }
 
 /// A number, decimal or with 0x hexadecimal.
@@ -134,14 +135,22 @@ fn list() -> Outcome {
     Ok(())
 }
 
+/// `len` zeros.
+fn buffer(len: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Failure::Message("out of memory".into()))?;
+    bytes.resize(len, 0);
+    Ok(bytes)
+}
+
 fn read(context: &mut Context<'_>, name: &str, sector: &str, count: &str) -> Outcome {
     let (volume, first, count) = (volume(name)?, number(sector)?, number(count)?);
-    let end = first.checked_add(count).ok_or_else(|| failed(name, BlockError::OutOfRange))?;
+    let end = first.saturating_add(count);
     if end > volume.sectors() {
-        return Err(failed(name, BlockError::OutOfRange));
+        return Err(beyond(&volume, first.max(volume.sectors())));
     }
     let mut dump = Dump { offset: first * SECTOR, last: None, is_skipping: false };
-    let mut bytes = vec![0; (STEP * SECTOR) as usize];
+    let mut bytes = buffer((STEP * SECTOR) as usize)?;
     let mut at = first;
     while at < end {
         if context.interrupt.take() {
@@ -196,12 +205,12 @@ fn write(name: &str, sector: &str, value: &str) -> Outcome {
         return Err(Failure::Message(format!("{name} is in use by {holder}")));
     }
     if sector >= volume.sectors() {
-        return Err(failed(name, BlockError::OutOfRange));
+        return Err(beyond(&volume, sector));
     }
     let block_bytes = u64::from(volume.limits().logical_block);
     let offset = sector * SECTOR;
     let start = offset - offset % block_bytes;
-    let mut block = vec![0; block_bytes as usize];
+    let mut block = buffer(block_bytes as usize)?;
     let written = volume.read_at(start, &mut block).and_then(|()| {
         let within = (offset - start) as usize;
         block.iter_mut().skip(within).take(SECTOR as usize).for_each(|byte| *byte = value);
@@ -209,6 +218,21 @@ fn write(name: &str, sector: &str, value: &str) -> Outcome {
         volume.flush()
     });
     written.map_err(|error| failed(name, error))
+}
+
+fn overwrite(context: &mut Context<'_>, name: &str, tasks: &str) -> Outcome {
+    let (volume, tasks) = (volume(name)?, number(tasks)?);
+    if !(1..=block_overwrite::MOST_TASKS).contains(&tasks) {
+        return Err(usage(format!("TASKS is 1 to {}, not {tasks}", block_overwrite::MOST_TASKS)));
+    }
+    block_overwrite::overwrite(context, &volume, tasks)
+}
+
+fn set_timeout(name: &str, ms: &str) -> Outcome {
+    let (volume, ms) = (volume(name)?, number(ms)?);
+    let ms = NonZero::new(ms).ok_or_else(|| usage("MS is at least 1"))?;
+    volume.disk().set_timeout_ms(ms);
+    Ok(())
 }
 
 fn rescan(name: &str) -> Outcome {
@@ -252,7 +276,7 @@ fn id(volume: &Volume) {
     row("reads", &format!("{}, {}, merged {}", reads.done, Size(read), reads.merged));
     row("writes", &format!("{}, {}, merged {}", writes.done, Size(written), writes.merged));
     let (flushes, discards) = (statistics.flushes.done, statistics.discards.done);
-    row("others", &format!("{flushes} flushes, {discards} discards"));
+    row("others", &format!("{}, {}", Count(flushes, "flush"), Count(discards, "discard")));
     row("errors", &format!("{}", statistics.errors));
 }
 

@@ -3,8 +3,8 @@
 //! clock is an instruction.
 
 use alloc::format;
-use alloc::sync::Arc;
-use alloc::vec;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base::{print, println, smp, time};
@@ -148,6 +148,8 @@ fn one_at_a_time(volume: &Arc<Volume>, idle: Option<&Idle>) -> Result<(), BlockE
 
 /// Reads that each begin the next when they end.
 struct Chain {
+    /// Itself, as what is told when a read ends: that costs nothing for each.
+    this: Weak<Self>,
     volume: Arc<Volume>,
     /// Reads that were begun, and that have ended.
     begun: AtomicU64,
@@ -156,21 +158,18 @@ struct Chain {
     over: WaitQueue,
 }
 
-/// The completion of a chain's reads.
-struct Next(Arc<Chain>);
-
 impl Chain {
     fn begin(self: &Arc<Self>, segments: Segments) -> Result<(), OutOfMemory> {
         let index = self.begun.fetch_add(1, Ordering::Relaxed);
-        let next = Arc::new(Next(self.clone()));
-        self.volume.submit(Request::read(sector(&self.volume, index), segments, next)?);
+        self.volume.submit(Request::read(sector(&self.volume, index), segments, self.clone())?);
         Ok(())
     }
 }
 
-impl Completion for Next {
+impl Completion for Chain {
     fn finished(&self, finished: Finished) {
-        let chain = &self.0;
+        // The request has had it until now.
+        let Some(chain) = self.this.upgrade() else { return };
         let is_last = chain.ended.fetch_add(1, Ordering::Relaxed) + 1 >= READS;
         let more = chain.begun.load(Ordering::Relaxed) < READS;
         let is_bad = finished.result.is_err() || (more && chain.begin(finished.segments).is_err());
@@ -185,7 +184,8 @@ impl Completion for Next {
 
 /// With so many in flight all the time.
 fn several(volume: &Arc<Volume>, in_flight: u64, idle: Option<&Idle>) -> Result<(), BlockError> {
-    let chain = Arc::new(Chain {
+    let chain = Arc::new_cyclic(|this| Chain {
+        this: this.clone(),
         volume: volume.clone(),
         begun: AtomicU64::new(0),
         ended: AtomicU64::new(0),
@@ -216,7 +216,9 @@ fn several(volume: &Arc<Volume>, in_flight: u64, idle: Option<&Idle>) -> Result<
 
 /// From the start on, in large pieces.
 fn sequential(volume: &Arc<Volume>) -> Result<(), BlockError> {
-    let mut bytes = vec![0; LARGE];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(LARGE).map_err(|_| BlockError::NoMemory)?;
+    bytes.resize(LARGE, 0);
     let all = volume.bytes().min(MOST);
     let begin = time::now_ns();
     let mut at = 0;

@@ -8,7 +8,7 @@ use device::Device;
 
 use crate::shell::command::{Context, Outcome, usage};
 
-/// Most bytes of an attribute that are shown.
+/// Most characters of an attribute that are shown; an ellipsis stands for the rest.
 const MOST: usize = 60;
 
 /// Prints the tree; with `-v` the attributes, too.
@@ -19,7 +19,7 @@ pub(in crate::shell) fn devices(_: &mut Context<'_>, arguments: &[String]) -> Ou
         [option, ..] => return Err(usage(alloc::format!("{option} is no option"))),
     };
     for device in device::all() {
-        let indent = 2 * (device.depth() - 1);
+        let indent = 2 * device.depth().saturating_sub(1);
         print!("{:indent$}{}", "", device.name());
         if let Some(bus) = device.bus() {
             print!("  bus {}", bus.name());
@@ -54,9 +54,11 @@ fn attributes(device: &Device, indent: usize) {
         match attribute.show(device, &mut text) {
             Ok(()) => {
                 let line = text.trim_end().replace('\n', " | ");
-                let cut =
-                    line.char_indices().nth(MOST).map_or(line.as_str(), |(at, _)| &line[..at]);
-                println!("{:indent$}{} = {cut}", "", attribute.name());
+                let (shown, rest) = match line.char_indices().nth(MOST) {
+                    Some((at, _)) => (&line[..at], "…"),
+                    None => (line.as_str(), ""),
+                };
+                println!("{:indent$}{} = {shown}{rest}", "", attribute.name());
             }
             Err(error) => println!("{:indent$}{}: {error}", "", attribute.name()),
         }

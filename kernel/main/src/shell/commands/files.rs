@@ -115,7 +115,15 @@ pub(super) fn names(directory: &Path) -> Result<Vec<(Vec<u8>, Kind)>, Errno> {
 }
 
 fn list(context: &mut Context<'_>, path: &str, with_name: bool, long: bool) -> Outcome {
-    let file = look_up(path, LastLink::Keep)?;
+    let mut file = look_up(path, LastLink::Keep)?;
+    // As Linux's ls: the contents, where a link that is named leads to a directory.
+    if !long
+        && file.status().kind() == Kind::Symlink
+        && let Ok(end) = look_up(path, LastLink::Follow)
+        && end.is_directory()
+    {
+        file = end;
+    }
     if !file.is_directory() {
         print_entry(path.as_bytes(), &file, long);
         return Ok(());
@@ -137,7 +145,7 @@ fn list(context: &mut Context<'_>, path: &str, with_name: bool, long: bool) -> O
     Ok(())
 }
 
-/// Lists directories.
+/// Lists directories. A link to one is followed, but with `-l`.
 pub(in crate::shell) fn ls(context: &mut Context<'_>, arguments: &[String]) -> Outcome {
     let root = [String::from("/")];
     let (long, arguments) = match arguments.split_first() {

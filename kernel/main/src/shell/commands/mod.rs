@@ -2,8 +2,8 @@
 
 pub(super) mod acpi;
 pub(super) mod block;
-mod block_check;
 mod block_cost;
+mod block_overwrite;
 pub(super) mod boot_info;
 pub(super) mod change_files;
 pub(super) mod crash;

@@ -20,7 +20,7 @@ pub(in crate::shell) fn port(_: &mut Context<'_>, arguments: &[String]) -> Outco
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [] | ["list"] => {
-            console::ports().iter().for_each(print_port);
+            list();
             Ok(())
         }
         ["read", name] => read(&open(name)?, SECONDS),
@@ -36,6 +36,16 @@ pub(in crate::shell) fn port(_: &mut Context<'_>, arguments: &[String]) -> Outco
 /// What may follow the command.
 pub(in crate::shell) fn words() -> Vec<String> {
     ["list", "read", "write"].map(String::from).into()
+}
+
+fn list() {
+    let mut ports = console::ports();
+    // By their devices, and of each by their numbers: p2 before p10.
+    ports.sort_by_cached_key(|port| (port.device_number(), port.id()));
+    if ports.is_empty() {
+        println!("no ports");
+    }
+    ports.iter().for_each(print_port);
 }
 
 fn print_port(port: &Arc<Port>) {

@@ -7,11 +7,16 @@ use base::{print, println};
 use drivers::virtio::{self, QueueReport, VIRTIO};
 
 use crate::shell::command::{Context, Outcome, none};
+use crate::shell::format::Count;
 
 /// Prints each device with its features and queues.
 pub(in crate::shell) fn list_virtio(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
     none(arguments)?;
-    for device in VIRTIO.devices() {
+    let devices = VIRTIO.devices();
+    if devices.is_empty() {
+        println!("no VirtIO devices");
+    }
+    for device in devices {
         let Some(virtio) = virtio::of(&device) else { continue };
         let kind = virtio.device_type();
         let place = device.parent().map_or(String::new(), |parent| alloc::format!(" at {parent}"));
@@ -28,7 +33,7 @@ pub(in crate::shell) fn list_virtio(_: &mut Context<'_>, arguments: &[String]) -
         if report.given_up {
             println!("    given up: it fails too often, or cannot be reset");
         } else if report.restarts > 0 {
-            println!("    reset after a failure {} times", report.restarts);
+            println!("    reset after a failure {}", Count(report.restarts.into(), "time"));
         }
         let (used, unused): (Vec<_>, Vec<_>) =
             report.queues.iter().partition(|queue| queue.counters.added > 0);

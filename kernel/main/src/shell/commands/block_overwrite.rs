@@ -1,13 +1,16 @@
-//! `block check`: overwrites a device with a pattern and reads it back, by several tasks.
+//! `block overwrite`: overwrites a device with a pattern and reads it back, by several tasks.
+//! What it held is lost, so that a disk with partitions, and what somebody uses, is refused.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use base::sync::SpinLock;
 use base::{println, time};
-use device::block::{Claim, SECTOR, Volume};
+use device::block::{self, BlockError, Claim, SECTOR, Volume};
 use task::{Task, spawn};
 
 use crate::shell::command::{Context, Failure, Outcome};
@@ -29,9 +32,43 @@ struct Run {
     stop: AtomicBool,
     /// Sectors that were done well.
     good: AtomicU64,
-    /// The first sector that was not, plus one; 0: none.
-    bad: AtomicU64,
+    /// What went wrong; of several things the one that lies lowest.
+    fault: SpinLock<Option<Fault>>,
 }
+
+/// What can go wrong with a part of the device.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// A write or read of `count` sectors from `first` on failed.
+    Failed { doing: &'static str, first: u64, count: u64, error: BlockError },
+    /// The first sector of a part that does not hold what was written to it.
+    Differs { sector: u64 },
+}
+
+impl Fault {
+    /// The lowest sector that it is about.
+    fn sector(self) -> u64 {
+        match self {
+            Self::Failed { first: sector, .. } | Self::Differs { sector } => sector,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { doing, first, count, error } => {
+                write!(f, "{error} while {doing} sectors {first} to {}", first + count - 1)
+            }
+            Self::Differs { sector } => {
+                write!(f, "sector {sector} does not hold what was written to it")
+            }
+        }
+    }
+}
+
+/// What a task does with a part, from the sector on.
+type Step = fn(&Run, u64, &mut [u8]) -> Result<(), Fault>;
 
 /// Word `index` of what is written to `sector` (SplitMix64, by Steele, Lea and Flood).
 fn word(seed: u64, sector: u64, index: u64) -> u64 {
@@ -70,38 +107,44 @@ impl Run {
         })
     }
 
-    fn write(&self, first: u64, bytes: &mut [u8]) -> Option<u64> {
+    fn write(&self, first: u64, bytes: &mut [u8]) -> Result<(), Fault> {
         self.fill(first, bytes);
-        self.volume.write_at(first * SECTOR, bytes).is_err().then_some(first)
+        let count = bytes.len() as u64 / SECTOR;
+        let failed = |error| Fault::Failed { doing: "writing", first, count, error };
+        self.volume.write_at(first * SECTOR, bytes).map_err(failed)
     }
 
-    fn read(&self, first: u64, bytes: &mut [u8]) -> Option<u64> {
+    fn read(&self, first: u64, bytes: &mut [u8]) -> Result<(), Fault> {
         bytes.fill(0);
-        match self.volume.read_at(first * SECTOR, bytes) {
-            Ok(()) => self.first_bad(first, bytes),
-            Err(_) => Some(first),
-        }
+        let count = bytes.len() as u64 / SECTOR;
+        let failed = |error| Fault::Failed { doing: "reading", first, count, error };
+        self.volume.read_at(first * SECTOR, bytes).map_err(failed)?;
+        self.first_bad(first, bytes).map_or(Ok(()), |sector| Err(Fault::Differs { sector }))
     }
 
-    fn work(&self, task: u64, what: fn(&Self, u64, &mut [u8]) -> Option<u64>) {
-        let mut bytes = vec![0; (PART * SECTOR) as usize];
+    /// Does the parts of a task, until something goes wrong or the others stop.
+    fn work(&self, task: u64, doing: &'static str, step: Step) {
+        let mut bytes = Vec::new();
+        let room = bytes.try_reserve_exact((PART * SECTOR) as usize);
         for (first, count) in self.parts(task) {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            let Some(bytes) = bytes.get_mut(..(count * SECTOR) as usize) else { return };
-            match what(self, first, bytes) {
-                None => {
+            let done = if room.is_ok() {
+                bytes.resize((count * SECTOR) as usize, 0);
+                step(self, first, &mut bytes)
+            } else {
+                Err(Fault::Failed { doing, first, count, error: BlockError::NoMemory })
+            };
+            match done {
+                Ok(()) => {
                     self.good.fetch_add(count, Ordering::Relaxed);
                 }
-                Some(bad) => {
-                    let none = 0;
-                    let _ = self.bad.compare_exchange(
-                        none,
-                        bad + 1,
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    ); // or another one was first
+                Err(fault) => {
+                    let mut lowest = self.fault.lock();
+                    if lowest.is_none_or(|lowest| fault.sector() < lowest.sector()) {
+                        *lowest = Some(fault);
+                    }
                     self.stop.store(true, Ordering::Relaxed);
                 }
             }
@@ -114,7 +157,7 @@ impl Run {
         context: &mut Context<'_>,
         name: &str,
         shift: u64,
-        what: fn(&Self, u64, &mut [u8]) -> Option<u64>,
+        (doing, step): (&'static str, Step),
     ) -> Outcome {
         self.good.store(0, Ordering::Relaxed);
         let start = time::now_ns();
@@ -122,7 +165,9 @@ impl Run {
         let mut outcome = Ok(());
         for task in 0..self.tasks {
             let run = self.clone();
-            match spawn("block check", move || run.work((task + shift) % run.tasks, what)) {
+            match spawn("block overwrite", move || {
+                run.work((task + shift) % run.tasks, doing, step)
+            }) {
                 Ok(task) => tasks.push(task),
                 Err(error) => {
                     outcome = Err(Failure::Message(format!("{error}")));
@@ -139,8 +184,9 @@ impl Run {
             }
         }
         outcome?;
-        if let Some(sector) = self.bad.load(Ordering::Relaxed).checked_sub(1) {
-            return Err(Failure::Message(format!("{name}: failed at sector {sector}")));
+        let fault = *self.fault.lock();
+        if let Some(fault) = fault {
+            return Err(Failure::Message(format!("{}: {fault}", self.volume.name())));
         }
         let bytes = self.good.load(Ordering::Relaxed) * SECTOR;
         let ns = (time::now_ns() - start).max(1);
@@ -152,20 +198,36 @@ impl Run {
 
 /// Overwrites all of `volume` with a pattern and reads it back, by `tasks` tasks at the same
 /// time; what one has written another one reads.
-pub(super) fn check(context: &mut Context<'_>, volume: &Arc<Volume>, tasks: u64) -> Outcome {
-    let claim = Claim::new(volume, "block check");
+pub(super) fn overwrite(context: &mut Context<'_>, volume: &Arc<Volume>, tasks: u64) -> Outcome {
+    // First: nobody changes the partitions of a disk that is held.
+    let claim = Claim::new(volume, "block overwrite");
     let _claim = claim.map_err(|error| Failure::Message(format!("{error}")))?;
+    let partitions = partitions(volume);
+    if !partitions.is_empty() {
+        let (name, partitions) = (volume.name(), partitions.join(", "));
+        return Err(Failure::Message(format!("{name} has partitions: {partitions}")));
+    }
     let run = Arc::new(Run {
         volume: volume.clone(),
         seed: time::now_ns(),
         tasks,
         stop: AtomicBool::new(false),
         good: AtomicU64::new(0),
-        bad: AtomicU64::new(0),
+        fault: SpinLock::new("fault of block overwrite", None),
     });
     println!("pattern {:#x}", run.seed);
-    run.pass(context, "written", 0, Run::write)?;
+    run.pass(context, "written", 0, ("writing", Run::write))?;
     let flushed = volume.flush();
     flushed.map_err(|error| Failure::Message(format!("{}: {error}", volume.name())))?;
-    run.pass(context, "read back", 1, Run::read)
+    run.pass(context, "read back", 1, ("reading", Run::read))
+}
+
+/// The names of the partitions of a whole disk.
+fn partitions(whole: &Volume) -> Vec<String> {
+    if whole.partition().is_some() {
+        return Vec::new();
+    }
+    let mut volumes = block::volumes();
+    volumes.retain(|it| it.partition().is_some() && Arc::ptr_eq(it.disk(), whole.disk()));
+    volumes.iter().map(|volume| String::from(volume.name())).collect()
 }
