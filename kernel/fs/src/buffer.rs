@@ -52,6 +52,30 @@ impl Destination<'_> {
     }
 }
 
+impl Destination<'_> {
+    /// Clears the start, at most `most` bytes; how many. What is put next goes behind them.
+    ///
+    /// # Errors
+    /// As [`Destination::put`].
+    pub fn put_zeros(&mut self, most: usize) -> Result<usize> {
+        match self {
+            Self::User(slice) => {
+                let part = slice.take(most);
+                part.clear()?;
+                *slice = slice.skip(part.len());
+                Ok(part.len())
+            }
+            Self::Kernel(room) => {
+                let len = room.len().min(most);
+                let (to, rest) = core::mem::take(room).split_at_mut(len);
+                to.fill(0);
+                *room = rest;
+                Ok(len)
+            }
+        }
+    }
+}
+
 impl From<UserSlice> for Destination<'_> {
     fn from(slice: UserSlice) -> Self {
         Self::User(slice)
@@ -101,6 +125,16 @@ impl Source<'_> {
                 *bytes = rest;
                 Ok(len)
             }
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Leaves out the first `len` bytes, or all, without looking at them.
+    pub fn skip(&mut self, len: usize) {
+        match self {
+            Self::User(slice) => *slice = slice.skip(len),
+            Self::Kernel(bytes) => *bytes = bytes.get(len..).unwrap_or_default(),
         }
     }
 }

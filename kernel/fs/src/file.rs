@@ -108,6 +108,17 @@ pub trait File: Debug + Send + Sync {
         false
     }
 
+    /// Whether an open file moves its position on as it is read and written. A file that is
+    /// seekable and does not always is at position 0, wherever one seeks to.
+    fn has_position(&self) -> bool {
+        self.is_seekable()
+    }
+
+    /// Whether a mapping is anonymous memory, private or shared (`/dev/zero`).
+    fn is_anonymous_memory(&self) -> bool {
+        false
+    }
+
     /// Calls `visit` with the entries of a directory from `position` on, `.` and `..` among
     /// them, and moves the position behind each that it took.
     ///

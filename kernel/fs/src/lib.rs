@@ -21,6 +21,7 @@ base::module!();
 
 mod buffer;
 mod credentials;
+mod devices;
 mod ext2;
 mod file;
 mod initramfs;
@@ -38,6 +39,7 @@ use memory::OutOfMemory;
 
 pub use buffer::{Destination, Source};
 pub use credentials::{Access, Credentials};
+pub use devices::read_random;
 pub use file::{File, Readiness};
 pub use initramfs::{Contents, mount_initramfs};
 pub use nodes::{Characters, register_characters};
@@ -55,6 +57,7 @@ pub fn init() -> Result<(), OutOfMemory> {
     sysfs::init();
     tmpfs::init();
     ext2::init();
+    devices::init();
     vm::cache::init();
     Ok(())
 }

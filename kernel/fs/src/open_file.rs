@@ -122,7 +122,7 @@ impl OpenFile {
     /// Calls `transfer` with the position and moves it on by what that transferred. Files
     /// without positions do not keep each other waiting.
     fn at_position(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
-        if !self.file.is_seekable() {
+        if !self.file.has_position() {
             return transfer(0);
         }
         let mut position = self.position.lock();
@@ -150,7 +150,7 @@ impl OpenFile {
         if !self.is_writable() {
             return Err(Errno::EBADF);
         }
-        if self.flags() & O_APPEND != 0 && self.file.is_seekable() {
+        if self.flags() & O_APPEND != 0 && self.file.has_position() {
             let mut position = self.position.lock();
             let (end, written) = self.file.append(from)?;
             *position = end;
@@ -186,7 +186,7 @@ impl OpenFile {
         if !self.file.is_seekable() {
             return Err(Errno::ESPIPE);
         }
-        if self.flags() & O_APPEND != 0 {
+        if self.flags() & O_APPEND != 0 && self.file.has_position() {
             return self.file.append(from).map(|(_, written)| written);
         }
         self.file.write(position, from)
@@ -212,6 +212,9 @@ impl OpenFile {
     pub fn seek(&self, to: Seek) -> Result<u64> {
         if !self.file.is_seekable() {
             return Err(Errno::ESPIPE);
+        }
+        if !self.file.has_position() {
+            return Ok(0);
         }
         let mut position = self.position.lock();
         let target = match to {

@@ -65,6 +65,9 @@ fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<(Backin
     if !file.is_readable() || (shared && access.write && !file.is_writable()) {
         return Err(Errno::EACCES);
     }
+    if file.file().is_anonymous_memory() {
+        return Ok((anonymous_backing(len, shared)?, file.is_writable()));
+    }
     let object: Arc<dyn MemoryObject> = file.object()?;
     let end = object.len();
     Ok((Backing::Object { object, offset, end }, file.is_writable()))

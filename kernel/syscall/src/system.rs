@@ -37,16 +37,5 @@ pub(crate) fn getrandom(call: &Call<'_>) -> Result<usize> {
     if flags & !(GRND_NONBLOCK | both) != 0 || flags & both == both {
         return Err(Errno::EINVAL);
     }
-    let to = buffer(to, len)?;
-    let mut chunk = [0; 256];
-    let mut done = 0;
-    while done < to.len() && !(done > 0 && task::signal_pending()) {
-        drivers::random::fill(&mut chunk);
-        match to.skip(done).write(&chunk) {
-            Ok(written) => done += written,
-            Err(_) if done > 0 => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(done)
+    fs::read_random(&mut buffer(to, len)?.into())
 }

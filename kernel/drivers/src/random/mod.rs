@@ -151,6 +151,13 @@ pub fn contribute(bytes: &[u8], bits: u32) {
     }
 }
 
+/// Gives the generator a new key from what is in the pool, and from what the CPU has, at once.
+pub fn reseed() {
+    let mut generator = GENERATOR.lock();
+    generator.add_from_cpu();
+    generator.reseed();
+}
+
 /// Fills `to` with random bytes. Before [`init`] they may come from the clock alone.
 pub fn fill(to: &mut [u8]) {
     let mut keyed = u64::MAX;

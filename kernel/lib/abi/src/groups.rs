@@ -187,9 +187,12 @@ pub mod process {
     };
 }
 
-/// Flags of getrandom(2).
+/// Flags of getrandom(2), and requests of ioctl(2) that random(4) knows.
 pub mod random {
     pub use linux_raw_sys::general::{GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM};
+    pub use linux_raw_sys::ioctl::{
+        RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDGETENTCNT, RNDRESEEDCRNG, RNDZAPENTCNT,
+    };
 }
 
 /// Resource limits and usage: `RLIMIT_*`, `RUSAGE_*`.
