@@ -33,6 +33,7 @@ mod process;
 mod procfs;
 pub mod rseq;
 pub mod signal;
+mod terminals;
 mod thread;
 mod trap;
 mod tree;
@@ -44,12 +45,14 @@ pub use process::Process;
 pub use thread::{Thread, exit, with_thread};
 pub use tree::{Children, find, max_processes, processes};
 
-/// Takes over faults of user code and ^C, and puts processes into `/proc`. Call once.
+/// Takes over faults of user code and ^C, and puts processes into `/proc` and terminals behind
+/// their nodes. Call once.
 ///
 /// # Errors
 /// [`OutOfMemory`]: ^C does not reach programs.
 pub fn init() -> Result<(), OutOfMemory> {
     trap::init();
     procfs::init();
+    terminals::init();
     foreground::init()
 }
