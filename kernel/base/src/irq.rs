@@ -36,7 +36,7 @@ use crate::cpu_set::CpuSet;
 use crate::sync::cpus;
 
 pub(crate) use count::note_interrupted;
-pub use count::{all_of, interrupted_user, Spurious, count_of, in_handler, spurious_of};
+pub use count::{Spurious, all_of, count_of, in_handler, interrupted_user, spurious_of};
 pub use lines::{IrqLine, set_affinity};
 pub use message::{Message, MessageInterrupt};
 pub use slots::{Action, Handled, Owner, action};

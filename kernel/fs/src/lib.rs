@@ -31,6 +31,7 @@ pub mod pseudo;
 mod regular;
 mod status;
 pub mod sysfs;
+pub mod system;
 mod tmpfs;
 mod vfs;
 

@@ -119,6 +119,11 @@ impl OpenFile {
         flags & O_PATH == 0 && flags & O_ACCMODE != O_RDONLY
     }
 
+    /// The position.
+    pub fn position(&self) -> u64 {
+        *self.position.lock()
+    }
+
     /// Calls `transfer` with the position and moves it on by what that transferred. Files
     /// without positions do not keep each other waiting.
     fn at_position(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
@@ -237,7 +242,10 @@ impl OpenFile {
         if let Some(object) = self.object.get() {
             return Ok(object.clone());
         }
-        let mapped = Arc::new(MappedFile { path: path.clone(), object: self.file.object()? });
+        let status = path.status();
+        let number = ([status.device.major, status.device.minor], status.inode);
+        let object = self.file.object()?;
+        let mapped = Arc::new(MappedFile { path: path.clone(), number, object });
         Ok(self.object.call_once(|| mapped).clone())
     }
 }
@@ -250,6 +258,8 @@ fn to_signed(position: u64) -> Option<i64> {
 #[derive(Debug)]
 pub struct MappedFile {
     path: Path,
+    /// Device and inode, which never change: the inode itself may be locked.
+    number: ([u32; 2], u64),
     object: Arc<dyn MemoryObject>,
 }
 
@@ -275,6 +285,10 @@ impl MemoryObject for MappedFile {
 
     fn is_resident(&self, index: u64) -> bool {
         self.object.is_resident(index)
+    }
+
+    fn file_number(&self) -> Option<([u32; 2], u64)> {
+        Some(self.number)
     }
 
     /// The path as it is now; empty if there is no memory for it.

@@ -17,5 +17,5 @@ pub use policy::Policy;
 pub use queue::SLICE_NS;
 pub(crate) use queue::{block_current, unblock_current};
 pub(crate) use switch::{adopt_idle, end_current, finish_switch, might_sleep};
-pub use times::{CpuTimes, cpu_times};
 pub use switch::{become_idle, cpu_time_ns, init, schedule, yield_now};
+pub use times::{CpuTimes, cpu_times};

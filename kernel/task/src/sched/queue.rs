@@ -23,8 +23,8 @@ use base::{irq, time, watchdog};
 use intrusive_collections::{KeyAdapter, RBTree, intrusive_adapter};
 
 use super::load;
-use super::times::CpuTimes;
 use super::policy::{FAIR_CLASS, NICE_0_WEIGHT, Policy, Rank};
+use super::times::CpuTimes;
 use crate::task::{Sleep, State, Task};
 use crate::timer;
 

@@ -93,6 +93,12 @@ fn all_time_of_a_cpu_goes_somewhere() {
     assert!(passed >= end - start, "{passed} ns of {}", end - start);
     assert!(passed <= time::now_ns() - start + 60_000_000, "{passed} ns of {}", end - start);
     assert!(after.switches > before.switches || base::smp::online().len() > 1);
-    let own = { me.cpu_time_ns(); me.times_ns() };
-    assert!(own.0 == 0 && own.1 >= own_before + 20_000_000, "a kernel task is the kernel's: {own:?}");
+    let own = {
+        me.cpu_time_ns();
+        me.times_ns()
+    };
+    assert!(
+        own.0 == 0 && own.1 >= own_before + 20_000_000,
+        "a kernel task is the kernel's: {own:?}"
+    );
 }
