@@ -129,11 +129,14 @@ impl ProcessDirectory {
 
 impl Directory for ProcessDirectory {
     fn find(&self, name: &str) -> Result<Option<Node>> {
+        // Who has the directory of a process open is told what the names in it are about; in that
+        // of a thread there are none any more (as on Linux).
+        let is_process = self.files == FILES.len();
+        self.subject.process().map_err(|error| if is_process { error } else { gone(error) })?;
         let mut files = FILES.iter().take(self.files);
         let Some((_, file)) = files.find(|(file, _)| *file == name) else {
             return Ok(None);
         };
-        self.subject.process().map_err(|_| Errno::ENOENT)?;
         let subject = self.subject.clone();
         Ok(Some(match *file {
             File::Text(show) => Node::Text(Arc::new(ProcessText { subject, show, own: false })),
