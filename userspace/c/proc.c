@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,27 +17,13 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "read_all.h"
 #include "sys.h"
-
-static char text[1 << 16];
-
-// Reads a file in parts of `part` bytes.
-static long read_all(const char *path, size_t part)
-{
-    int file = open(path, O_RDONLY);
-    if (file < 0)
-        return -errno;
-    long had = 0, count;
-    while (had + part < sizeof text && (count = read(file, text + had, part)) > 0)
-        had += count;
-    text[had] = 0;
-    close(file);
-    return had;
-}
 
 // The line of the map that holds `address`: its access and the end of its name.
 static int is_mapped(uintptr_t address, const char *access, const char *name)
@@ -52,12 +39,6 @@ static int is_mapped(uintptr_t address, const char *access, const char *name)
         return !strcmp(found, access) && len >= wanted && !strcmp(path + len - wanted, name);
     }
     return 0;
-}
-
-static long field(const char *name)
-{
-    char *at = strstr(text, name);
-    return at ? atol(at + strlen(name)) : -1;
 }
 
 // What a link says, or where it leads to.
@@ -136,6 +117,127 @@ static void test_numbers(void)
           text);
 }
 
+// What maps says of the program's file is what stat says.
+static void test_maps_file(void)
+{
+    struct stat program;
+    char expected[64], *line = text;
+    check(!stat("/proc/self/exe", &program), "maps-stat", "%m");
+    snprintf(expected, sizeof expected, " %02x:%02x %lu ", major(program.st_dev), minor(program.st_dev),
+             (unsigned long)program.st_ino);
+    read_all("/proc/self/maps", 4096);
+    char *end = strchr(line, '\n');
+    if (end)
+        *end = 0;
+    check(strstr(line, expected) != NULL, "maps-file", "no '%s' in %s", expected, line);
+    check(strlen(line) > 73 && line[72] == ' ' && line[73] == '/', "maps-column", "%s", line);
+}
+
+static void test_thread(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%d/task/%ld", getpid(), SYS(SYS_gettid));
+    check(!strcmp(link_of("/proc/thread-self"), path), "thread-self", "%s", link_of("/proc/thread-self"));
+    static char own[4096];
+    read_all("/proc/self/comm", 100);
+    strcpy(own, text);
+    read_all("/proc/thread-self/comm", 100);
+    check(!strcmp(own, text), "thread-comm", "%s", text);
+    read_all("/proc/thread-self/status", 4096);
+    check(field("\nPid:") == SYS(SYS_gettid) && field("\nTgid:") == getpid(), "thread-status", "%s",
+          text);
+    DIR *directory = opendir("/proc/self/task");
+    int count = 0;
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory)))
+        count += entry->d_name[0] != '.' && atol(entry->d_name) == SYS(SYS_gettid);
+    check(count == 1, "threads", "%d", count);
+    closedir(directory);
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", getpid() + 1);
+    check_error("thread-of-others", SYS(SYS_openat, AT_FDCWD, path, O_RDONLY), ENOENT);
+    check_error("thread-has-none", SYS(SYS_openat, AT_FDCWD, "/proc/thread-self/task", O_RDONLY), ENOENT);
+}
+
+static void test_open_files(void)
+{
+    char path[64], expected[64];
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    check(lseek(file, 1234, SEEK_SET) == 1234 && !fstat(file, &status), "seek", "%m");
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", file);
+    long len = read_all(path, 4096);
+    check(len > 0 && field("pos:\t") == 1234 && strstr(text, "\nflags:\t0") && field("mnt_id:\t") >= 0,
+          "fdinfo", "%ld %s", len, text);
+    snprintf(expected, sizeof expected, "\nino:\t%lu\n", (unsigned long)status.st_ino);
+    check(strstr(text, expected) != NULL, "fdinfo-inode", "%s", text);
+    close(file);
+    check_error("fdinfo-closed", SYS(SYS_openat, AT_FDCWD, path, O_RDONLY), ENOENT);
+    // About itself, while it is read.
+    file = open("/proc/self/fdinfo/0", O_RDONLY);
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", file);
+    check(read_all(path, 4096) > 0, "fdinfo-self", "%m");
+    close(file);
+    check_error("fd-name", SYS(SYS_openat, AT_FDCWD, "/proc/self/fd/00", O_RDONLY), ENOENT);
+}
+
+static void test_environment(char **variables)
+{
+    static char expected[sizeof text];
+    size_t len = 0;
+    for (; *variables && len + strlen(*variables) + 1 < sizeof expected; variables++)
+        len += sprintf(expected + len, "%s", *variables) + 1;
+    long had = read_all("/proc/self/environ", 4096);
+    check(had == (long)len && !memcmp(text, expected, len), "environ", "%ld of %zu", had, len);
+    struct stat status;
+    check(!stat("/proc/self/environ", &status) && (status.st_mode & 0777) == 0400, "environ-mode", "%o",
+          status.st_mode);
+    check(read_all("/proc/self/limits", 4096) > 0 &&
+              !strncmp(text, "Limit                     Soft Limit           Hard Limit           Units     \n", 79),
+          "limits", "%s", text);
+    char *at = strstr(text, "\nMax open files ");
+    check(at && atol(at + 26) == sysconf(_SC_OPEN_MAX), "limits-files", "%s", text);
+    check(read_all("/proc/self/oom_score", 100) > 0 && atol(text) > 0 && atol(text) < 2000, "oom_score",
+          "%s", text);
+}
+
+// Who has a directory or a file of a process open that has gone is told so.
+static void test_gone(void)
+{
+    char path[64];
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        for (;;)
+            usleep(100000);
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    int directory = open(path, O_RDONLY | O_DIRECTORY);
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    int status = open(path, O_RDONLY);
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    int files = open(path, O_RDONLY | O_DIRECTORY);
+    check(directory >= 0 && status >= 0 && files >= 0, "gone-open", "%m");
+    kill(pid, SIGKILL);
+    // It ends, and nobody asks how.
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    for (int i = 0; i < 500 && read_all(path, 4096) > 0 && !strstr(text, "\nState:\tZ"); i++)
+        usleep(10000);
+    check(pread(status, text, sizeof text - 1, 0) > 0 && strstr(text, "\nState:\tZ (zombie)\n"), "zombie", "%s",
+          text);
+    snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+    check(read_all(path, 100) == 0, "zombie-cmdline", "%s", text);
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    check_error("zombie-exe", readlink(path, text, 10) < 0 ? -errno : 0, ENOENT);
+    waitpid(pid, NULL, 0);
+    lseek(status, 0, SEEK_SET);
+    check_error("gone-text", SYS(SYS_read, status, text, 10), ESRCH);
+    check_error("gone-below", SYS(SYS_openat, directory, "status", O_RDONLY), ESRCH);
+    check_error("gone-no-name", SYS(SYS_openat, directory, "nothing", O_RDONLY), ESRCH);
+    check_error("gone-descriptor", SYS(SYS_openat, files, "0", O_RDONLY), ENOENT);
+    check_error("gone-list", SYS(SYS_getdents64, directory, text, sizeof text), ENOENT);
+    check_error("gone-files", SYS(SYS_getdents64, files, text, sizeof text), ENOENT);
+    close(directory), close(status), close(files);
+}
+
 static void test_listing(void)
 {
     char own[20];
@@ -178,11 +280,16 @@ static void test_refusals(void)
     close(file);
 }
 
-int main(int argc, char **argv)
+int main(int argc, char **argv, char **variables)
 {
     test_identity(argc, argv);
     test_numbers();
     test_refusals();
+    test_maps_file();
+    test_thread();
+    test_open_files();
+    test_environment(variables);
+    test_gone();
     uintptr_t end = SYS(SYS_brk, 0);
     SYS(SYS_brk, end + 8192);
     char *apart = mmap(NULL, 8192, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

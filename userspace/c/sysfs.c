@@ -17,28 +17,11 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "read_all.h"
 #include "sys.h"
 
 #define CPUS "/sys/devices/system/cpu"
 #define FAILS(error, name, ...) check_error(name, SYS(__VA_ARGS__), error)
-
-static char text[1 << 16];
-
-// Reads a file in parts of `part` bytes; its length, or -errno.
-static long read_all(const char *path, size_t part)
-{
-    int file = open(path, O_RDONLY);
-    if (file < 0)
-        return -errno;
-    long had = 0, count;
-    while (had + part < sizeof text && (count = read(file, text + had, part)) > 0)
-        had += count;
-    if (count < 0)
-        had = -errno;
-    text[had < 0 ? 0 : had] = 0;
-    close(file);
-    return had;
-}
 
 static void test_texts(void)
 {

@@ -35,7 +35,8 @@ use spin::Once;
 use crate::cpu_set::CpuSet;
 use crate::sync::cpus;
 
-pub use count::{Spurious, count_of, in_handler, spurious_of};
+pub(crate) use count::note_interrupted;
+pub use count::{Spurious, all_of, count_of, in_handler, interrupted_user, spurious_of};
 pub use lines::{IrqLine, set_affinity};
 pub use message::{Message, MessageInterrupt};
 pub use slots::{Action, Handled, Owner, action};

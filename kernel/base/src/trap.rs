@@ -203,6 +203,7 @@ fn user_fault(frame: &mut TrapFrame, address: VirtAddr) {
 }
 
 fn on_interrupt(frame: &TrapFrame, vector: u8) {
+    irq::note_interrupted(frame.from_user());
     irq::dispatch(vector);
     if frame.from_user() || local::preempt_count() == 0 {
         watchdog::note_progress(&preempt::disable_for_lock());

@@ -32,6 +32,7 @@ pub mod pseudo;
 mod regular;
 mod status;
 pub mod sysfs;
+pub mod system;
 mod tmpfs;
 mod vfs;
 

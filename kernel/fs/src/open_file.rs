@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fcntl::{
     O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
@@ -48,6 +48,8 @@ pub struct OpenFile {
     /// How it was opened; those of [`CHANGEABLE`] can be changed.
     flags: AtomicU32,
     position: Mutex<u64>,
+    /// The same, for those who look without waiting for a read to end.
+    position_seen: AtomicU64,
     /// Made by the first mapping, and the same for all of them: neighbours become one.
     object: Once<Arc<MappedFile>>,
 }
@@ -66,7 +68,8 @@ impl OpenFile {
     fn with(file: Arc<dyn File>, path: Option<Path>, flags: u32) -> Arc<Self> {
         let position = named_mutex("file position", 0);
         let flags = AtomicU32::new(flags & !ONCE);
-        Arc::new(Self { file, path, flags, position, object: Once::new() })
+        let position_seen = AtomicU64::new(0);
+        Arc::new(Self { file, path, flags, position, position_seen, object: Once::new() })
     }
 
     /// The `O_*` flags, as fcntl(2) tells them.
@@ -119,6 +122,11 @@ impl OpenFile {
         flags & O_PATH == 0 && flags & O_ACCMODE != O_RDONLY
     }
 
+    /// The position, where the last read or write left it that has ended. Takes no lock.
+    pub fn position(&self) -> u64 {
+        self.position_seen.load(Ordering::Relaxed)
+    }
+
     /// Calls `transfer` with the position and moves it on by what that transferred. Files
     /// without positions do not keep each other waiting.
     fn at_position(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
@@ -128,6 +136,7 @@ impl OpenFile {
         let mut position = self.position.lock();
         let moved = transfer(*position)?;
         *position += moved as u64;
+        self.position_seen.store(*position, Ordering::Relaxed);
         Ok(moved)
     }
 
@@ -154,6 +163,7 @@ impl OpenFile {
             let mut position = self.position.lock();
             let (end, written) = self.file.append(from)?;
             *position = end;
+            self.position_seen.store(end, Ordering::Relaxed);
             return Ok(written);
         }
         self.at_position(|position| self.file.write(position, from))
@@ -201,7 +211,10 @@ impl OpenFile {
         if !self.is_readable() {
             return Err(Errno::EBADF);
         }
-        self.file.entries(&mut self.position.lock(), visit)
+        let mut position = self.position.lock();
+        let result = self.file.entries(&mut position, visit);
+        self.position_seen.store(*position, Ordering::Relaxed);
+        result
     }
 
     /// Moves the position; where it then is.
@@ -228,6 +241,7 @@ impl OpenFile {
         };
         let target = target.and_then(|target| u64::try_from(target).ok()).ok_or(Errno::EINVAL)?;
         *position = target;
+        self.position_seen.store(target, Ordering::Relaxed);
         Ok(target)
     }
 
@@ -240,7 +254,10 @@ impl OpenFile {
         if let Some(object) = self.object.get() {
             return Ok(object.clone());
         }
-        let mapped = Arc::new(MappedFile { path: path.clone(), object: self.file.object()? });
+        let status = path.status();
+        let number = ([status.device.major, status.device.minor], status.inode);
+        let object = self.file.object()?;
+        let mapped = Arc::new(MappedFile { path: path.clone(), number, object });
         Ok(self.object.call_once(|| mapped).clone())
     }
 }
@@ -253,6 +270,8 @@ fn to_signed(position: u64) -> Option<i64> {
 #[derive(Debug)]
 pub struct MappedFile {
     path: Path,
+    /// Device and inode, which never change: the inode itself may be locked.
+    number: ([u32; 2], u64),
     object: Arc<dyn MemoryObject>,
 }
 
@@ -278,6 +297,10 @@ impl MemoryObject for MappedFile {
 
     fn is_resident(&self, index: u64) -> bool {
         self.object.is_resident(index)
+    }
+
+    fn file_number(&self) -> Option<([u32; 2], u64)> {
+        Some(self.number)
     }
 
     /// The path as it is now; empty if there is no memory for it.

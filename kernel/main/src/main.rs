@@ -216,6 +216,7 @@ fn mount_initramfs(data: &mut BootData) {
     if let Err(error) = fs::init() {
         return log::error!("files: {error}; there are none");
     }
+    fs::procfs::set_command_line(data.command_line.unwrap_or_default());
     let archive = data.modules.first_mut().and_then(|module| module.memory.take());
     if archive.is_none() {
         log::warn!("the loader brought no initramfs: there are no files");

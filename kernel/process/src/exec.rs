@@ -288,7 +288,7 @@ impl ProgramFile for Contents<'_> {
     }
 }
 
-/// Arguments, which were found to be few enough, with a zero byte behind each.
+/// Arguments or variables, which were found to be few enough, with a zero byte behind each.
 fn with_zeros(args: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
     let len: usize = args.iter().map(|arg| arg.len() + 1).sum();
     let mut bytes = Vec::new();
@@ -312,7 +312,7 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         fs::lookup(&Credentials::ROOT, &root, path, LastLink::Follow).map_err(ExecError::Path)?;
     let file = open(&program)?;
     let loaded = load(file, path, args, env)?;
-    let arguments = with_zeros(args)?;
+    let (arguments, environment) = (with_zeros(args)?, with_zeros(env)?);
     let number = Reserved::take()?;
     let terminal = OpenFile::new(Console::file(), O_RDWR);
     let parts = Parts {
@@ -321,6 +321,7 @@ pub fn start(path: &[u8], args: &[&[u8]], env: &[&[u8]]) -> Result<Arc<Process>,
         exit_signal: None,
         executable: path.into(),
         arguments: Arc::new(arguments),
+        environment: Arc::new(environment),
         descriptors: Descriptors::with_standard(&terminal),
         places: Places::new(root, program),
         signals: Signals::new()?,

@@ -91,6 +91,7 @@ fn try_fork(thread: &Thread, frame: &TrapFrame, request: &ForkRequest) -> Result
         exit_signal: request.exit_signal,
         executable: parent.shared_executable(),
         arguments: parent.shared_arguments(),
+        environment: parent.shared_environment(),
         descriptors: parent.descriptors.duplicate()?,
         places: parent.places.duplicate(),
         signals: parent.signals.forked()?,

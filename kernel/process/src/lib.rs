@@ -26,6 +26,7 @@ mod foreground;
 pub mod fork;
 #[cfg(not(test))]
 mod leak_tests;
+pub mod limits;
 mod oom;
 mod outcome;
 mod places;

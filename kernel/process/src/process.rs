@@ -40,6 +40,8 @@ pub struct Process {
     executable: Arc<[u8]>,
     /// What it was started with, a zero byte behind each.
     arguments: Arc<Vec<u8>>,
+    /// The environment that it was started with, likewise.
+    environment: Arc<Vec<u8>>,
     /// When it was made, in nanoseconds of the clock.
     started_ns: u64,
     /// Its open files.
@@ -56,6 +58,8 @@ pub struct Process {
     pub(crate) child_ended: WaitQueue,
     /// Nanoseconds on a CPU, when it has ended: its own, and of children waited for.
     pub(crate) own_ns: AtomicU64,
+    /// Of its own, those in the kernel.
+    pub(crate) own_system_ns: AtomicU64,
     pub(crate) children_ns: AtomicU64,
     /// Memory was short, and it is to end for that.
     gives_memory: AtomicBool,
@@ -68,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) exit_signal: Option<Signal>,
     pub(crate) executable: Arc<[u8]>,
     pub(crate) arguments: Arc<Vec<u8>>,
+    pub(crate) environment: Arc<Vec<u8>>,
     pub(crate) descriptors: Descriptors,
     pub(crate) places: Places,
     pub(crate) signals: Signals,
@@ -84,7 +89,7 @@ impl Process {
     #[inline(never)]
     pub(crate) fn new(number: &Reserved, parts: Parts) -> Arc<Self> {
         let Parts { parent, job, exit_signal, executable, .. } = parts;
-        let Parts { arguments, descriptors, places, signals, .. } = parts;
+        let Parts { arguments, environment, descriptors, places, signals, .. } = parts;
         Arc::new(Self {
             pid: number.pid(),
             parent: AtomicU32::new(parent),
@@ -92,6 +97,7 @@ impl Process {
             exit_signal,
             executable,
             arguments,
+            environment,
             started_ns: time::now_ns(),
             descriptors,
             places,
@@ -102,6 +108,7 @@ impl Process {
             family: IrqSpinLock::new("process family", Family::default()),
             child_ended: WaitQueue::new("child exit"),
             own_ns: AtomicU64::new(0),
+            own_system_ns: AtomicU64::new(0),
             children_ns: AtomicU64::new(0),
             gives_memory: AtomicBool::new(false),
         })
@@ -132,6 +139,15 @@ impl Process {
         &self.arguments
     }
 
+    /// The environment that it was started with, a zero byte behind each variable.
+    pub fn environment(&self) -> &[u8] {
+        &self.environment
+    }
+
+    pub(crate) fn shared_environment(&self) -> Arc<Vec<u8>> {
+        self.environment.clone()
+    }
+
     pub(crate) fn shared_arguments(&self) -> Arc<Vec<u8>> {
         self.arguments.clone()
     }
@@ -157,6 +173,17 @@ impl Process {
             }
         }
         name
+    }
+
+    /// Nanoseconds that it was on a CPU in user mode, and in the kernel.
+    pub fn times_ns(&self) -> (u64, u64) {
+        if let Some(task) = self.task() {
+            // Also of what it does just now.
+            task.cpu_time_ns();
+            return task.times_ns();
+        }
+        let system = self.own_system_ns.load(Ordering::Relaxed);
+        (self.own_ns.load(Ordering::Relaxed).saturating_sub(system), system)
     }
 
     /// Nanoseconds on a CPU of the children that it has waited for, and theirs.

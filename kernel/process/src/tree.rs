@@ -25,7 +25,7 @@ const TABLE_PAGES: usize = 8;
 /// Fewest processes that there may be, however small the memory.
 const FEW: usize = 32;
 /// Highest number, and where numbers go on after it (Linux's limits for 64-bit machines).
-const MAX_PID: u32 = 4 << 20;
+pub(crate) const MAX_PID: u32 = 4 << 20;
 const FIRST_AGAIN: u32 = 300;
 
 /// A place in the table; without a process as long as it is being made.
@@ -178,6 +178,11 @@ impl Family {
     }
 }
 
+/// The number that was given last.
+pub(crate) fn last_number() -> u32 {
+    TABLE.lock().last
+}
+
 /// The process with that number; one that has ended is there until it is reaped.
 pub fn find(pid: u32) -> Option<Arc<Process>> {
     TABLE.lock().find(pid).cloned()
@@ -217,6 +222,8 @@ fn child_code(outcome: &Outcome) -> (u32, i32) {
 /// its parent is told, or if it has none or does not want to know, nobody will wait for it.
 pub(crate) fn end(process: &Process, outcome: Outcome) {
     process.own_ns.store(task::cpu_time_ns(), Ordering::Relaxed);
+    let system = task::with_current(|task| task.times_ns().1).unwrap_or(0);
+    process.own_system_ns.store(system, Ordering::Relaxed);
     let mut parent = None;
     let mut zombie = false;
     // Held until the lock is free.

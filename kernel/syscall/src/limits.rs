@@ -1,27 +1,11 @@
-//! Resource limits. They are fixed: those that bind are the kernel's own (stack,
-//! descriptors, and the number of all processes together).
+//! Calls on resource limits, which are fixed (`process::limits`).
 
-use abi::resource::{
-    RLIM_NLIMITS, RLIM64_INFINITY, RLIMIT_CORE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK, rlimit64,
-};
+use abi::resource::rlimit64;
 use abi::{Errno, Result};
 use memory::user::UserSlice;
-use process::fds::MAX_DESCRIPTORS;
-use vm::layout::STACK_BYTES;
+use process::limits::limit;
 
 use crate::call::{Call, read_optional, write_optional};
-
-fn limit(resource: u32) -> Result<rlimit64> {
-    let value = match resource {
-        RLIMIT_STACK => STACK_BYTES,
-        RLIMIT_NOFILE => MAX_DESCRIPTORS as u64,
-        RLIMIT_NPROC => process::max_processes() as u64,
-        RLIMIT_CORE => 0,
-        0..RLIM_NLIMITS => RLIM64_INFINITY as u64,
-        _ => return Err(Errno::EINVAL),
-    };
-    Ok(rlimit64 { rlim_cur: value, rlim_max: value })
-}
 
 /// Whether `pid` names the caller.
 fn is_self(call: &Call<'_>, pid: u64) -> bool {

@@ -156,6 +156,9 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::TIME, time::time),
     // the system
     (nr::UNAME, system::uname),
+    (nr::SETHOSTNAME, system::sethostname),
+    (nr::SETDOMAINNAME, system::setdomainname),
+    (nr::SYSINFO, system::sysinfo),
     (nr::GETRANDOM, system::getrandom),
 ];
 

@@ -48,12 +48,15 @@ pub use fpu::{copy_fpu, load_fpu, reset_fpu, save_fpu};
 pub use mutex::{Mutex, MutexGuard, held_mutexes, lock_nested, named_mutex};
 pub use reason::WaitReason;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard, named_rwlock};
-pub use sched::{Policy, SLICE_NS, become_idle, cpu_time_ns, init, schedule, yield_now};
+pub use sched::{
+    CpuTimes, LOAD_SHIFT, Policy, SLICE_NS, become_idle, blocked, cpu_time_ns, cpu_times, init,
+    load_averages, running, schedule, yield_now,
+};
 pub use semaphore::{Permit, Semaphore};
 pub use spawn::{exit, spawn, spawn_user};
 pub use task::{
-    State, Task, TaskInfo, ThreadData, current, find, is_killed, page_fault, tasks,
-    user_page_fault, with_current,
+    State, Task, TaskInfo, ThreadData, current, find, is_killed, page_fault, task_count, tasks,
+    tasks_made, user_page_fault, with_current,
 };
 pub use wait::{WaitError, WaitOptions, WaitQueue, signal_pending, sleep, sleep_until};
 pub use work::{Work, WorkQueue};

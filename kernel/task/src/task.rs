@@ -39,6 +39,18 @@ pub enum State {
     Dead = 2,
 }
 
+/// How a task sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Sleep {
+    /// A signal ends it.
+    Interruptible = 0,
+    /// Only what it waits for ends it.
+    Uninterruptible = 1,
+    /// The same, and its queue counts it among those that do.
+    Counted = 2,
+}
+
 /// What a user program's thread has beside a kernel thread's.
 pub trait ThreadData: Any + Send + Sync {
     /// Makes this CPU use the thread's address space. Called with interrupts off when the
@@ -94,6 +106,14 @@ pub struct Task {
     pub(crate) deadline: AtomicU64,
     /// Nanoseconds on a CPU until the last switch.
     pub(crate) cpu_ns: AtomicU64,
+    /// Those of them that count as the kernel's, and whether the next ones do: so it was when
+    /// the CPU's timer last rang (`sched/times.rs`).
+    pub(crate) system_ns: AtomicU64,
+    pub(crate) in_system: AtomicBool,
+    /// How the task sleeps, or slept last.
+    pub(crate) sleep: AtomicU8,
+    /// How often it has left its CPU of its own will, and how often it was taken from it.
+    pub(crate) switches: [AtomicU64; 2],
     /// The mutexes that the task holds, for the lock checker.
     pub(crate) held_locks: HeldLocks,
     /// Saved FPU registers; `None` for threads that never enter user mode.
@@ -136,6 +156,10 @@ impl Task {
             timer_link: RBTreeAtomicLink::new(),
             deadline: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),
+            system_ns: AtomicU64::new(0),
+            in_system: AtomicBool::new(false),
+            sleep: AtomicU8::new(Sleep::Interruptible as u8),
+            switches: [const { AtomicU64::new(0) }; 2],
             held_locks: HeldLocks::new(),
             fpu: IrqSpinLock::new("fpu state", None),
             data: Once::new(),
@@ -259,6 +283,26 @@ impl Task {
         self.cpu_ns.load(Ordering::Relaxed)
     }
 
+    /// Nanoseconds of [`Task::cpu_ns`] that the task was in user mode, and in the kernel. A
+    /// kernel task is there always; of others it is known when the CPU's timer rings, and what
+    /// was found then holds until it rings again, as on Linux.
+    pub fn times_ns(&self) -> (u64, u64) {
+        let system = self.system_ns.load(Ordering::Relaxed);
+        (self.cpu_ns().saturating_sub(system), system)
+    }
+
+    /// Whether it sleeps and no signal ends that.
+    pub fn sleeps_uninterruptibly(&self) -> bool {
+        self.state() == State::Blocked
+            && self.sleep.load(Ordering::Relaxed) != Sleep::Interruptible as u8
+    }
+
+    /// How often it has left a CPU of its own will, and how often that was taken from it.
+    pub fn switches(&self) -> (u64, u64) {
+        let [own, forced] = &self.switches;
+        (own.load(Ordering::Relaxed), forced.load(Ordering::Relaxed))
+    }
+
     /// The task's place in a run queue. Changes only under the queue's lock while the task
     /// is in it.
     pub(crate) fn rank(&self) -> Rank {
@@ -365,6 +409,16 @@ pub struct TaskInfo {
     pub cpu_ns: u64,
     /// Whether it is a user program's thread.
     pub is_user: bool,
+}
+
+/// How many tasks there are.
+pub fn task_count() -> usize {
+    ALL.lock().len()
+}
+
+/// How many tasks there ever were.
+pub fn tasks_made() -> u64 {
+    NEXT_ID.load(Ordering::Relaxed)
 }
 
 /// The task with a number, if there is one.

@@ -6,6 +6,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::sync::atomic::Ordering;
 
 use base::preempt::{self, SIGNAL};
 use base::sync::{IrqSpinLock, assert_may_sleep};
@@ -14,7 +15,7 @@ use intrusive_collections::{LinkedList, intrusive_adapter};
 
 use crate::reason::WaitReason;
 use crate::sched;
-use crate::task::{Task, current, with_current};
+use crate::task::{Sleep, Task, current, with_current};
 
 intrusive_adapter!(WaitAdapter = Arc<Task>: Task { wait_link: intrusive_collections::LinkedListAtomicLink });
 
@@ -125,6 +126,9 @@ impl WaitQueue {
         // Also if the deadline turns out to be past.
         sched::might_sleep();
         task.waits_for.store(self.reason);
+        let how = if options.interruptible { Sleep::Interruptible } else { Sleep::Uninterruptible };
+        // A task that is awake is not counted.
+        task.sleep.store(how as u8, Ordering::Relaxed);
         let mut look = || match ready() {
             Some(value) => Some(Ok(value)),
             None => options.ended(&task).map(Err),

@@ -49,6 +49,12 @@ pub trait MemoryObject: Debug + Send + Sync {
         false
     }
 
+    /// The device that its file is on, as major and minor number, and the file's inode there;
+    /// `None` for what is no file. Takes no lock.
+    fn file_number(&self) -> Option<([u32; 2], u64)> {
+        None
+    }
+
     /// What it is called: the path of a file. Empty for what has no name. Takes spin locks at
     /// most.
     fn name(&self) -> Cow<'_, [u8]> {

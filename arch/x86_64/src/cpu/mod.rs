@@ -8,6 +8,7 @@ pub mod context;
 pub mod control;
 pub mod features;
 pub mod fpu;
+pub mod identity;
 pub mod interrupts;
 pub mod local;
 pub mod machine_check;

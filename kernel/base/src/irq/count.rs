@@ -14,6 +14,8 @@ crate::percpu! {
     static SPURIOUS: [AtomicU64; SPURIOUS_SOURCES] =
         [const { AtomicU64::new(0) }; SPURIOUS_SOURCES];
     static IN_HANDLER: AtomicBool = AtomicBool::new(false);
+    /// Whether the last interrupt came while user code ran.
+    static FROM_USER: AtomicBool = AtomicBool::new(false);
 }
 
 /// Whether this CPU is in an interrupt handler: what fails then is not the task that was
@@ -21,6 +23,25 @@ crate::percpu! {
 pub fn in_handler() -> bool {
     let stay = preempt::disable();
     IN_HANDLER.get(&stay).load(Ordering::Relaxed)
+}
+
+/// Notes what an interrupt came upon, interrupts off.
+pub(crate) fn note_interrupted(user: bool) {
+    let stay = preempt::disable_for_lock();
+    FROM_USER.get(&stay).store(user, Ordering::Relaxed);
+}
+
+/// Whether user code ran when the interrupt came whose handler calls. Interrupts off.
+pub fn interrupted_user() -> bool {
+    let stay = preempt::disable_for_lock();
+    FROM_USER.get(&stay).load(Ordering::Relaxed)
+}
+
+/// Interrupts that CPU number `cpu` has taken so far, of all vectors; 0 for a CPU that is not
+/// there.
+pub fn all_of(cpu: u32) -> u64 {
+    let counts = PerCpu::of(&COUNTS, cpu);
+    counts.map_or(0, |counts| counts.iter().map(|count| count.load(Ordering::Relaxed)).sum())
 }
 
 /// Calls a handler, marked as one. Interrupts must be off.

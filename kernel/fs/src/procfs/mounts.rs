@@ -23,7 +23,7 @@ pub fn show(to: &mut Text) -> Result<()> {
 }
 
 /// Blanks, newlines and backslashes in octal: the fields stand between blanks.
-fn push_escaped(to: &mut Text, field: &[u8]) -> Result<()> {
+pub(super) fn push_escaped(to: &mut Text, field: &[u8]) -> Result<()> {
     for part in field.chunk_by(|one, other| !is_special(*one) && !is_special(*other)) {
         match part {
             [byte] if is_special(*byte) => to.write(format_args!("\\{byte:03o}"))?,

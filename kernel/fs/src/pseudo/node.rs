@@ -18,7 +18,7 @@ pub trait Directory: Send + Sync {
     /// The entry of a name; `None` if there is none.
     ///
     /// # Errors
-    /// `ENOENT` if what the directory is about has gone; `ENOMEM`.
+    /// `ENOENT` or `ESRCH` if what the directory is about has gone; `ENOMEM`.
     fn find(&self, name: &str) -> Result<Option<Node>>;
 
     /// Calls `visit` with the entries whose key is `from` or higher, by rising keys, until it

@@ -414,6 +414,12 @@ fn shrink_frames(frames: usize) -> usize {
     heap::shrink(frames)
 }
 
+/// Lets all dentries go that nobody uses.
+pub fn drop_dentries() {
+    kept::forget(|_| true);
+    heap::shrink(usize::MAX);
+}
+
 /// Lets all dentries of a superblock go, when nothing of it is mounted any more.
 pub(super) fn forget(superblock: u32) {
     kept::forget(|dentry| dentry.superblock() == superblock);

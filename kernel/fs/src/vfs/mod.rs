@@ -38,7 +38,7 @@ mod tests;
 mod walk;
 
 pub use attributes::TimeChange;
-pub use dcache::dentries;
+pub use dcache::{dentries, drop_dentries};
 pub use dentry::Dentry;
 pub use inode::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
 pub use mount::{Mount, mount, mounts, root, shutdown, sync_all, unmount};

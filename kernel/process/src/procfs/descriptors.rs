@@ -1,16 +1,14 @@
 //! `/proc/PID/fd`: a link for each open file of a process, by its number.
 
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::sync::Arc;
-use core::fmt::Write;
 
 use abi::{Errno, Result};
-use arrayvec::ArrayString;
 use fs::pseudo::{Directory, Link, Node, Visit};
 use fs::{Kind, LinkTarget, OpenFile};
 
-use super::directory::Subject;
+use super::directory::{Subject, gone};
+use super::processes::number;
 
 /// The directory.
 pub(super) struct Descriptors(Subject);
@@ -23,26 +21,12 @@ impl Descriptors {
 
 impl Directory for Descriptors {
     fn find(&self, name: &str) -> Result<Option<Node>> {
-        let process = self.0.process().map_err(|_| Errno::ENOENT)?;
-        let number = name.parse::<u32>().ok().filter(|number| format!("{number}") == name);
-        let open = |number: &u32| process.descriptors.get((*number).into()).is_ok();
-        let Some(number) = number.filter(open) else { return Ok(None) };
+        let Some(number) = open_number(&self.0, name)? else { return Ok(None) };
         Ok(Some(Node::Link(Arc::new(Descriptor { subject: self.0.clone(), number }))))
     }
 
-    /// The keys are the numbers.
     fn list(&self, from: u64, visit: &mut Visit<'_>) -> Result<()> {
-        let process = self.0.process().map_err(|_| Errno::ENOENT)?;
-        let mut next = usize::try_from(from).unwrap_or(usize::MAX);
-        while let Some(number) = process.descriptors.next_from(next) {
-            let mut name = ArrayString::<20>::new();
-            let _ = write!(name, "{number}"); // there is room
-            if visit(number as u64, &name, Kind::Symlink).is_break() {
-                break;
-            }
-            next = number + 1;
-        }
-        Ok(())
+        list(&self.0, from, Kind::Symlink, visit)
     }
 
     fn is_current(&self) -> bool {
@@ -54,6 +38,28 @@ impl Directory for Descriptors {
     }
 }
 
+/// The number that `name` is, of an open file.
+pub(super) fn open_number(subject: &Subject, name: &str) -> Result<Option<u32>> {
+    let process = subject.inspected().map_err(gone)?;
+    let number = name.parse::<u32>().ok().filter(|pid| *number(*pid) == *name);
+    let open = |number: &u32| process.descriptors.get((*number).into()).is_ok();
+    Ok(number.filter(open))
+}
+
+/// Visits the open files from number `from` on: the keys are the numbers.
+pub(super) fn list(subject: &Subject, from: u64, kind: Kind, visit: &mut Visit<'_>) -> Result<()> {
+    let process = subject.inspected().map_err(gone)?;
+    let mut next = usize::try_from(from).unwrap_or(usize::MAX);
+    while let Some(found) = process.descriptors.next_from(next) {
+        // There are fewer than u32 has numbers.
+        if visit(found as u64, &number(found as u32), kind).is_break() {
+            break;
+        }
+        next = found + 1;
+    }
+    Ok(())
+}
+
 /// A link.
 struct Descriptor {
     subject: Subject,
@@ -62,7 +68,7 @@ struct Descriptor {
 
 impl Descriptor {
     fn file(&self) -> Result<Arc<OpenFile>> {
-        let process = self.subject.process().map_err(|_| Errno::ENOENT)?;
+        let process = self.subject.inspected().map_err(gone)?;
         process.descriptors.get(self.number.into()).map_err(|_| Errno::ENOENT)
     }
 }

@@ -14,9 +14,9 @@ use crate::thread::with_thread;
 use crate::tree::{find, processes_from};
 
 /// Room for a number in decimal.
-type Number = ArrayString<20>;
+pub(super) type Number = ArrayString<20>;
 
-fn number(pid: u32) -> Number {
+pub(super) fn number(pid: u32) -> Number {
     let mut text = Number::new();
     let _ = write!(text, "{pid}"); // there is room
     text
@@ -32,6 +32,15 @@ fn process_of(name: &str) -> Option<Arc<crate::Process>> {
 pub(super) fn own_number() -> Result<LinkTarget<'static>> {
     let pid = with_thread(|thread| thread.process.pid()).ok_or(Errno::ENOENT)?;
     Ok(LinkTarget::Text(Cow::Owned(number(pid).as_bytes().into())))
+}
+
+/// Where `thread-self` leads: to the directory of the caller's thread.
+pub(super) fn own_thread() -> Result<LinkTarget<'static>> {
+    let (pid, tid) =
+        with_thread(|thread| (thread.process.pid(), thread.tid())).ok_or(Errno::ENOENT)?;
+    let mut text = ArrayString::<48>::new();
+    let _ = write!(text, "{pid}/task/{tid}"); // there is room
+    Ok(LinkTarget::Text(Cow::Owned(text.as_bytes().into())))
 }
 
 /// A directory for each process.

@@ -1,7 +1,5 @@
 //! `/proc/PID/stat`: numbers about a process in one line, as ps(1) reads them.
 
-use core::sync::atomic::Ordering;
-
 use abi::Result;
 use abi::sched::{SCHED_FIFO, SCHED_NORMAL, SCHED_RR};
 use arch::paging::PAGE_SIZE;
@@ -17,15 +15,15 @@ const TICK_NS: u64 = 10_000_000;
 const RLIM_INFINITY: u64 = u64::MAX;
 
 /// The 52 fields of proc_pid_stat(5). 0 stands for what there is not: process groups, terminals
-/// of their own, counts of faults, swap; as on Linux for what it has given up. The time on a CPU
-/// is all counted as the program's own.
+/// of their own, counts of faults, swap; as on Linux for what it has given up. The time of
+/// children is all told as their own.
 pub(super) fn show(process: &Process, to: &mut Text) -> Result<()> {
     let task = process.task();
     let space = process.space();
     let sizes = space.as_deref().map(Sizes::of).unwrap_or_default();
     let resident = space.as_deref().map_or(0, vm::AddressSpace::resident_pages);
     let stack = space.as_deref().map_or(0, |space| space.layout().stack_top);
-    let own = task.as_ref().map_or(process.own_ns.load(Ordering::Relaxed), |task| task.cpu_ns());
+    let (user, system) = process.times_ns();
     let policy = task.as_ref().map_or(Policy::NORMAL, |task| task.policy());
     let nice = task.as_ref().map_or(0, |task| task.nice());
     let (number, real_time) = match policy {
@@ -41,9 +39,9 @@ pub(super) fn show(process: &Process, to: &mut Text) -> Result<()> {
     // pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt
     to.push(b" 0 0 0 -1 0 0 0 0 0")?;
     // utime stime cutime cstime priority nice num_threads itrealvalue starttime
-    let (user, children) = (own / TICK_NS, process.waited_ns() / TICK_NS);
+    let [user, system, children] = [user, system, process.waited_ns()].map(|ns| ns / TICK_NS);
     let started = process.started_ns() / TICK_NS;
-    to.write(format_args!(" {user} 0 {children} 0 {priority} {nice} 1 0 {started}"))?;
+    to.write(format_args!(" {user} {system} {children} 0 {priority} {nice} 1 0 {started}"))?;
     // vsize rss rsslim startcode endcode startstack kstkesp kstkeip
     let bytes = sizes.all * PAGE_SIZE;
     to.write(format_args!(" {bytes} {resident} {RLIM_INFINITY} 0 0 {stack} 0 0"))?;

@@ -14,6 +14,7 @@ const PAGE_KIB: u64 = 4;
 /// What a process does, as ps(1) says it in a letter.
 pub(super) fn letter(process: &Process) -> char {
     match (process.outcome(), process.task()) {
+        (None, Some(task)) if task.sleeps_uninterruptibly() => 'D',
         (None, Some(task)) if task.state() == State::Blocked => 'S',
         (None, _) => 'R',
         (Some(_), _) => 'Z',
@@ -23,6 +24,7 @@ pub(super) fn letter(process: &Process) -> char {
 pub(super) fn show(process: &Process, to: &mut Text) -> Result<()> {
     let state = match letter(process) {
         'S' => "S (sleeping)",
+        'D' => "D (disk sleep)",
         'R' => "R (running)",
         _ => "Z (zombie)",
     };
@@ -35,10 +37,11 @@ pub(super) fn show(process: &Process, to: &mut Text) -> Result<()> {
             byte => to.push(&[byte])?,
         }
     }
-    let parent = process.parent();
+    let (parent, umask) = (process.parent(), process.places.umask());
     to.write(format_args!(
-        "\nState:\t{state}\nTgid:\t{pid}\nPid:\t{pid}\nPPid:\t{parent}\nTracerPid:\t0\n\
-         Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t{MAX_DESCRIPTORS}\n"
+        "\nUmask:\t{umask:04o}\nState:\t{state}\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{parent}\nTracerPid:\t0\n\
+         Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t{MAX_DESCRIPTORS}\nGroups:\t \n\
+         NStgid:\t{pid}\nNSpid:\t{pid}\nKthread:\t0\n"
     ))?;
     if let Some(space) = process.space() {
         let Sizes { all, text, data } = Sizes::of(&space);
@@ -65,5 +68,10 @@ pub(super) fn show(process: &Process, to: &mut Text) -> Result<()> {
     }
     let Some(task) = process.task() else { return Ok(()) };
     let cpus = task.affinity().and(base::smp::online());
-    to.write(format_args!("Cpus_allowed:\t{:x}\nCpus_allowed_list:\t{cpus}\n", cpus.bits()))
+    let (own, forced) = task.switches();
+    to.write(format_args!(
+        "Cpus_allowed:\t{:x}\nCpus_allowed_list:\t{cpus}\n\
+         voluntary_ctxt_switches:\t{own}\nnonvoluntary_ctxt_switches:\t{forced}\n",
+        cpus.bits()
+    ))
 }

@@ -12,7 +12,7 @@ use fs::{Destination, Source};
 use crate::exec;
 
 /// The whole text of a file.
-fn read(path: &str) -> Result<String> {
+pub(super) fn read(path: &str) -> Result<String> {
     let file = fs::open(&fs::Credentials::ROOT, &fs::root()?, path.as_bytes(), O_RDONLY, 0)?;
     let mut text = Vec::new();
     let mut part = [0; 100];
@@ -48,12 +48,16 @@ fn proc_has_a_directory_for_each_process() {
     let pid = process.pid();
     assert!(names("/proc").contains(&format!("{pid}")));
     let list = names(&format!("/proc/{pid}"));
-    assert_eq!(list.len(), 2 + 11, "{list:?}");
+    assert_eq!(list.len(), 2 + 17, "{list:?}");
     let of = |name: &str| read(&format!("/proc/{pid}/{name}")).expect("a text");
     assert_eq!(of("cmdline"), "/bin/spin\0one\0two words\0");
     assert_eq!(of("comm"), "spin\n");
     assert!(of("maps").contains(" /bin/spin\n"), "{}", of("maps"));
-    assert!(of("status").starts_with("Name:\tspin\nState:\tR (running)\n"), "{}", of("status"));
+    assert!(
+        of("status").starts_with("Name:\tspin\nUmask:\t0022\nState:\tR (running)\n"),
+        "{}",
+        of("status")
+    );
     let root = fs::root().expect("a root");
     let text = |name: &str| {
         let path = format!("/proc/{pid}/{name}");
@@ -90,14 +94,15 @@ fn proc_has_a_directory_for_each_process() {
 fn proc_has_no_other_names() {
     let info = read("/proc/meminfo").expect("a text");
     assert!(info.starts_with("MemTotal:       "), "{info}");
-    assert_eq!(info.lines().filter(|line| line.ends_with(" kB")).count(), 14);
+    assert_eq!(info.lines().filter(|line| line.ends_with(" kB")).count(), 18);
     for name in ["self", "0", "00", "+1", "-1", "x", "4000000", "4294967297", "1/../x", "\u{e4}"] {
         // A kernel task is no process, so it has no `self`.
         assert_eq!(read(&format!("/proc/{name}")), Err(Errno::ENOENT), "{name}");
     }
     assert_eq!(read("/proc"), Err(Errno::EISDIR));
     assert!(read("/proc/filesystems").expect("a text").contains("nodev\tproc\n"));
-    assert!(read("/proc/mounts").expect("a text").contains("proc /proc proc rw 0 0\n"));
+    // The mounts are those of who asks, and a kernel task has none.
+    assert_eq!(read("/proc/mounts"), Err(Errno::ENOENT));
     let file = fs::open(
         &fs::Credentials::ROOT,
         &fs::root().expect("a root"),

@@ -19,11 +19,13 @@ use arch::cpu::local;
 use base::percpu::PerCpu;
 use base::preempt::RESCHEDULE;
 use base::sync::IrqSpinLock;
-use base::{time, watchdog};
+use base::{irq, time, watchdog};
 use intrusive_collections::{KeyAdapter, RBTree, intrusive_adapter};
 
+use super::load;
 use super::policy::{FAIR_CLASS, NICE_0_WEIGHT, Policy, Rank};
-use crate::task::{State, Task};
+use super::times::CpuTimes;
+use crate::task::{Sleep, State, Task};
 use crate::timer;
 
 /// Nanoseconds that a task runs before another one that waits gets the CPU.
@@ -64,6 +66,8 @@ pub(crate) struct RunQueue {
     pub(crate) idle: Option<Arc<Task>>,
     /// The task that the last switch left, until the next one is settled.
     pub(crate) left: Option<Arc<Task>>,
+    /// What the CPU's time went to, and how often it has switched.
+    pub(super) times: CpuTimes,
     /// When the current task's time was last accounted.
     pub(crate) accounted: u64,
     /// When the current task's slice began.
@@ -140,6 +144,7 @@ impl RunQueue {
             current: None,
             idle: None,
             left: None,
+            times: CpuTimes::default(),
             accounted: 0,
             slice_start: 0,
             slice_rang: 0,
@@ -230,7 +235,9 @@ impl RunQueue {
         self.accounted = now;
         let Some(current) = &self.current else { return };
         current.cpu_ns.fetch_add(elapsed, Ordering::Relaxed);
-        if self.is_idle(current) {
+        let is_idle = self.is_idle(current);
+        self.times.charge(current, is_idle, elapsed);
+        if is_idle {
             return;
         }
         let charge = match current.policy() {
@@ -317,6 +324,10 @@ impl RunQueue {
     /// True if the balance between CPUs should be looked at.
     pub(crate) fn on_alarm(&mut self) -> bool {
         let now = time::now_ns();
+        load::note(now);
+        if let Some(current) = &self.current {
+            current.in_system.store(!irq::interrupted_user(), Ordering::Relaxed);
+        }
         while let Some(task) = self.timers.front().clone_pointer() {
             if task.deadline.load(Ordering::Relaxed) > now {
                 break;
@@ -354,6 +365,10 @@ impl RunQueue {
 
     /// Ends a task's sleep, without a place in a queue.
     pub(crate) fn make_runnable(&mut self, task: &Task) {
+        if task.sleep.load(Ordering::Relaxed) == Sleep::Counted as u8 {
+            task.sleep.store(Sleep::Uninterruptible as u8, Ordering::Relaxed);
+            load::count_uninterruptible(-1);
+        }
         task.set_state(State::Runnable);
         self.remove_timer(task);
     }

@@ -164,6 +164,7 @@ fn choose(queue: &mut RunQueue, reason: Reason, look_elsewhere: bool) -> Choice 
     if Arc::ptr_eq(&old, &next) {
         return Choice::Stay;
     }
+    queue.count_switch(&old, wants);
     queue.left = left;
     Choice::Switch(old, next)
 }

@@ -1,7 +1,15 @@
 //! [`Budget`]: how many pages files may have together that are in memory and nowhere else.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+
+/// Pages on all budgets.
+static USED: AtomicIsize = AtomicIsize::new(0);
+
+/// Pages of all files that are in memory and nowhere else.
+pub fn pages_in_memory() -> usize {
+    USED.load(Ordering::Relaxed).max(0) as usize
+}
 
 /// A limit, and what of it is used.
 #[derive(Debug)]
@@ -29,11 +37,16 @@ impl Budget {
     /// Takes a page, if there is one left.
     pub(super) fn take(&self) -> bool {
         let more = |used| (used < self.limit).then_some(used + 1);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        let is_taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if is_taken {
+            USED.fetch_add(1, Ordering::Relaxed);
+        }
+        is_taken
     }
 
     /// Gives one back.
     pub(super) fn give(&self) {
         self.used.fetch_sub(1, Ordering::Relaxed);
+        USED.fetch_sub(1, Ordering::Relaxed);
     }
 }

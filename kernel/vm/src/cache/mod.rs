@@ -55,10 +55,10 @@ mod tests;
 mod write_back;
 
 pub use ahead::ReadAhead;
-pub use budget::Budget;
+pub use budget::{Budget, pages_in_memory};
 pub use reclaim::{drop_clean, init, pages as cached_pages};
 pub use store::{Batch, PageStore, Part};
-pub use write_back::{Reach, dirty_pages};
+pub use write_back::{Reach, dirty, dirty_pages, dirty_ratio, set_dirty_ratio, written_back};
 
 bitflags! {
     /// What a page is. In the low bits of its entry.
@@ -204,6 +204,7 @@ impl PageCache {
     }
 
     fn count(&self, before: Flags, after: Flags) {
+        write_back::count_flags(before, after);
         let unstored = |flags: Flags| flags.intersects(Flags::DIRTY | Flags::WRITEBACK);
         match (unstored(before), unstored(after)) {
             (false, true) => {

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicIsize, Ordering};
+use core::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use memory::frames::{self, Frame};
 use page_tree::Tag;
@@ -18,8 +18,33 @@ const MOST: usize = 256;
 /// Pages of all caches that are dirty or being stored.
 static UNSTORED: AtomicIsize = AtomicIsize::new(0);
 
+/// Of them those that are dirty, and those that are being stored; a page may be both.
+static DIRTY: AtomicIsize = AtomicIsize::new(0);
+static WRITTEN_BACK: AtomicIsize = AtomicIsize::new(0);
+
 pub(super) fn count(change: isize) {
     UNSTORED.fetch_add(change, Ordering::Relaxed);
+}
+
+/// Notes that a page's flags change.
+pub(super) fn count_flags(before: Flags, after: Flags) {
+    for (flag, counter) in [(Flags::DIRTY, &DIRTY), (Flags::WRITEBACK, &WRITTEN_BACK)] {
+        match (before.contains(flag), after.contains(flag)) {
+            (false, true) => _ = counter.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = counter.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+}
+
+/// Pages of all files that are dirty.
+pub fn dirty() -> usize {
+    DIRTY.load(Ordering::Relaxed).max(0) as usize
+}
+
+/// Pages of all files that are being stored.
+pub fn written_back() -> usize {
+    WRITTEN_BACK.load(Ordering::Relaxed).max(0) as usize
 }
 
 /// Pages of all files that are dirty or being stored.
@@ -36,10 +61,28 @@ pub enum Reach {
     Wait,
 }
 
-/// Most dirty pages, above which who writes has to wait for some to be stored: a fifth of the
-/// memory, as on Linux.
+/// [`dirty_ratio`]: a fifth at first, as on Linux.
+static RATIO: AtomicUsize = AtomicUsize::new(20);
+
+/// How much of the memory, in percent, may be dirty before who writes has to wait for some to be
+/// stored.
+pub fn dirty_ratio() -> usize {
+    RATIO.load(Ordering::Relaxed)
+}
+
+/// Sets [`dirty_ratio`]; false if that is no percentage.
+#[must_use]
+pub fn set_dirty_ratio(percent: usize) -> bool {
+    let is_good = percent <= 100;
+    if is_good {
+        RATIO.store(percent, Ordering::Relaxed);
+    }
+    is_good
+}
+
+/// Most dirty pages.
 fn limit() -> usize {
-    frames::total() / 5
+    frames::total() / 100 * dirty_ratio()
 }
 
 /// Has a writer of `cache` wait if there is too much that is not stored.
