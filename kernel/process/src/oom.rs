@@ -84,8 +84,13 @@ pub(crate) fn wait_for_memory(thread: &Thread, holds_nothing: bool) -> bool {
     if task::is_killed() {
         return false;
     }
+    // Pages of files that are only mapped are for the caches to give back, once they are not.
+    let unmapped = vm::unmap_idle();
     // A copy may hold locks of files, which those who give memory back may want.
     if holds_nothing && reclaim::reclaim(RECLAIM) > 0 {
+        return true;
+    }
+    if unmapped > 0 && !task::is_killed() && thread.hopes.fetch_add(1, Ordering::Relaxed) < HOPES {
         return true;
     }
     let victim = {

@@ -149,7 +149,10 @@ fn tree() -> Outcome {
     let other = copy.join("copy");
     match host("diff", &["-r", &from, &other.to_string_lossy()])? {
         (true, _) => Ok(()),
-        (false, text) => Err(format!("the copy differs: {}", text.lines().take(9).collect::<Vec<_>>().join("\n"))),
+        (false, text) => Err(format!(
+            "the copy differs: {}",
+            text.lines().take(9).collect::<Vec<_>>().join("\n")
+        )),
     }
 }
 
@@ -228,7 +231,9 @@ fn garbage() -> Outcome {
     );
     let config = Config { extra, ..Config::new(Debug, "") };
     let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
-    for (disk, words) in [("vda", "Structure needs cleaning"), ("vdb", "no file system that is known")] {
+    for (disk, words) in
+        [("vda", "Structure needs cleaning"), ("vdb", "no file system that is known")]
+    {
         let output = machine.command(&format!("mount {disk} /mnt"))?;
         if !output.contains(words) {
             return Err(machine.failure(&format!("`mount {disk} /mnt` does not say `{words}`")));
