@@ -97,7 +97,9 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     let image = make(&name, 48, &["-b", &block.to_string()])?;
     let mut machine = start(&image, device, &Config { smp, ..Config::new(mode, "") })?;
     quietly(&mut machine, &format!("mount {} /mnt", name_of(device)))?;
-    for command in ["exec files /mnt", "exec 3 files /mnt"] {
+    for command in
+        ["exec files /mnt", "exec 3 files /mnt", "exec mapfiles /mnt", "exec 3 mapfiles /mnt"]
+    {
         machine.begin(command, "")?;
         let output = machine.finish(LIMIT)?;
         if output.contains("FAIL") || !output.contains(", 0 failed\n") {
@@ -107,7 +109,22 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     quietly(&mut machine, "umount /mnt")?;
     machine.type_line("exit")?;
     machine.expect_status(0)?;
-    check(&image)
+    check(&image)?;
+    check_mapped(&image)
+}
+
+/// What `mapfiles` has left, as the host finds it.
+fn check_mapped(image: &Path) -> Outcome {
+    let copy = scratch("ext2-mapped");
+    let request = format!("dump /mapped {}", copy.display());
+    host("debugfs", &["-R", &request, &image.to_string_lossy()])?;
+    let bytes = std::fs::read(&copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+    let is_right =
+        |(page, bytes): (usize, &[u8])| bytes.iter().all(|&b| usize::from(b) == page + 1);
+    match bytes.len() == 64 * 4096 && bytes.chunks(4096).enumerate().all(is_right) {
+        true => Ok(()),
+        false => Err("what was written through mappings is not on the disk".into()),
+    }
 }
 
 /// A tree that mke2fs has put in is read as it is, and its copy is the same to the host.
