@@ -80,7 +80,9 @@ impl AddressSpace {
         if old.end > vma.end {
             return Err(Errno::EFAULT);
         }
-        check_commit(new_len.saturating_sub(old_len), vma.access)?;
+        if !vma.is_shared() || vma.file().is_none() {
+            check_commit(new_len.saturating_sub(old_len), vma.access)?;
+        }
         let tail = old.end..address.checked_add(new_len).ok_or(Errno::ENOMEM)?;
         if fixed.is_none() && !keeps_old && tail.end <= USER_END && state.map.is_free(tail.clone())
         {

@@ -50,6 +50,16 @@ pub enum Backing {
     },
 }
 
+impl Backing {
+    /// The page cache that the bytes are in.
+    pub(crate) fn file(&self) -> Option<&MappedCache> {
+        match self {
+            Self::Anonymous => None,
+            Self::Object { object, .. } => object.file(),
+        }
+    }
+}
+
 /// A range of whole pages with the same access and backing (virtual memory area).
 #[derive(Clone, Debug)]
 pub struct Vma {
@@ -91,10 +101,7 @@ impl Vma {
 
     /// The page cache that the pages come from.
     pub(crate) fn file(&self) -> Option<&MappedCache> {
-        match &self.backing {
-            Backing::Anonymous => None,
-            Backing::Object { object, .. } => object.file(),
-        }
+        self.backing.file()
     }
 
     /// Whose the pages are that are written.
