@@ -1,9 +1,11 @@
-// mapfiles [DIRECTORY]
+// mapfiles [DIRECTORY [MIB]]
 //
 // What it proves: a mapping of a file and the file are the same bytes, whoever writes; what was
 // cut off is gone from all mappings; nothing that is written through a mapping is lost, by munmap,
 // exit, several processes or several tasks in one memory; and the calls say why not in Linux's words. It
 // leaves `mapped` in the directory: 64 pages, page N full of the byte N + 1.
+// With a number it maps a file of so many MiB instead, writes all pages, as far as the file system
+// has room, and reads them twice.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -348,6 +350,25 @@ static void leave(void)
     close(fd);
 }
 
+// More than there is memory, or room.
+static int test_large(long len)
+{
+    int fd = make("large", len);
+    volatile char *at = map(fd, len, MAP_SHARED);
+    long written = 0, wrong = 0;
+    while (written < len && !is_bus_error(at + written, 1)) {
+        *(volatile long *)(at + written) = written + 1;
+        written += PAGE;
+    }
+    for (int round = 0; round < 2; round++)
+        for (long from = 0; from < written; from += PAGE)
+            wrong += *(volatile long *)(at + from) != from + 1;
+    printf("%ld of %ld pages had room\n", written / PAGE, len / PAGE);
+    check_result("pages that are wrong", wrong, 0);
+    check_result("what was written can be stored", fsync(fd), 0);
+    return summary();
+}
+
 int main(int count, char **arguments)
 {
     setvbuf(stdout, 0, _IOLBF, 0);
@@ -357,6 +378,8 @@ int main(int count, char **arguments)
     }
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigaction(SIGBUS, &action, 0);
+    if (count > 2)
+        return test_large(atol(arguments[2]) << 20);
     // Several may run in one directory.
     char own[32];
     snprintf(own, sizeof own, "mapfiles-%d", (int)getpid());

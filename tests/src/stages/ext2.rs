@@ -27,6 +27,8 @@ pub(super) fn jobs() -> Vec<Job> {
         jobs.push(Job::one(name, move || programs(block, device, mode, smp)));
     }
     jobs.push(Job::one("ext2: a tree of the host's is read and copied", tree));
+    jobs.push(Job::one("ext2: a mapping larger than memory", || large(160, "64M", "4096")));
+    jobs.push(Job::one("ext2: a mapping larger than the disk", || large(8, "2G", "1024")));
     jobs.push(Job::one("ext2: a full disk", full));
     jobs.push(Job::one("ext2: the power fails", power));
     jobs.push(Job::one("ext2: garbage is no file system", garbage));
@@ -111,6 +113,24 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     machine.expect_status(0)?;
     check(&image)?;
     check_mapped(&image)
+}
+
+/// A mapping of 96 MiB on a disk of `mib` in a machine with `mem`: all that had room is there.
+fn large(mib: u64, mem: &'static str, block: &str) -> Outcome {
+    let image = make(&format!("large-{mib}"), mib, &["-b", block])?;
+    let config = Config { smp: 2, mem, ..Config::new(Release, "") };
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    machine.begin("exec mapfiles /mnt 96", "")?;
+    let output = machine.finish(LIMIT)?;
+    let has_room = output.contains("24576 of 24576 pages had room");
+    if !output.contains(", 0 failed\n") || has_room != (mib > 96) {
+        return Err(machine.failure("a large mapping loses something"));
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)
 }
 
 /// What `mapfiles` has left, as the host finds it.
