@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fcntl::{
@@ -12,6 +13,7 @@ use abi::{Errno, Result};
 use memory::frames::Frame;
 use spin::Once;
 use task::{Mutex, named_mutex};
+use vm::cache::MappedCache;
 use vm::{MemoryObject, ObjectError};
 
 use crate::buffer::{Destination, Source};
@@ -301,6 +303,18 @@ impl MemoryObject for MappedFile {
 
     fn file_number(&self) -> Option<([u32; 2], u64)> {
         Some(self.number)
+    }
+
+    fn file(&self) -> Option<&MappedCache> {
+        self.object.file()
+    }
+
+    fn is_written(&self) {
+        self.object.is_written();
+    }
+
+    fn sync(&self, range: Range<u64>) -> Result<(), ObjectError> {
+        self.object.sync(range)
     }
 
     /// The path as it is now; empty if there is no memory for it.

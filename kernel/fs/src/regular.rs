@@ -3,12 +3,13 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{Errno, Result};
 use task::Mutex;
-use vm::cache::{PageCache, ReadAhead};
-use vm::{MemoryObject, ObjectError};
+use vm::cache::{MappedCache, PageCache, Reach, ReadAhead};
+use vm::{MemoryObject, ObjectError, PAGE};
 
 use crate::buffer::{Destination, Source};
 use crate::file::File;
@@ -34,6 +35,10 @@ pub(crate) trait Cached: Inode {
     /// # Errors
     /// `EIO`, `ENOSPC`: the file is not longer then.
     fn was_written(&self, end: u64) -> Result<()>;
+
+    /// A program writes to the file through a mapping, without the lock of the writes: the times
+    /// of the file change, if that is told of them. May sleep.
+    fn was_mapped_to_write(&self) {}
 
     /// Writing stopped before its end: room that was taken behind the end of the file is not
     /// needed; under the lock of the writes.
@@ -171,24 +176,46 @@ impl<I: Cached> File for RegularFile<I> {
     }
 
     fn object(&self) -> Result<Arc<dyn MemoryObject>> {
-        Ok(Arc::new(Mapped(self.inode.clone())))
+        let file = MappedCache::new(self.inode.cache());
+        Ok(Arc::new(Mapped { inode: self.inode.clone(), file }))
     }
 }
 
 /// The pages of a file, to be mapped. Keeps the inode.
 #[derive(Debug)]
-struct Mapped<I>(Arc<I>);
+struct Mapped<I> {
+    inode: Arc<I>,
+    file: MappedCache,
+}
 
 impl<I: Cached> MemoryObject for Mapped<I> {
     fn len(&self) -> u64 {
-        self.0.cache().len()
+        self.inode.cache().len()
     }
 
     fn read_at(&self, offset: u64, to: &mut [u8]) -> core::result::Result<(), ObjectError> {
-        self.0.cache().read_bytes(offset, to).map(|_| ())
+        self.inode.cache().read_bytes(offset, to).map(|_| ())
     }
 
     fn is_resident(&self, index: u64) -> bool {
-        self.0.cache().is_resident(index)
+        self.inode.cache().is_resident(index)
+    }
+
+    fn file(&self) -> Option<&MappedCache> {
+        Some(&self.file)
+    }
+
+    fn is_written(&self) {
+        self.inode.was_mapped_to_write();
+    }
+
+    fn sync(&self, range: Range<u64>) -> core::result::Result<(), ObjectError> {
+        let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+        self.inode.cache().write_back(pages, Reach::Wait)?;
+        // And what leads to the pages.
+        self.inode.sync(true).map_err(|error| match error {
+            Errno::ENOMEM => ObjectError::OutOfMemory,
+            _ => ObjectError::Io,
+        })
     }
 }

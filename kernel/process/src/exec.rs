@@ -136,10 +136,13 @@ fn map_segments(
         let mut file_end = pages.start;
         if segment.file_len > 0 {
             file_end = (segment.vaddr + segment.file_len).next_multiple_of(PAGE);
+            // What comes behind the file's bytes in the last page is zero only if memory is.
+            let is_cut = segment.mem_len > segment.file_len;
+            let end = if is_cut { segment.file_offset + segment.file_len } else { u64::MAX };
             let backing = Backing::Object {
                 object: file.clone(),
                 offset: segment.file_offset - (segment.vaddr - pages.start),
-                end: segment.file_offset + segment.file_len,
+                end,
             };
             map_fixed(space, moved(pages.start), moved(file_end), access, plain, backing)?;
         }

@@ -26,6 +26,8 @@ use crate::tree::processes;
 const PATIENCE_NS: u64 = 3_000_000_000;
 /// How often a thread tries again only because there seems to be memory.
 const HOPES: u32 = 3;
+/// How often caches are asked before somebody is killed.
+const LOOKS: usize = 16;
 /// Frames that caches are asked for at a time.
 const RECLAIM: usize = 64;
 /// Free frames beside the reserve that give hope.
@@ -84,8 +86,11 @@ pub(crate) fn wait_for_memory(thread: &Thread, holds_nothing: bool) -> bool {
     if task::is_killed() {
         return false;
     }
-    // A copy may hold locks of files, which those who give memory back may want.
-    if holds_nothing && reclaim::reclaim(RECLAIM) > 0 {
+    // Pages of files that are only mapped are for the caches to give back, once they are not.
+    vm::unmap_idle();
+    // A copy may hold locks of files, which those who give memory back may want. Pages that were
+    // used of late are passed over at first.
+    if holds_nothing && (0..LOOKS).any(|_| reclaim::reclaim(RECLAIM) > 0) {
         return true;
     }
     let victim = {

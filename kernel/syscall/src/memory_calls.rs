@@ -52,8 +52,8 @@ const MINCORE_PAGES: usize = 256;
 /// Longest file that there can be.
 const MAX_FILE_BYTES: u64 = i64::MAX as u64;
 
-/// What pages of the file behind `fd` hold, and whether they may be written.
-fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<(Backing, bool)> {
+/// What pages of the file behind `fd` hold, and what may never be done with them.
+fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<(Backing, VmaFlags)> {
     let [_, len, _, _, fd, offset] = call.args;
     let file = call.thread.process.descriptors.get(fd)?;
     if !is_more_than_a_path(&file) {
@@ -65,12 +65,19 @@ fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<(Backin
     if !file.is_readable() || (shared && access.write && !file.is_writable()) {
         return Err(Errno::EACCES);
     }
+    let mut never = VmaFlags::empty();
+    never.set(VmaFlags::NEVER_WRITE, shared && !file.is_writable());
     if file.file().is_anonymous_memory() {
-        return Ok((anonymous_backing(len, shared)?, file.is_writable()));
+        return Ok((anonymous_backing(len, shared)?, never));
+    }
+    let no_exec = file.path().is_some_and(|path| path.mount().is_no_exec());
+    if no_exec && access.execute {
+        return Err(Errno::EPERM);
     }
     let object: Arc<dyn MemoryObject> = file.object()?;
-    let end = object.len();
-    Ok((Backing::Object { object, offset, end }, file.is_writable()))
+    never.set(VmaFlags::NEVER_EXECUTE, no_exec);
+    // As far as the file goes, whenever a page is touched.
+    Ok((Backing::Object { object, offset, end: u64::MAX }, never))
 }
 
 /// What pages of anonymous memory hold.
@@ -110,14 +117,12 @@ pub(crate) fn mmap(call: &Call<'_>) -> Result<usize> {
     if len == 0 {
         return Err(Errno::EINVAL);
     }
-    let (backing, may_write) = if is_anonymous {
-        (anonymous_backing(len, shared)?, true)
+    let (backing, mut vma_flags) = if is_anonymous {
+        (anonymous_backing(len, shared)?, VmaFlags::empty())
     } else {
         file_backing(call, shared, access)?
     };
-    let mut vma_flags = VmaFlags::empty();
     vma_flags.set(VmaFlags::SHARED, shared);
-    vma_flags.set(VmaFlags::NEVER_WRITE, shared && !may_write);
     vma_flags.set(VmaFlags::GROWS_DOWN, flags & MAP_GROWSDOWN != 0);
     // Of a stack, most is never touched.
     vma_flags.set(VmaFlags::NO_HUGE, flags & MAP_STACK != 0);
@@ -134,9 +139,9 @@ pub(crate) fn mmap(call: &Call<'_>) -> Result<usize> {
     let request = MapRequest { placement, len, access, flags: vma_flags, backing };
     let start = call.thread.space.map(request)?;
     if flags & (MAP_POPULATE | MAP_LOCKED) != 0 && access != Access::NONE {
-        // As far as it goes: the mapping is there.
+        // As far as it goes: the mapping is there. What is shared is not called written.
         let end = start.saturating_add(len);
-        let _ = call.thread.space.populate(start..end, access.write);
+        let _ = call.thread.space.populate(start..end, access.write && !shared);
     }
     Ok(start as usize)
 }
@@ -222,6 +227,6 @@ pub(crate) fn msync(call: &Call<'_>) -> Result<usize> {
     if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both {
         return Err(Errno::EINVAL);
     }
-    call.thread.space.sync(address, len)?;
+    call.thread.space.sync(address, len, flags & MS_SYNC != 0)?;
     Ok(0)
 }

@@ -14,7 +14,7 @@ use crate::change::{is_aligned, round_up};
 use crate::fault::{Fault, FaultKind};
 use crate::remap::is_in_object;
 use crate::space::{AddressSpace, addresses};
-use crate::vma::{Vma, VmaFlags};
+use crate::vma::{Backing, Vma, VmaFlags};
 
 /// What an advice comes to.
 enum Advice {
@@ -24,6 +24,8 @@ enum Advice {
     Flag { flag: VmaFlags, set: bool },
     /// The pages are brought, to be written or not.
     Populate { write: bool },
+    /// Pages of files are read that are not there.
+    ReadAhead,
     /// It only asks for speed.
     Hint,
 }
@@ -41,8 +43,9 @@ fn meaning(advice: u32) -> Option<Advice> {
         MADV_KEEPONFORK => flag(VmaFlags::WIPE_ON_FORK, false),
         MADV_POPULATE_READ => Some(Advice::Populate { write: false }),
         MADV_POPULATE_WRITE => Some(Advice::Populate { write: true }),
-        MADV_NORMAL | MADV_RANDOM | MADV_SEQUENTIAL | MADV_WILLNEED | MADV_DONTDUMP
-        | MADV_DODUMP | MADV_COLD | MADV_PAGEOUT => Some(Advice::Hint),
+        MADV_WILLNEED => Some(Advice::ReadAhead),
+        MADV_NORMAL | MADV_RANDOM | MADV_SEQUENTIAL | MADV_DONTDUMP | MADV_DODUMP | MADV_COLD
+        | MADV_PAGEOUT => Some(Advice::Hint),
         _ => None,
     }
 }
@@ -77,6 +80,13 @@ impl AddressSpace {
                 state.map.change(range.clone(), |vma| vma.flags.set(flag, set))?;
                 Self::for_each_part(&state, &range, |_, _| Ok(()))
             }
+            Advice::ReadAhead => Self::for_each_part(&self.state.read(), &range, |vma, part| {
+                if let (Some(file), Backing::Object { offset, .. }) = (vma.file(), &vma.backing) {
+                    let first = (offset + (part.start - vma.start)) / PAGE;
+                    file.cache().will_need(first..first + (part.end - part.start) / PAGE);
+                }
+                Ok(())
+            }),
             Advice::Hint => Self::for_each_part(&self.state.read(), &range, |_, _| Ok(())),
         }
     }
@@ -140,12 +150,12 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Makes sure that what was written to shared mappings in a range is where it belongs: in
-    /// memory, for no object that can be written has a device behind it.
+    /// Makes sure that what was written to shared mappings in a range is where it belongs; if
+    /// not `wait`, that is seen to in any case, in a while.
     ///
     /// # Errors
-    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range.
-    pub fn sync(&self, address: u64, len: u64) -> Result<()> {
+    /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range; the rest has been done. `EIO`.
+    pub fn sync(&self, address: u64, len: u64, wait: bool) -> Result<()> {
         if !is_aligned(address) {
             return Err(Errno::EINVAL);
         }
@@ -154,6 +164,25 @@ impl AddressSpace {
         if range.is_empty() {
             return Ok(());
         }
-        Self::for_each_part(&self.state.read(), &range, |_, _| Ok(()))
+        let covered = Self::for_each_part(&self.state.read(), &range, |_, _| Ok(()));
+        let mut at = range.start;
+        while wait && at < range.end {
+            // One after the other, and without the lock while it is stored.
+            let state = self.state.read();
+            let Some(vma) = state.map.next_from(at).filter(|vma| vma.start < range.end) else {
+                break;
+            };
+            let part = vma.start.max(at)..vma.end.min(range.end);
+            at = part.end;
+            if let (true, Backing::Object { object, offset, .. }) = (vma.is_shared(), &vma.backing)
+            {
+                let from = offset + (part.start - vma.start);
+                let bytes = from..from + (part.end - part.start);
+                let object = object.clone();
+                drop(state);
+                object.sync(bytes)?;
+            }
+        }
+        covered
     }
 }

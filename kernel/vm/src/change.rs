@@ -10,6 +10,7 @@ use memory::user::Access;
 
 use crate::PAGE;
 use crate::layout::{USER_END, USER_START};
+use crate::reverse;
 use crate::space::{AddressSpace, State, addresses};
 use crate::vma::{Backing, Vma, VmaFlags};
 
@@ -148,13 +149,17 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let len = round_up(request.len).ok_or(Errno::ENOMEM)?;
-        if !request.flags.contains(VmaFlags::NO_RESERVE) {
-            check_commit(len, request.access)?;
+        let MapRequest { placement, access, flags, backing, .. } = request;
+        // What is written to a file has its room there.
+        let is_file = flags.contains(VmaFlags::SHARED) && backing.file().is_some();
+        if !flags.contains(VmaFlags::NO_RESERVE) && !is_file {
+            check_commit(len, access)?;
         }
         let mut state = self.state.write();
-        let Range { start, end } = self.make_room(&mut state, request.placement, len)?;
-        let MapRequest { access, flags, backing, .. } = request;
-        state.map.insert(Vma { start, end, access, flags, backing })?;
+        let Range { start, end } = self.make_room(&mut state, placement, len)?;
+        let mut vma = Vma { start, end, access, flags, backing, link: None };
+        reverse::link(&self.table, &mut vma)?;
+        state.map.insert(vma)?;
         Ok(start)
     }
 
@@ -175,7 +180,7 @@ impl AddressSpace {
     ///
     /// # Errors
     /// `EINVAL`: not of a page. `ENOMEM`: a hole in the range, or more to be written than the
-    /// machine has; `EACCES`: an object that may not be written; what comes before it has been
+    /// machine has; `EACCES`: an object that may not be written, or not executed; what comes before it has been
     /// changed.
     pub fn protect(&self, address: u64, len: u64, access: Access) -> Result<()> {
         if !is_aligned(address) {
@@ -189,7 +194,9 @@ impl AddressSpace {
         let mapped_end = state.map.covered_end(address..end).min(end);
         let mut result = if mapped_end < end { Err(Errno::ENOMEM) } else { Ok(()) };
         let refusal = |vma: &Vma| {
-            if !access.write {
+            if access.execute && vma.flags.contains(VmaFlags::NEVER_EXECUTE) {
+                Err(Errno::EACCES)
+            } else if !access.write {
                 Ok(())
             } else if vma.flags.contains(VmaFlags::NEVER_WRITE) {
                 Err(Errno::EACCES)
@@ -220,7 +227,7 @@ impl AddressSpace {
         state.map.reserve(cuts.into_iter().filter(|&is_cut| is_cut).count())?;
         for vma in state.map.overlapping(range.clone()) {
             let part = vma.start.max(address)..vma.end.min(end);
-            self.table.protect_range(addresses(&part), access, vma.is_shared());
+            self.table.protect_range(addresses(&part), access, vma.writes());
         }
         state.map.change(range, |vma| vma.access = access)?;
         result
@@ -250,7 +257,8 @@ impl AddressSpace {
                 return now;
             }
             let (flags, backing) = (VmaFlags::empty(), Backing::Anonymous);
-            state.map.insert(Vma { start: old_end, end: new_end, access, flags, backing }).is_ok()
+            let (start, end) = (old_end, new_end);
+            state.map.insert(Vma { start, end, access, flags, backing, link: None }).is_ok()
         } else {
             new_end == old_end || self.take_away(&mut state, new_end..old_end).is_ok()
         };

@@ -5,7 +5,8 @@
 //! - anonymous and written, in a VMA with room for it: 2 MiB at once;
 //! - else a page of zeros, or a copy of the object's bytes; and with it, where the program
 //!   goes through its memory in order, the pages that come next (fault-around, [`Streams`]);
-//! - of an object with pages of its own: that page, read-only in a private mapping.
+//! - of a file: the page cache's page, or a copy ([`super::file_fault`]);
+//! - of another object with pages of its own: that page, read-only in a private mapping.
 //!
 //! A write to a page that is there and that others see too, after a fork, copies it.
 //!
@@ -16,6 +17,7 @@
 //! Faults take the address space's lock for reading, so that threads fault side by side; what
 //! two bring at once is mapped once, by the page table's lock.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::paging::{PageSize, VirtAddr};
@@ -24,9 +26,10 @@ use memory::frames::{Frame, FrameUse, LargeFrame};
 use memory::user::{Access, WriteTouch};
 
 use crate::PAGE;
+use crate::cache::PageCache;
 use crate::layout::{GUARD_BYTES, STACK_BYTES, USER_START};
 use crate::object::{MemoryObject, ObjectError};
-use crate::space::AddressSpace;
+use crate::space::{AddressSpace, addresses};
 use crate::vma::{Backing, Vma, VmaFlags};
 
 /// A touch of user memory that the page tables did not allow.
@@ -162,7 +165,12 @@ impl AddressSpace {
         for _ in 0..2 {
             let state = self.state.read();
             if let Some(vma) = state.map.find(fault.address) {
-                return self.touch(vma, &fault);
+                let dirty = self.touch(vma, &fault)?;
+                drop(state);
+                if let Some(cache) = dirty {
+                    cache.throttle();
+                }
+                return Ok(());
             }
             drop(state);
             self.grow_down_to(fault.address)?;
@@ -170,7 +178,9 @@ impl AddressSpace {
         Err(FaultKind::NotMapped)
     }
 
-    fn touch(&self, vma: &Vma, fault: &Fault) -> Result<(), FaultKind> {
+    /// Brings a page of `vma`. Returns the cache of which a page became dirty, if there may be
+    /// too many of those.
+    fn touch(&self, vma: &Vma, fault: &Fault) -> Result<Option<Arc<PageCache>>, FaultKind> {
         if !allows(vma.access, fault) {
             return Err(FaultKind::NotAllowed);
         }
@@ -180,19 +190,35 @@ impl AddressSpace {
             && !vma.is_shared()
             && self.make_writable(vma, page)?
         {
-            return Ok(());
+            return Ok(None);
         }
         match &vma.backing {
-            Backing::Anonymous => self.bring_zeros(vma, page, fault.is_write()),
+            Backing::Anonymous => self.bring_zeros(vma, page, fault.is_write())?,
             Backing::Object { object, offset, end } => {
                 let from = offset + (page - vma.start);
-                let end = (*end).min(object.len());
+                let len = object.len();
+                // What is cut off within a page is zero, so that it has to be a copy.
+                let is_cut = *end < len && *end - from.min(*end) < PAGE;
+                let end = (*end).min(len);
                 if from >= end {
                     return Err(FaultKind::NoBytes);
                 }
-                self.bring_bytes(vma, page, fault.is_write(), object.as_ref(), from..end)
+                let is_write = fault.is_write();
+                match object.file() {
+                    Some(file) if from.is_multiple_of(PAGE) && vma.is_shared() && is_write => {
+                        let (object, index) = (object.as_ref(), from / PAGE);
+                        let is_dirty = self.bring_to_write(vma, page, object, file, index)?;
+                        let has_to_wait = is_dirty && file.cache().has_to_wait();
+                        return Ok(has_to_wait.then(|| file.cache().clone()));
+                    }
+                    Some(file) if from.is_multiple_of(PAGE) && !is_write && !is_cut => {
+                        self.bring_to_read(vma, page, file, from / PAGE)?;
+                    }
+                    _ => self.bring_bytes(vma, page, is_write, object.as_ref(), from..end)?,
+                }
             }
         }
+        Ok(None)
     }
 
     /// Makes a page of a private mapping writable. False if it is not there.
@@ -278,7 +304,14 @@ impl AddressSpace {
                 Err(_) => break, // it may never be touched
             }
         }
-        Ok(self.table.map(at, frames, vma.access)?)
+        self.table.map(at, frames, vma.access)?;
+        if object.file().is_some() && object.len() <= bytes.start {
+            // Cut off meanwhile, and the copies of it with it.
+            self.table
+                .unmap_range(addresses(&(page..page + PAGE)), addresses(&(page..page + PAGE)));
+            return Err(FaultKind::NoBytes);
+        }
+        Ok(())
     }
 
     /// Lets a stack grow so that it holds `address`, if one may.

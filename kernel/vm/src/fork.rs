@@ -6,6 +6,7 @@ use memory::OutOfMemory;
 use memory::user::UserTable;
 
 use crate::map::VmaMap;
+use crate::reverse;
 use crate::space::{AddressSpace, State, addresses};
 use crate::vma::VmaFlags;
 
@@ -19,12 +20,13 @@ impl AddressSpace {
         // Nobody may change the map meanwhile, nor bring pages: a page that is brought after
         // its neighbours were shared would be writable here and missing there.
         let state = self.state.write();
-        let table = UserTable::new()?;
+        let table = Arc::new(UserTable::new()?);
         let mut map = VmaMap::new();
         let mut was_writable = false;
         let mut result = Ok(());
         for vma in state.map.iter().filter(|vma| !vma.flags.contains(VmaFlags::DONT_FORK)) {
-            result = map.insert(vma.clone());
+            let mut copy = vma.clone();
+            result = reverse::link(&table, &mut copy).and_then(|()| map.insert(copy));
             // The pages of objects that are shared come from the object again.
             if result.is_ok() && !vma.is_shared() && !vma.flags.contains(VmaFlags::WIPE_ON_FORK) {
                 let range = addresses(&vma.range());
@@ -39,7 +41,8 @@ impl AddressSpace {
         }
         result?;
         let (break_start, break_now) = (state.break_start, state.break_now);
-        let state = State { map, break_start, break_now };
-        Ok(Arc::new(Self::with_state(self.layout, state, table)))
+        // Known before this one's lock is free: who takes pages of a file away from all comes to
+        // the child after its parent.
+        Self::with_state(self.layout, State { map, break_start, break_now }, table)
     }
 }

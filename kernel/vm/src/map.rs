@@ -204,6 +204,7 @@ mod tests {
             access,
             flags: VmaFlags::empty(),
             backing: Backing::Anonymous,
+            link: None,
         }
     }
 

@@ -2,8 +2,11 @@
 
 use alloc::borrow::Cow;
 use core::fmt::Debug;
+use core::ops::Range;
 
 use memory::frames::Frame;
+
+use crate::cache::MappedCache;
 
 /// Why an object cannot give its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,26 @@ pub trait MemoryObject: Debug + Send + Sync {
     fn page(&self, index: u64) -> Result<Option<Frame>, ObjectError> {
         let _ = index;
         Ok(None)
+    }
+
+    /// Its pages, if they are in a page cache: then that is where they are mapped from, and
+    /// [`MemoryObject::page`] is not asked.
+    fn file(&self) -> Option<&MappedCache> {
+        None
+    }
+
+    /// A program begins to write to a page of it that is stored somewhere. May sleep; takes no
+    /// lock that is held by whoever writes to the file.
+    fn is_written(&self) {}
+
+    /// Has the bytes in `range`, if they were changed, stored where they belong (msync(2)).
+    /// May sleep.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    fn sync(&self, range: Range<u64>) -> Result<(), ObjectError> {
+        let _ = range;
+        Ok(())
     }
 
     /// Whether the page at `index` is in memory without being mapped.

@@ -7,6 +7,7 @@ use arch::paging::VirtAddr;
 
 use crate::change::{check_commit, is_aligned, round_up, user_range};
 use crate::layout::{USER_END, USER_START};
+use crate::reverse;
 use crate::space::{AddressSpace, State, addresses};
 use crate::vma::{Backing, Vma};
 
@@ -59,7 +60,9 @@ impl AddressSpace {
                 return Err(Errno::EINVAL);
             }
             let to = self.room_for(&mut state, target, new_len)?;
-            state.map.insert(vma.elsewhere(address, to.clone()))?;
+            let mut again = vma.elsewhere(address, to.clone());
+            reverse::link(&self.table, &mut again)?;
+            state.map.insert(again)?;
             return Ok(to.start);
         }
         if old.end > USER_END {
@@ -77,7 +80,9 @@ impl AddressSpace {
         if old.end > vma.end {
             return Err(Errno::EFAULT);
         }
-        check_commit(new_len.saturating_sub(old_len), vma.access)?;
+        if !vma.is_shared() || vma.file().is_none() {
+            check_commit(new_len.saturating_sub(old_len), vma.access)?;
+        }
         let tail = old.end..address.checked_add(new_len).ok_or(Errno::ENOMEM)?;
         if fixed.is_none() && !keeps_old && tail.end <= USER_END && state.map.is_free(tail.clone())
         {
@@ -92,7 +97,10 @@ impl AddressSpace {
         self.split_ends(&state, &old)?;
         self.table.split(VirtAddr::new(address + old_len.min(new_len)))?;
         let to = self.room_for(&mut state, target, new_len)?;
-        state.map.insert(vma.elsewhere(address, to.clone()))?;
+        // Before a page moves: the cache looks at links in the order in which they were made.
+        let mut new = vma.elsewhere(address, to.clone());
+        reverse::link(&self.table, &mut new)?;
+        state.map.insert(new)?;
         let moved = address..address + old_len.min(new_len);
         if let Err(error) = self.table.move_range(addresses(&moved), VirtAddr::new(to.start)) {
             self.take_away(&mut state, to)?;

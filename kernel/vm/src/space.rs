@@ -14,6 +14,7 @@ use crate::PAGE;
 use crate::fault::{Fault, FaultKind, Streams};
 use crate::layout::Layout;
 use crate::map::VmaMap;
+use crate::reverse;
 use crate::vma::Vma;
 
 /// What the lock protects.
@@ -28,7 +29,10 @@ pub(crate) struct State {
 /// The address space of a user program.
 #[derive(Debug)]
 pub struct AddressSpace {
-    pub(crate) table: UserTable,
+    /// Shared with the links of page caches alone, and only while one of those works with it.
+    pub(crate) table: Arc<UserTable>,
+    /// Its place among all address spaces.
+    pub(crate) number: u64,
     /// Read by faults, written by what changes the map.
     pub(crate) state: RwLock<State>,
     pub(crate) layout: Layout,
@@ -38,6 +42,7 @@ pub struct AddressSpace {
 impl Drop for AddressSpace {
     fn drop(&mut self) {
         COUNT.fetch_sub(1, Ordering::Relaxed);
+        reverse::forget(self.number);
     }
 }
 
@@ -60,13 +65,20 @@ impl AddressSpace {
     /// [`OutOfMemory`].
     pub fn new(layout: Layout) -> Result<Arc<Self>, OutOfMemory> {
         let state = State { map: VmaMap::new(), break_start: 0, break_now: 0 };
-        Ok(Arc::new(Self::with_state(layout, state, UserTable::new()?)))
+        Self::with_state(layout, state, Arc::new(UserTable::new()?))
     }
 
-    pub(crate) fn with_state(layout: Layout, state: State, table: UserTable) -> Self {
+    pub(crate) fn with_state(
+        layout: Layout,
+        state: State,
+        table: Arc<UserTable>,
+    ) -> Result<Arc<Self>, OutOfMemory> {
         COUNT.fetch_add(1, Ordering::Relaxed);
         let state = named_rwlock("address space", state);
-        Self { table, state, layout, streams: Streams::new() }
+        let number = reverse::next_number();
+        let this = Arc::new(Self { table, number, state, layout, streams: Streams::new() });
+        reverse::know(&this)?;
+        Ok(this)
     }
 
     /// Where things are put.

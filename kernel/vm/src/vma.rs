@@ -4,14 +4,16 @@ use alloc::sync::Arc;
 use core::ops::Range;
 
 use bitflags::bitflags;
-use memory::user::Access;
+use memory::user::{Access, Writes};
 
+use crate::cache::MappedCache;
 use crate::object::MemoryObject;
+use crate::reverse::Link;
 
 bitflags! {
     /// What is special about a VMA.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-    pub struct VmaFlags: u8 {
+    pub struct VmaFlags: u16 {
         /// Writes are for all who map the object (`MAP_SHARED`).
         const SHARED = 1 << 0;
         /// Shared, of an object that may not be written.
@@ -26,6 +28,8 @@ bitflags! {
         const WIPE_ON_FORK = 1 << 5;
         /// May never be filled: not measured against the memory there is (`MAP_NORESERVE`).
         const NO_RESERVE = 1 << 6;
+        /// Of an object that may not be executed.
+        const NEVER_EXECUTE = 1 << 7;
     }
 }
 
@@ -46,6 +50,16 @@ pub enum Backing {
     },
 }
 
+impl Backing {
+    /// The page cache that the bytes are in.
+    pub(crate) fn file(&self) -> Option<&MappedCache> {
+        match self {
+            Self::Anonymous => None,
+            Self::Object { object, .. } => object.file(),
+        }
+    }
+}
+
 /// A range of whole pages with the same access and backing (virtual memory area).
 #[derive(Clone, Debug)]
 pub struct Vma {
@@ -59,6 +73,9 @@ pub struct Vma {
     pub flags: VmaFlags,
     /// Where the contents come from.
     pub backing: Backing,
+    /// By which the object's page cache finds the pages that may be written; those alone have
+    /// one.
+    pub(crate) link: Option<Arc<Link>>,
 }
 
 impl Vma {
@@ -82,6 +99,22 @@ impl Vma {
         !self.is_shared() && matches!(self.backing, Backing::Anonymous)
     }
 
+    /// The page cache that the pages come from.
+    pub(crate) fn file(&self) -> Option<&MappedCache> {
+        self.backing.file()
+    }
+
+    /// Whose the pages are that are written.
+    pub(crate) fn writes(&self) -> Writes {
+        if !self.is_shared() {
+            Writes::Own
+        } else if self.file().is_some_and(|file| file.cache().is_stored()) {
+            Writes::Told
+        } else {
+            Writes::Shared
+        }
+    }
+
     /// The backing as it is from address `at` on, which may be the end.
     pub(crate) fn backing_at(&self, at: u64) -> Backing {
         match &self.backing {
@@ -94,10 +127,12 @@ impl Vma {
         }
     }
 
-    /// The same mapping, of what follows from address `at` of this one, at `to`.
+    /// The same mapping, of what follows from address `at` of this one, at `to`. Where it is
+    /// another distance from the object than before, it needs another link.
     pub(crate) fn elsewhere(&self, at: u64, to: Range<u64>) -> Self {
         let backing = self.backing_at(at);
-        Self { start: to.start, end: to.end, access: self.access, flags: self.flags, backing }
+        let (access, flags, link) = (self.access, self.flags, self.link.clone());
+        Self { start: to.start, end: to.end, access, flags, backing, link }
     }
 
     /// Cuts the VMA at `at`, strictly inside it; returns the upper part.

@@ -27,6 +27,8 @@ pub(super) fn jobs() -> Vec<Job> {
         jobs.push(Job::one(name, move || programs(block, device, mode, smp)));
     }
     jobs.push(Job::one("ext2: a tree of the host's is read and copied", tree));
+    jobs.push(Job::one("ext2: a mapping larger than memory", || large(160, "64M", "4096")));
+    jobs.push(Job::one("ext2: a mapping larger than the disk", || large(8, "2G", "1024")));
     jobs.push(Job::one("ext2: a full disk", full));
     jobs.push(Job::one("ext2: the power fails", power));
     jobs.push(Job::one("ext2: garbage is no file system", garbage));
@@ -97,7 +99,9 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     let image = make(&name, 48, &["-b", &block.to_string()])?;
     let mut machine = start(&image, device, &Config { smp, ..Config::new(mode, "") })?;
     quietly(&mut machine, &format!("mount {} /mnt", name_of(device)))?;
-    for command in ["exec files /mnt", "exec 3 files /mnt"] {
+    for command in
+        ["exec files /mnt", "exec 3 files /mnt", "exec mapfiles /mnt", "exec 3 mapfiles /mnt"]
+    {
         machine.begin(command, "")?;
         let output = machine.finish(LIMIT)?;
         if output.contains("FAIL") || !output.contains(", 0 failed\n") {
@@ -107,7 +111,40 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     quietly(&mut machine, "umount /mnt")?;
     machine.type_line("exit")?;
     machine.expect_status(0)?;
+    check(&image)?;
+    check_mapped(&image)
+}
+
+/// A mapping of 96 MiB on a disk of `mib` in a machine with `mem`: all that had room is there.
+fn large(mib: u64, mem: &'static str, block: &str) -> Outcome {
+    let image = make(&format!("large-{mib}"), mib, &["-b", block])?;
+    let config = Config { smp: 2, mem, ..Config::new(Release, "") };
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    machine.begin("exec mapfiles /mnt 96", "")?;
+    let output = machine.finish(LIMIT)?;
+    let has_room = output.contains("24576 of 24576 pages had room");
+    if !output.contains(", 0 failed\n") || has_room != (mib > 96) {
+        return Err(machine.failure("a large mapping loses something"));
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
     check(&image)
+}
+
+/// What `mapfiles` has left, as the host finds it.
+fn check_mapped(image: &Path) -> Outcome {
+    let copy = scratch("ext2-mapped");
+    let request = format!("dump /mapped {}", copy.display());
+    host("debugfs", &["-R", &request, &image.to_string_lossy()])?;
+    let bytes = std::fs::read(&copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+    let is_right =
+        |(page, bytes): (usize, &[u8])| bytes.iter().all(|&b| usize::from(b) == page + 1);
+    match bytes.len() == 64 * 4096 && bytes.chunks(4096).enumerate().all(is_right) {
+        true => Ok(()),
+        false => Err("what was written through mappings is not on the disk".into()),
+    }
 }
 
 /// A tree that mke2fs has put in is read as it is, and its copy is the same to the host.

@@ -384,6 +384,17 @@ impl Cached for Ext2Inode {
         Ok(())
     }
 
+    fn was_mapped_to_write(&self) {
+        let now = Some(stamp(Time::now()));
+        let about = *self.about.lock();
+        if Some(about.modified) == now && Some(about.changed) == now {
+            return;
+        }
+        // If it cannot be stored, the bytes may be all the same.
+        let attributes = Attributes { modified: now, changed: now, ..Attributes::default() };
+        let _ = self.set_attributes(&attributes);
+    }
+
     fn was_not_written(&self) {
         let size = self.about.lock().size;
         let cache = self.cache();

@@ -16,6 +16,7 @@ use vm::ObjectError;
 use vm::cache::{Batch, PageStore, Part};
 
 use super::inode::Ext2Inode;
+use crate::regular::Cached;
 
 const PAGE: u64 = 4096;
 /// How often everything is stored for the sake of room.
@@ -197,9 +198,11 @@ impl Ext2Inode {
     }
 
     /// Gives blocks a place, those that have none; `None` if everything is to be stored before.
+    /// With `within` only if that byte is within the file.
     fn place_blocks(
         &self,
         blocks: Range<u32>,
+        within: Option<u64>,
         dirty: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Option<()>> {
         let volume = self.volume();
@@ -211,6 +214,10 @@ impl Ext2Inode {
         let mut at = blocks.start;
         let mut is_new = false;
         let mut engine = volume.engine.write();
+        // Who cuts the file short says so before it comes here for the blocks.
+        if within.is_some_and(|start| start >= self.cache().len()) {
+            return Err(Errno::EIO);
+        }
         let result = loop {
             if at >= blocks.end {
                 break Ok(());
@@ -240,6 +247,24 @@ impl Ext2Inode {
             }
         }
     }
+
+    fn make_room(
+        &self,
+        bytes: Range<u64>,
+        within: Option<u64>,
+        dirty: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let size = self.volume().block_size;
+        let number = |block: u64| u32::try_from(block).map_err(|_| Errno::EFBIG);
+        let blocks = number(bytes.start / size)?..number(bytes.end.div_ceil(size))?;
+        for _ in 0..TRIES {
+            if self.place_blocks(blocks.clone(), within, dirty)?.is_some() {
+                return Ok(());
+            }
+            self.volume().store_everything()?;
+        }
+        Err(Errno::ENOSPC)
+    }
 }
 
 /// The pages of a part, as memory of a request.
@@ -266,16 +291,16 @@ impl PageStore for Ext2Inode {
     }
 
     fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let size = self.volume().block_size;
-        let number = |block: u64| u32::try_from(block).map_err(|_| Errno::EFBIG);
-        let blocks = number(bytes.start / size)?..number(bytes.end.div_ceil(size))?;
-        for _ in 0..TRIES {
-            if self.place_blocks(blocks.clone(), dirty)?.is_some() {
-                return Ok(());
-            }
-            self.volume().store_everything()?;
-        }
-        Err(Errno::ENOSPC)
+        self.make_room(bytes, None, dirty)
+    }
+
+    fn reserve_within(
+        &self,
+        bytes: Range<u64>,
+        dirty: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let start = bytes.start;
+        self.make_room(bytes, Some(start), dirty)
     }
 
     fn became_dirty(&self) {

@@ -2,6 +2,7 @@
 //! and copies by address ([`UserSlice`]).
 
 mod access;
+mod file_pages;
 mod frame;
 mod ranges;
 mod slice;
@@ -9,6 +10,8 @@ mod table;
 mod value;
 
 pub use access::Access;
+pub use file_pages::FilePages;
+pub use ranges::Writes;
 pub use slice::{BadAddress, UserSlice, read_c_string};
 pub use table::{LARGE_PAGES, UserTable, WriteTouch};
 pub use value::UserValue;

@@ -16,14 +16,17 @@ use crate::frames;
 use crate::shootdown;
 
 /// Pages and tables that are taken out for one shootdown.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 /// Tables that are looked at in one go, with preemption off.
-const TABLES_AT_ONCE: usize = 16;
+pub(super) const TABLES_AT_ONCE: usize = 16;
 /// The end of the lower half, a multiple of what any table covers.
 const LOWER_HALF_END: VirtAddr = VirtAddr::new(1 << 47);
 
 /// Calls `each` with the leaf entries in use among `leaves`, and their pages and sizes.
-fn for_each_used(leaves: &Leaves<'_>, mut each: impl FnMut(VirtAddr, PageSize, &EntrySlot)) {
+pub(super) fn for_each_used(
+    leaves: &Leaves<'_>,
+    mut each: impl FnMut(VirtAddr, PageSize, &EntrySlot),
+) {
     match leaves {
         Leaves::Small(first, slots) => {
             arch::paging::for_each_used(slots, |index, slot| {
@@ -32,6 +35,17 @@ fn for_each_used(leaves: &Leaves<'_>, mut each: impl FnMut(VirtAddr, PageSize, &
         }
         Leaves::Large(page, slot) => each(*page, PageSize::Large, slot),
     }
+}
+
+/// Whose a page is that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// The program's own: pages that others see stay read-only.
+    Own,
+    /// Everybody's.
+    Shared,
+    /// Everybody's, and somebody is to be told of the first write: what is read-only stays so.
+    Told,
 }
 
 /// Whether a CPU that knows `old` must forget it for `new` to hold: less is allowed.
@@ -177,15 +191,20 @@ impl UserTable {
     }
 
     /// Changes what may be done with the mapped pages in `range`; they keep their frames,
-    /// also when that is nothing. Pages that others see stay read-only unless the mapping
-    /// `is_shared`. No large page may cross an end of `range`.
-    pub fn protect_range(&self, range: Range<VirtAddr>, access: Access, is_shared: bool) {
+    /// also when that is nothing. Which of them may be written if `access` says so is for
+    /// `writes` to say. No large page may cross an end of `range`.
+    pub fn protect_range(&self, range: Range<VirtAddr>, access: Access, writes: Writes) {
         let mut forget: Option<(VirtAddr, VirtAddr)> = None;
         self.visit(&range, |leaves| {
             for_each_used(leaves, |page, size, slot| {
                 let old = slot.load();
                 let kept = old.flags() & (EntryFlags::HUGE | EntryFlags::BORROWED);
-                let writable = access.write && (is_shared || is_exclusive(old, size));
+                let writable = access.write
+                    && match writes {
+                        Writes::Own => is_exclusive(old, size),
+                        Writes::Shared => true,
+                        Writes::Told => old.flags().contains(EntryFlags::WRITABLE),
+                    };
                 let rights = if writable { access } else { access.read_only() };
                 let flags = rights.flags() | kept;
                 slot.store(Entry::new(old.address().align_down(size.bytes()), flags));

@@ -1,5 +1,5 @@
 //! [`UserTable`]: the page tables of a user address space, one page at a time. Work on ranges
-//! is in [`super::ranges`].
+//! is in [`super::ranges`], pages of files in [`super::file_pages`].
 //!
 //! An entry in use, present or kept for nobody (`PROT_NONE`), holds one reference to its
 //! frame; a 2 MiB entry one to each of its 512. An entry marked `BORROWED` holds none: it shows
@@ -16,6 +16,7 @@ use arch::paging::{
 use base::sync::SpinLock;
 
 use super::access::Access;
+use super::file_pages::is_file_page;
 use crate::OutOfMemory;
 use crate::frames::{self, Frame, FrameUse, LargeFrame};
 use crate::kernel_space::TABLES;
@@ -72,9 +73,13 @@ pub(super) fn pages_of(size: PageSize) -> usize {
     (size.bytes() / PAGE_SIZE) as usize
 }
 
-/// Whether an entry's reference to its frame, or to each of its frames, is the only one.
+/// Whether an entry's reference to its frame, or to each of its frames, is the only one, and it
+/// is the program's own: a page that a file has lost goes, and what was written to it with it.
 pub(super) fn is_exclusive(entry: Entry, size: PageSize) -> bool {
     if entry.flags().contains(EntryFlags::BORROWED) {
+        return false;
+    }
+    if size == PageSize::Small && is_file_page(entry) {
         return false;
     }
     let start = entry.address().align_down(size.bytes());

@@ -11,7 +11,7 @@ use memory::user::UserSlice;
 
 use super::ahead::ReadAhead;
 use super::lookup::Found;
-use super::{Flags, PageCache, write_back};
+use super::{Flags, PageCache};
 use crate::PAGE;
 use crate::object::ObjectError;
 
@@ -140,6 +140,25 @@ impl PageCache {
         if len > 0 && offset > old_len {
             self.clear_tail(old_len);
         }
+        let end = offset + len as u64;
+        if end > old_len && !self.is_in_memory() {
+            let _pages = self.pages.lock();
+            self.writes_to.store(end, Ordering::Release);
+        }
+        let result = self.write_pages(offset, len, &mut copy);
+        self.writes_to.store(0, Ordering::Release);
+        if offset > old_len && self.len() > old_len {
+            self.lengthened(old_len);
+        }
+        result
+    }
+
+    fn write_pages(
+        self: &Arc<Self>,
+        offset: u64,
+        len: usize,
+        copy: &mut impl FnMut(usize, &Frame, usize, usize) -> usize,
+    ) -> Result<usize> {
         let mut done = 0;
         while done < len {
             let at = offset + done as u64;
@@ -158,7 +177,7 @@ impl PageCache {
             if copied < part {
                 return outcome(done, Some(Errno::EFAULT));
             }
-            write_back::throttle(self);
+            self.throttle();
         }
         Ok(done)
     }
@@ -196,7 +215,7 @@ impl PageCache {
             Found::Busy | Found::Failed => self.page(index, 1, None)?,
         };
         // With the old bytes; the new ones make it dirty once more.
-        self.reserve_dirty(bytes, &frame, Flags::empty())?;
+        self.reserve_dirty(bytes, &frame)?;
         let copied = copy(&frame);
         if copied > 0 {
             self.make_dirty(index, &frame, Flags::empty());
@@ -224,16 +243,11 @@ impl PageCache {
         Ok(is_put)
     }
 
-    /// Has room made for bytes of a page that is there, and calls it dirty, and what `more` says.
-    pub(super) fn reserve_dirty(
-        self: &Arc<Self>,
-        bytes: Range<u64>,
-        frame: &Frame,
-        more: Flags,
-    ) -> Result<()> {
+    /// Has room made for bytes of a page that is there, and calls it dirty.
+    fn reserve_dirty(self: &Arc<Self>, bytes: Range<u64>, frame: &Frame) -> Result<()> {
         let index = bytes.start / PAGE;
         let mut dirty = || {
-            self.make_dirty(index, frame, more);
+            self.make_dirty(index, frame, Flags::empty());
             Ok(())
         };
         match self.store()? {
@@ -260,8 +274,8 @@ impl PageCache {
                 }
             }
             let frame = self.page(part.start / PAGE, 1, None)?;
-            self.reserve_dirty(part, &frame, Flags::empty())?;
-            write_back::throttle(self);
+            self.reserve_dirty(part, &frame)?;
+            self.throttle();
         }
         Ok(())
     }

@@ -12,7 +12,7 @@
 //! | `write_back.rs` | storing what is dirty |
 //! | `resize.rs` | cutting a file short, and longer |
 //! | `reclaim.rs` | giving pages back when memory is out |
-//! | `object.rs` | mapping a file |
+//! | `object.rs` | [`MappedCache`], mapping a file |
 //!
 //! **Who owns what.** The cache holds one reference to each page's frame. Whoever reads,
 //! writes, stores or maps a page takes another one under the cache's lock, and works with the
@@ -25,6 +25,12 @@
 //! meanwhile makes it dirty again. What comes first, the change or the flag: the bytes change,
 //! then the page is called dirty.
 //!
+//! **Mapped to be written.** A page is called dirty and `WRITABLE` before a program can write to
+//! it without a fault, and once more when it can. Whoever takes `DIRTY` away to store it takes
+//! `WRITABLE` away, too, and makes it read-only in all page tables (`vm::reverse`) before he reads
+//! the bytes: the next write faults, and the page is dirty again. So munmap(2) and exit lose
+//! nothing, and no page table is asked what is dirty.
+//!
 //! **Locks.** One spin lock for each cache, held for some pages at a time and never while a
 //! page is copied, read or stored. Interrupt handlers take it: reads and writes end there.
 //! Reading and writing take no other lock here; that writers and what changes the length come
@@ -34,18 +40,21 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use base::sync::IrqSpinLock;
+use base::sync::{IrqSpinLock, SpinLock};
 use bitflags::bitflags;
 use memory::frames::{FlaggedFrame, Frame};
 use page_tree::{PageTree, Tag};
 use task::WaitQueue;
 
 use crate::object::ObjectError;
+use crate::reverse::Links;
 
 mod ahead;
 mod budget;
 mod copy;
 mod lookup;
+#[cfg(not(test))]
+mod map_tests;
 mod object;
 mod reclaim;
 mod resize;
@@ -56,6 +65,7 @@ mod write_back;
 
 pub use ahead::ReadAhead;
 pub use budget::{Budget, pages_in_memory};
+pub use object::MappedCache;
 pub use reclaim::{drop_clean, init, pages as cached_pages};
 pub use store::{Batch, PageStore, Part};
 pub use write_back::{Reach, dirty, dirty_pages, dirty_ratio, set_dirty_ratio, written_back};
@@ -72,7 +82,7 @@ bitflags! {
         const WRITEBACK = 1 << 2;
         /// Used since reclaim last looked.
         const REFERENCED = 1 << 3;
-        /// Mapped so that a program may change it at any time.
+        /// It may be mapped so that programs can write to it: not stored before that has ended.
         const WRITABLE = 1 << 4;
         /// Reading it failed; it goes as soon as somebody is told.
         const FAILED = 1 << 5;
@@ -103,6 +113,14 @@ pub struct PageCache {
     changed: WaitQueue,
     /// How often storing a page has failed.
     failures: AtomicU32,
+    /// Who may have it mapped: `MappedCache`s.
+    mapped_by: AtomicUsize,
+    /// See [`PageCache::cuts`].
+    cuts: AtomicU64,
+    /// Where it is mapped so that programs can write to it, if it is stored.
+    links: Links,
+    /// The end of what is being written behind the end of the file; 0 if nothing is.
+    writes_to: AtomicU64,
     /// Pages that are dirty or being stored.
     unstored: AtomicUsize,
     /// When the first of them became so, in nanoseconds of the clock; 0 if none is.
@@ -128,6 +146,10 @@ impl PageCache {
             changed: WaitQueue::new("page"),
             failures: AtomicU32::new(0),
             unstored: AtomicUsize::new(0),
+            mapped_by: AtomicUsize::new(0),
+            cuts: AtomicU64::new(0),
+            links: SpinLock::new("mappings of a file", PageTree::new()),
+            writes_to: AtomicU64::new(0),
             dirty_since: AtomicU64::new(0),
         })
     }

@@ -15,15 +15,19 @@ impl PageCache {
     /// sleep: when this returns nothing of what was cut off is being stored, and its place may
     /// be used for something else.
     ///
-    /// Whoever has pages mapped that were cut off keeps them; see
-    /// [`AddressSpace::forget_object`](crate::AddressSpace).
+    /// Whoever has pages mapped that were cut off loses them, and what was made of them in private:
+    /// the caller holds no lock that an address space's may be waited for with.
     pub fn set_len(self: &Arc<Self>, len: u64) {
         let old = self.len.load(Ordering::Acquire);
         // Nobody finds the rest any more, before it goes.
         self.len.store(len, Ordering::Release);
         self.clear_tail(len.min(old));
         if len < old {
-            self.remove(len.div_ceil(PAGE)..u64::MAX);
+            let gone = len.div_ceil(PAGE)..u64::MAX;
+            self.remove(gone.clone());
+            self.cut(&gone, true);
+        } else if len > old {
+            self.lengthened(old);
         }
     }
 
@@ -65,6 +69,7 @@ impl PageCache {
         self.clear_within(range.start..first * PAGE);
         self.clear_within(end * PAGE..range.end);
         self.remove(first..end);
+        self.cut(&(first..end), false);
     }
 
     /// Makes all pages be there that have bytes of the range, in a file that is in memory alone.

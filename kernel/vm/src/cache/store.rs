@@ -32,6 +32,17 @@ pub trait PageStore: Send + Sync {
     /// `ENOSPC`, `EDQUOT`, `EIO`, `EFBIG`: `dirty` was not called then; what it says.
     fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 
+    /// As [`PageStore::reserve`], for a page of a mapping, which nobody keeps from being cut off
+    /// meanwhile: no room is made behind the end that the file has by then.
+    ///
+    /// # Errors
+    /// As that; `EIO` if the bytes begin behind the end of the file.
+    fn reserve_within(
+        &self,
+        bytes: Range<u64>,
+        dirty: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()>;
+
     /// The file has pages that are not stored, after it had none: somebody is to see to them
     /// within a while. Called without locks.
     fn became_dirty(&self);

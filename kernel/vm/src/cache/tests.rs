@@ -17,20 +17,20 @@ use crate::PAGE;
 const BYTES: usize = PAGE as usize;
 
 /// Pages that are stored, and what was done.
-struct Disk {
-    pages: Mutex<BTreeMap<u64, Vec<u8>>>,
+pub(super) struct Disk {
+    pub(super) pages: Mutex<BTreeMap<u64, Vec<u8>>>,
     reads: AtomicUsize,
     writes: AtomicUsize,
     largest: AtomicUsize,
     fails: AtomicBool,
-    is_slow: AtomicBool,
-    is_full_from: AtomicU64,
+    pub(super) is_slow: AtomicBool,
+    pub(super) is_full_from: AtomicU64,
     became_dirty: AtomicUsize,
 }
 
-struct File {
-    disk: Arc<Disk>,
-    cache: Arc<PageCache>,
+pub(super) struct File {
+    pub(super) disk: Arc<Disk>,
+    pub(super) cache: Arc<PageCache>,
 }
 
 impl Disk {
@@ -47,7 +47,7 @@ impl Disk {
         })
     }
 
-    fn page(&self, index: u64) -> Vec<u8> {
+    pub(super) fn page(&self, index: u64) -> Vec<u8> {
         self.pages.lock().get(&index).cloned().unwrap_or_default()
     }
 
@@ -78,7 +78,7 @@ impl Disk {
 }
 
 /// What the cache knows of the disk.
-struct Handle(Arc<Disk>);
+pub(super) struct Handle(Arc<Disk>);
 
 impl PageStore for Handle {
     fn read(&self, batch: Arc<Batch>) {
@@ -107,6 +107,14 @@ impl PageStore for Handle {
         });
     }
 
+    fn reserve_within(
+        &self,
+        bytes: Range<u64>,
+        dirty: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        self.reserve(bytes, dirty)
+    }
+
     fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let has_room = bytes.end.div_ceil(PAGE) <= self.0.is_full_from.load(Ordering::Relaxed);
         if has_room { dirty() } else { Err(Errno::ENOSPC) }
@@ -119,14 +127,14 @@ impl PageStore for Handle {
 
 impl File {
     /// A file of `len` bytes, and who keeps its store.
-    fn new(len: u64) -> (Self, Arc<Handle>) {
+    pub(super) fn new(len: u64) -> (Self, Arc<Handle>) {
         let disk = Disk::new();
         let handle = Arc::new(Handle(disk.clone()));
         let weak: Weak<dyn PageStore> = Arc::downgrade(&(handle.clone() as Arc<dyn PageStore>));
         (Self { disk, cache: PageCache::new(len, weak) }, handle)
     }
 
-    fn fill_disk(&self, pages: u64) {
+    pub(super) fn fill_disk(&self, pages: u64) {
         for index in 0..pages {
             let bytes = alloc::vec![(index % 250) as u8 + 1; BYTES];
             self.disk.pages.lock().insert(index, bytes);
@@ -134,7 +142,7 @@ impl File {
     }
 }
 
-fn bytes_of(cache: &Arc<PageCache>, offset: u64, len: usize) -> Vec<u8> {
+pub(super) fn bytes_of(cache: &Arc<PageCache>, offset: u64, len: usize) -> Vec<u8> {
     let mut bytes = alloc::vec![0xaa; len];
     let read = cache.read_bytes(offset, &mut bytes).expect("the disk works");
     bytes.truncate(read);
@@ -149,7 +157,7 @@ fn what_is_written_is_read_and_stored() {
     // Behind the end there is nothing, and a mapping sees zeros there.
     assert_eq!(bytes_of(cache, 3 * PAGE + 90, 50), [4; 10]);
     let mut tail = [0xaa; 8];
-    cache.map_page(3, false).expect("within the file").read(100, &mut tail);
+    cache.page(3, 1, None).expect("within the file").read(100, &mut tail);
     assert_eq!(tail, [0; 8]);
     // A part of a page that is not there is read first; a whole one is not.
     let before = file.disk.reads.load(Ordering::Relaxed);
@@ -200,7 +208,8 @@ fn errors_are_told_and_go() {
     assert_eq!(cache.len(), 2 * PAGE);
     // What stores the file is gone, but somebody still has it mapped.
     drop(handle);
-    assert_eq!(cache.map_page(0, true).err(), Some(ObjectError::Io));
+    let page = cache.page(0, 1, None).expect("it is in memory");
+    assert_eq!(cache.prepare_write(0, &page), Err(ObjectError::Io));
     assert_eq!(bytes_of(cache, 0, 1), [2]);
 }
 
@@ -236,7 +245,6 @@ fn what_is_cut_off_is_zero_when_it_comes_back() {
     assert_eq!(bytes_of(cache, 0, 4 * BYTES).len(), 4 * BYTES);
     cache.set_len(PAGE + 10);
     assert_eq!((cache.pages(), bytes_of(cache, PAGE, 100).len()), (2, 10));
-    assert_eq!(cache.map_page(2, false).err(), Some(ObjectError::Io));
     // The file system forgets the blocks.
     file.disk.pages.lock().retain(|index, _| *index < 2);
     file.disk.pages.lock().insert(2, alloc::vec![0; BYTES]);
@@ -252,7 +260,7 @@ fn clean_pages_go_when_memory_is_wanted() {
     let cache = &file.cache;
     assert_eq!(bytes_of(cache, 0, 40 * BYTES).len(), 40 * BYTES);
     assert_eq!(cache.write_bytes(3 * PAGE, &[1]), Ok(1));
-    let mapped = cache.map_page(5, false).expect("within the file");
+    let mapped = cache.page(5, 1, None).expect("within the file");
     let dropped = drop_clean();
     assert!(dropped >= 38, "{dropped} pages");
     assert_eq!(cache.pages(), 2, "one is dirty, one is used");
@@ -261,23 +269,6 @@ fn clean_pages_go_when_memory_is_wanted() {
     drop_clean();
     assert_eq!(cache.pages(), 0);
     assert_eq!(bytes_of(cache, 3 * PAGE, 2), [1, 4]);
-}
-
-#[base::kernel_test]
-fn a_page_that_is_mapped_for_writing_is_stored_again() {
-    let (file, _handle) = File::new(PAGE);
-    file.fill_disk(1);
-    let cache = &file.cache;
-    let mapped = cache.map_page(0, true).expect("within the file");
-    for value in 10..13u8 {
-        mapped.write(7, &[value]);
-        assert_eq!(cache.write_back(0..1, Reach::Wait), Ok(()));
-        assert_eq!(file.disk.page(0)[7], value);
-        assert_eq!(cache.unstored_pages(), 1, "it may change at any time");
-    }
-    drop(mapped);
-    assert_eq!(cache.write_back(0..1, Reach::Wait), Ok(()));
-    assert_eq!(cache.unstored_pages(), 0);
 }
 
 #[base::kernel_test]

@@ -10,7 +10,9 @@ use page_tree::Tag;
 
 use super::store::{Batch, Work};
 use super::{Flags, PageCache};
+use crate::PAGE;
 use crate::object::ObjectError;
+use crate::reverse;
 
 /// Most pages of a batch: 1 MiB.
 const MOST: usize = 256;
@@ -85,15 +87,20 @@ fn limit() -> usize {
     frames::total() / 100 * dirty_ratio()
 }
 
-/// Has a writer of `cache` wait if there is too much that is not stored.
-pub(super) fn throttle(cache: &Arc<PageCache>) {
-    if dirty_pages() > limit() && !cache.is_in_memory() {
-        // An error is told by fsync(2).
-        let _ = cache.write_back(0..u64::MAX, Reach::Wait);
-    }
-}
-
 impl PageCache {
+    /// Whether who makes pages dirty has to wait for some to be stored.
+    pub(crate) fn has_to_wait(&self) -> bool {
+        dirty_pages() > limit() && !self.is_in_memory()
+    }
+
+    /// Has whoever made pages dirty wait if there is too much that is not stored.
+    pub(crate) fn throttle(self: &Arc<Self>) {
+        if self.has_to_wait() {
+            // An error is told by fsync(2).
+            let _ = self.write_back(0..u64::MAX, Reach::Wait);
+        }
+    }
+
     pub(super) fn note_failure(&self) {
         self.failures.fetch_add(1, Ordering::AcqRel);
     }
@@ -128,6 +135,8 @@ impl PageCache {
             }
             let Some((first, frames)) = self.take_dirty(from..range.end)? else { break };
             from = first + frames.len() as u64;
+            reverse::write_protect(&self.links, first, &frames);
+            self.clear_behind_end(first, &frames);
             store.write(Batch::new(self, first, frames, Work::Write));
         }
         if reach == Reach::Wait {
@@ -163,14 +172,26 @@ impl PageCache {
             if frames.is_empty() {
                 first = index;
             }
-            // Whoever has it mapped may change it at any time: it stays dirty.
-            let is_mapped = flags.contains(Flags::WRITABLE) && page.references() > 1;
             frames.push(page.share());
-            let clear = if is_mapped { Flags::empty() } else { Flags::DIRTY | Flags::WRITABLE };
+            // Who has it mapped loses the right to write to it before it is stored.
+            let clear = Flags::DIRTY | Flags::WRITABLE;
             self.change(&mut pages, index, clear, Flags::WRITEBACK);
             from = index + 1;
         }
         Ok((!frames.is_empty()).then_some((first, frames)))
+    }
+
+    /// Zeros what a program has written behind the end of the file, in the page with that, if it
+    /// is among `frames`: it must not come to light when the file grows, here or on the disk.
+    fn clear_behind_end(&self, first: u64, frames: &[Frame]) {
+        // Under the lock, so that whoever writes there now has said so, or comes after.
+        let _pages = self.pages.lock();
+        let end = self.writes_to.load(Ordering::Acquire).max(self.len());
+        let (index, within) = (end / PAGE, (end % PAGE) as usize);
+        let frame = index.checked_sub(first).and_then(|place| frames.get(place as usize));
+        if let (true, Some(frame)) = (within > 0, frame) {
+            frame.clear(within, PAGE as usize - within);
+        }
     }
 
     fn first_stored(&self, range: &Range<u64>, both: bool) -> bool {
