@@ -12,6 +12,7 @@ const DISK: &str = "-blockdev driver=null-co,node-name=zeros,size=8388608,read-z
 pub(super) fn jobs() -> Vec<Job> {
     let mut jobs = vec![
         Job::one("files: a module logs as its file says", log_level),
+        Job::one("files: what is set in /proc/sys is so", settings),
         Job::one("files: an interrupt goes where its file says", affinity),
         Job::one("files: without a directory for it /proc is not mounted", no_proc),
     ];
@@ -73,6 +74,9 @@ fn disk(config: &Config) -> Outcome {
     gives(machine, "ls -l /sys/block/vda", &["/sys/block/vda -> ", place])?;
     let queue = ["io_timeout", "logical_block_size", "nr_requests", "rotational"];
     gives(machine, "ls /sys/block/vda/queue", &queue)?;
+    let (table, line) = ("major minor  #blocks  name\n\n", " 254        0       8192 vda\n");
+    gives(machine, "cat /proc/partitions", &[table, line])?;
+    gives(machine, "cat /proc/diskstats", &[" 254       0 vda "])?;
     gives(machine, "cat /sys/block/vda/queue/logical_block_size", &["512\n"])?;
     gives(machine, "cat /sys/block/vda/device/device", &["0x0002\n"])?;
     let timeout = "/sys/block/vda/queue/io_timeout";
@@ -125,6 +129,26 @@ fn disk(config: &Config) -> Outcome {
     works(machine, "write-to-file /sys/bus/pci/drivers/virtio-pci/bind 0000:00:10.0")?;
     gives(machine, "cat /sys/block/vda/size", &["16384\n"])?;
     gives(machine, "exec sysfs", &[", 0 failed\n"])
+}
+
+fn settings() -> Outcome {
+    let mut machine = start(&Config { smp: 2, ..Config::new(Debug, "") })?;
+    let machine = &mut machine;
+    quietly(machine, "write-to-file /proc/sys/kernel/hostname lion")?;
+    gives(machine, "cat /proc/sys/kernel/hostname", &["lion\n"])?;
+    let drop = "/proc/sys/vm/drop_caches";
+    gives(machine, &format!("write-to-file {drop} 4"), &["drop_caches: Invalid argument"])?;
+    gives(machine, &format!("cat {drop}"), &["drop_caches: Input/output error"])?;
+    for what in 1..=3 {
+        quietly(machine, &format!("write-to-file {drop} {what}"))?;
+    }
+    let ratio = "/proc/sys/vm/dirty_ratio";
+    gives(machine, &format!("write-to-file {ratio} 101"), &["dirty_ratio: Invalid argument"])?;
+    quietly(machine, &format!("write-to-file {ratio} 7"))?;
+    gives(machine, &format!("cat {ratio}"), &["7\n"])?;
+    // What uname(2) tells is the same, and that all goes on.
+    gives(machine, "exec proc_machine", &["ok hostname\n", ", 0 failed\n"])?;
+    gives(machine, "exec proc", &[", 0 failed\n"])
 }
 
 fn log_level() -> Outcome {
