@@ -5,14 +5,17 @@
 // the kernel lacks the call, is `NAME none`.
 
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../c/check.h"
 #include "mem.h"
 #include "memory.h"
 
-enum { PAGES = 4096, ROUNDS = 2000 };
+enum { PAGES = 4096, ROUNDS = 2000, FILE_PAGES = 1024 };
 
 static long now(void)
 {
@@ -177,6 +180,35 @@ static void after_fork(void)
     report("fork", now() - start, 50);
 }
 
+// Touches of a file's pages that are in memory. A read brings the
+// pages around it, too; a write brings one page and has room made for it where it is stored.
+static void files(void)
+{
+    // Where a disk may be mounted, and else where one is.
+    const char *name = access("/mnt/lost+found", F_OK) ? "memory-cost" : "/mnt/memory-cost";
+    int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    unlink(name);
+    char *bytes = small_pages(FILE_PAGES);
+    memset(bytes, 1, FILE_PAGES * PAGE);
+    if (fd < 0 || write(fd, bytes, FILE_PAGES * PAGE) != FILE_PAGES * PAGE) {
+        printf("file_read_fault none\nfile_write_fault none\n");
+    } else {
+        fsync(fd);
+        char *area = mmap(0, FILE_PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+        long start = now(), touched = 0;
+        for (long page = FILE_PAGES - 16; page >= 0; page -= 16, touched++)
+            read_from(area + page * PAGE);
+        report("file_read_fault", now() - start, touched);
+        start = now();
+        for (long page = 0; page < FILE_PAGES; page++)
+            write_to(area + page * PAGE);
+        report("file_write_fault", now() - start, FILE_PAGES);
+        SYS(SYS_munmap, area, FILE_PAGES * PAGE);
+    }
+    close(fd);
+    SYS(SYS_munmap, bytes, FILE_PAGES * PAGE);
+}
+
 int test_cost(void)
 {
     in_sequence("fault_sequence", 1);
@@ -186,6 +218,7 @@ int test_cost(void)
     write_after_read();
     large_pages();
     calls();
+    files();
     after_fork();
     return 0;
 }

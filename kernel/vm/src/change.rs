@@ -149,14 +149,15 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let len = round_up(request.len).ok_or(Errno::ENOMEM)?;
-        let MapRequest { placement, access, flags, backing, .. } = request;
         // What is written to a file has its room there.
-        let is_file = flags.contains(VmaFlags::SHARED) && backing.file().is_some();
-        if !flags.contains(VmaFlags::NO_RESERVE) && !is_file {
-            check_commit(len, access)?;
+        let is_file =
+            || request.flags.contains(VmaFlags::SHARED) && request.backing.file().is_some();
+        if !request.flags.contains(VmaFlags::NO_RESERVE) && !is_file() {
+            check_commit(len, request.access)?;
         }
         let mut state = self.state.write();
-        let Range { start, end } = self.make_room(&mut state, placement, len)?;
+        let Range { start, end } = self.make_room(&mut state, request.placement, len)?;
+        let MapRequest { access, flags, backing, .. } = request;
         let mut vma = Vma { start, end, access, flags, backing, link: None };
         reverse::link(&self.table, &mut vma)?;
         state.map.insert(vma)?;

@@ -17,7 +17,6 @@
 //! Faults take the address space's lock for reading, so that threads fault side by side; what
 //! two bring at once is mapped once, by the page table's lock.
 
-use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::paging::{PageSize, VirtAddr};
@@ -26,7 +25,6 @@ use memory::frames::{Frame, FrameUse, LargeFrame};
 use memory::user::{Access, WriteTouch};
 
 use crate::PAGE;
-use crate::cache::PageCache;
 use crate::layout::{GUARD_BYTES, STACK_BYTES, USER_START};
 use crate::object::{MemoryObject, ObjectError};
 use crate::space::{AddressSpace, addresses};
@@ -165,10 +163,10 @@ impl AddressSpace {
         for _ in 0..2 {
             let state = self.state.read();
             if let Some(vma) = state.map.find(fault.address) {
-                let dirty = self.touch(vma, &fault)?;
+                let has_to_wait = self.touch(vma, &fault)?;
                 drop(state);
-                if let Some(cache) = dirty {
-                    cache.throttle();
+                if has_to_wait {
+                    self.wait_for_stored(fault.address);
                 }
                 return Ok(());
             }
@@ -178,9 +176,21 @@ impl AddressSpace {
         Err(FaultKind::NotMapped)
     }
 
-    /// Brings a page of `vma`. Returns the cache of which a page became dirty, if there may be
-    /// too many of those.
-    fn touch(&self, vma: &Vma, fault: &Fault) -> Result<Option<Arc<PageCache>>, FaultKind> {
+    /// Has who made pages of the file at `address` dirty wait for some to be stored.
+    #[cold]
+    fn wait_for_stored(&self, address: u64) {
+        let cache = {
+            let state = self.state.read();
+            let file = state.map.find(address).and_then(Vma::file);
+            file.map(|file| file.cache().clone())
+        };
+        if let Some(cache) = cache {
+            cache.throttle();
+        }
+    }
+
+    /// Brings a page of `vma`. True if a page became dirty, and there are too many of those.
+    fn touch(&self, vma: &Vma, fault: &Fault) -> Result<bool, FaultKind> {
         if !allows(vma.access, fault) {
             return Err(FaultKind::NotAllowed);
         }
@@ -190,7 +200,7 @@ impl AddressSpace {
             && !vma.is_shared()
             && self.make_writable(vma, page)?
         {
-            return Ok(None);
+            return Ok(false);
         }
         match &vma.backing {
             Backing::Anonymous => self.bring_zeros(vma, page, fault.is_write())?,
@@ -208,8 +218,7 @@ impl AddressSpace {
                     Some(file) if from.is_multiple_of(PAGE) && vma.is_shared() && is_write => {
                         let (object, index) = (object.as_ref(), from / PAGE);
                         let is_dirty = self.bring_to_write(vma, page, object, file, index)?;
-                        let has_to_wait = is_dirty && file.cache().has_to_wait();
-                        return Ok(has_to_wait.then(|| file.cache().clone()));
+                        return Ok(is_dirty && file.cache().has_to_wait());
                     }
                     Some(file) if from.is_multiple_of(PAGE) && !is_write && !is_cut => {
                         self.bring_to_read(vma, page, file, from / PAGE)?;
@@ -218,7 +227,7 @@ impl AddressSpace {
                 }
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Makes a page of a private mapping writable. False if it is not there.

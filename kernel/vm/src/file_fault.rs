@@ -39,7 +39,7 @@ impl AddressSpace {
     ) -> Result<(), FaultKind> {
         let access = match vma.writes() {
             Writes::Shared => vma.access,
-            Writes::Own | Writes::Told => vma.access.read_only(),
+            Writes::Own | Writes::Copies | Writes::Told => vma.access.read_only(),
         };
         let cache = file.cache();
         let cuts = cache.cuts();

@@ -70,7 +70,13 @@ static NEXT_LINK: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Errors
 /// [`OutOfMemory`].
+#[inline]
 pub(crate) fn link(table: &Arc<UserTable>, vma: &mut Vma) -> Result<(), OutOfMemory> {
+    if vma.is_shared() { link_shared(table, vma) } else { Ok(()) }
+}
+
+#[inline(never)]
+fn link_shared(table: &Arc<UserTable>, vma: &mut Vma) -> Result<(), OutOfMemory> {
     let (Writes::Told, Backing::Object { object, offset, .. }) = (vma.writes(), &vma.backing)
     else {
         return Ok(());

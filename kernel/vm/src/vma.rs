@@ -107,7 +107,10 @@ impl Vma {
     /// Whose the pages are that are written.
     pub(crate) fn writes(&self) -> Writes {
         if !self.is_shared() {
-            Writes::Own
+            match self.backing {
+                Backing::Anonymous => Writes::Own,
+                Backing::Object { .. } => Writes::Copies,
+            }
         } else if self.file().is_some_and(|file| file.cache().is_stored()) {
             Writes::Told
         } else {

@@ -181,6 +181,12 @@ pub(crate) fn use_of(address: PhysAddr) -> Option<FrameUse> {
     FrameUse::ALL.get(metadata.use_index()).copied().filter(|_| is_used)
 }
 
+/// Whether the frame at `address`, which has a reference, is used for that.
+#[inline(always)]
+pub(crate) fn is_used_for(address: PhysAddr, frame_use: FrameUse) -> bool {
+    of(address).use_index() == frame_use as usize
+}
+
 /// Hands the frame at `address` out, which the caller took from where it was free: its one
 /// reference is the caller's.
 ///

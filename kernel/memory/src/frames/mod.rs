@@ -41,8 +41,8 @@ pub use flagged::FlaggedFrame;
 pub(crate) use init::init;
 pub use init::{Region, RegionKind, regions, top_of_ram};
 pub use large::{LARGE_FRAMES, LargeFrame};
-pub(crate) use metadata::use_of;
 pub use metadata::{METADATA_BYTES, metadata_frames};
+pub(crate) use metadata::{is_used_for, use_of};
 pub use owner::{Frame, FrameRun};
 pub(crate) use poison::PATTERN;
 pub use shared::{

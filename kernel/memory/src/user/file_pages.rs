@@ -16,7 +16,7 @@ use super::access::Access;
 use super::ranges::{BATCH, TABLES_AT_ONCE, for_each_used};
 use super::table::{UserTable, is_user_page, release};
 use crate::OutOfMemory;
-use crate::frames::{Frame, FrameUse, use_of};
+use crate::frames::{Frame, FrameUse, is_used_for};
 use crate::shootdown;
 
 /// Which pages of files are taken away.
@@ -29,10 +29,11 @@ pub enum FilePages {
 }
 
 /// Whether an entry of the lowest level shows a page of a file.
+#[inline(always)]
 pub(super) fn is_file_page(entry: Entry) -> bool {
     entry.is_used()
         && !entry.flags().contains(EntryFlags::BORROWED)
-        && use_of(entry.address()) == Some(FrameUse::FileCache)
+        && is_used_for(entry.address(), FrameUse::FileCache)
 }
 
 impl UserTable {

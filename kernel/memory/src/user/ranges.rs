@@ -10,6 +10,7 @@ use arch::paging::{
 use arrayvec::ArrayVec;
 
 use super::access::Access;
+use super::file_pages::is_file_page;
 use super::table::{LARGE_PAGES, UserTable, is_exclusive, is_user_page, pages_of, release};
 use crate::OutOfMemory;
 use crate::frames;
@@ -42,6 +43,8 @@ pub(super) fn for_each_used(
 pub enum Writes {
     /// The program's own: pages that others see stay read-only.
     Own,
+    /// Copies are the program's own: pages of the file stay read-only, too.
+    Copies,
     /// Everybody's.
     Shared,
     /// Everybody's, and somebody is to be told of the first write: what is read-only stays so.
@@ -194,17 +197,31 @@ impl UserTable {
     /// also when that is nothing. Which of them may be written if `access` says so is for
     /// `writes` to say. No large page may cross an end of `range`.
     pub fn protect_range(&self, range: Range<VirtAddr>, access: Access, writes: Writes) {
+        match writes {
+            Writes::Own => self.protect(&range, access, is_exclusive),
+            Writes::Copies => self.protect(&range, access, |entry, size| {
+                is_exclusive(entry, size) && !is_file_page(entry)
+            }),
+            Writes::Shared => self.protect(&range, access, |_, _| true),
+            Writes::Told => self
+                .protect(&range, access, |entry, _| entry.flags().contains(EntryFlags::WRITABLE)),
+        }
+    }
+
+    /// As [`UserTable::protect_range`]; `may_write` is asked what was mapped before.
+    #[inline(always)]
+    fn protect(
+        &self,
+        range: &Range<VirtAddr>,
+        access: Access,
+        may_write: impl Fn(Entry, PageSize) -> bool,
+    ) {
         let mut forget: Option<(VirtAddr, VirtAddr)> = None;
-        self.visit(&range, |leaves| {
+        self.visit(range, |leaves| {
             for_each_used(leaves, |page, size, slot| {
                 let old = slot.load();
                 let kept = old.flags() & (EntryFlags::HUGE | EntryFlags::BORROWED);
-                let writable = access.write
-                    && match writes {
-                        Writes::Own => is_exclusive(old, size),
-                        Writes::Shared => true,
-                        Writes::Told => old.flags().contains(EntryFlags::WRITABLE),
-                    };
+                let writable = access.write && may_write(old, size);
                 let rights = if writable { access } else { access.read_only() };
                 let flags = rights.flags() | kept;
                 slot.store(Entry::new(old.address().align_down(size.bytes()), flags));

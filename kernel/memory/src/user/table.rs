@@ -73,13 +73,10 @@ pub(super) fn pages_of(size: PageSize) -> usize {
     (size.bytes() / PAGE_SIZE) as usize
 }
 
-/// Whether an entry's reference to its frame, or to each of its frames, is the only one, and it
-/// is the program's own: a page that a file has lost goes, and what was written to it with it.
+/// Whether an entry's reference to its frame, or to each of its frames, is the only one.
+#[inline(always)]
 pub(super) fn is_exclusive(entry: Entry, size: PageSize) -> bool {
     if entry.flags().contains(EntryFlags::BORROWED) {
-        return false;
-    }
-    if size == PageSize::Small && is_file_page(entry) {
         return false;
     }
     let start = entry.address().align_down(size.bytes());
@@ -260,7 +257,8 @@ impl UserTable {
             if entry.flags().contains(EntryFlags::PRESENT | EntryFlags::WRITABLE) {
                 return Ok(WriteTouch::Writable);
             }
-            if is_exclusive(entry, size) {
+            // A page that a file has lost goes, and what was written to it would go with it.
+            if is_exclusive(entry, size) && !is_file_page(entry) {
                 let huge = entry.flags() & EntryFlags::HUGE;
                 let address = entry.address().align_down(size.bytes());
                 slot.store(Entry::new(address, access.flags() | huge));
