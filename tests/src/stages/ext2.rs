@@ -201,7 +201,7 @@ fn full() -> Outcome {
     quietly(&mut machine, "mount vda /mnt")?;
     quietly(&mut machine, "cp /bin/hello /mnt/kept")?;
     let mut said = String::new();
-    for number in 0..40 {
+    for number in 0..100 {
         machine.begin(&format!("cp /bin/files /mnt/more{number}"), "")?;
         said = machine.finish(LIMIT)?;
         if said.contains("No space left on device") {

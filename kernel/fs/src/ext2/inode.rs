@@ -131,7 +131,7 @@ impl Ext2Inode {
     fn set_len_locked(&self, cache: &Arc<PageCache>, len: u64) -> Result<()> {
         let old = cache.len();
         // The rest of the page with the new end is zeros, here and on the disk.
-        let tail = (len < old && len % PAGE != 0).then(|| len / PAGE);
+        let tail = (len < old && !len.is_multiple_of(PAGE)).then_some(len / PAGE);
         let kept = match tail {
             Some(index) => Some(cache.page(index, 1, None)?),
             None => None,

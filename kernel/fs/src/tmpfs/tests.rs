@@ -318,7 +318,10 @@ fn many_change_the_same_names() {
                     seed % end
                 };
                 for _ in 0..400 {
-                    let mut path = || format!("{}/{}", ["a", "b"][random(2) as usize], random(4));
+                    let mut path = || {
+                        let parent = if random(2) == 0 { "a" } else { "b" };
+                        format!("{parent}/{}", random(4))
+                    };
                     let (one, other) = (path(), path());
                     let result = match random(8) {
                         0 | 1 => open_at(&root, &one, O_CREAT | O_RDWR).map(|file| {

@@ -134,8 +134,8 @@ impl PageCache {
         };
         store.reserve_within(bytes, &mut dirty).map_err(|error| match error {
             Errno::ENOMEM => ObjectError::OutOfMemory,
-            Errno::EIO => ObjectError::Io,
-            _ => ObjectError::NoSpace,
+            Errno::ENOSPC | Errno::EDQUOT => ObjectError::NoSpace,
+            _ => ObjectError::Io,
         })
     }
 
