@@ -382,6 +382,10 @@ static void test_bytes(void)
 
 static void test_attributes(void)
 {
+    // This program runs.
+    FAILS(ETXTBSY, "running-open", SYS_open, "/proc/self/exe", O_WRONLY);
+    FAILS(ETXTBSY, "running-cut", SYS_open, "/proc/self/exe", O_RDONLY | O_TRUNC);
+    FAILS(ETXTBSY, "running-truncate", SYS_truncate, "/proc/self/exe", 0);
     put("f", "text");
     mkdir("d", 0755);
     symlink("f", "l");

@@ -19,7 +19,7 @@ use vm::{MemoryObject, ObjectError};
 use crate::buffer::{Destination, Source};
 use crate::file::File;
 use crate::status::Status;
-use crate::vfs::{Path, VisitEntry};
+use crate::vfs::{Path, VisitEntry, WriteAccess, WriteDenied};
 
 /// Where lseek(2) counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT;
 pub struct OpenFile {
     file: Arc<dyn File>,
     path: Option<Path>,
+    /// Of a file that may be run: it is not, as long as this is open for writing.
+    access: Option<WriteAccess>,
     /// How it was opened; those of [`CHANGEABLE`] can be changed.
     flags: AtomicU32,
     position: Mutex<u64>,
@@ -59,19 +61,29 @@ pub struct OpenFile {
 impl OpenFile {
     /// `file`, which no path leads to, opened with the `O_*` flags of open(2).
     pub fn new(file: Arc<dyn File>, flags: u32) -> Arc<Self> {
-        Self::with(file, None, flags)
+        Self::with(file, None, flags, None)
     }
 
     /// `file`, opened at `path`.
-    pub(crate) fn at(path: Path, file: Arc<dyn File>, flags: u32) -> Arc<Self> {
-        Self::with(file, Some(path), flags)
+    pub(crate) fn at(
+        path: Path,
+        file: Arc<dyn File>,
+        flags: u32,
+        access: Option<WriteAccess>,
+    ) -> Arc<Self> {
+        Self::with(file, Some(path), flags, access)
     }
 
-    fn with(file: Arc<dyn File>, path: Option<Path>, flags: u32) -> Arc<Self> {
+    fn with(
+        file: Arc<dyn File>,
+        path: Option<Path>,
+        flags: u32,
+        access: Option<WriteAccess>,
+    ) -> Arc<Self> {
         let position = named_mutex("file position", 0);
         let flags = AtomicU32::new(flags & !ONCE);
         let position_seen = AtomicU64::new(0);
-        Arc::new(Self { file, path, flags, position, position_seen, object: Once::new() })
+        Arc::new(Self { file, path, access, flags, position, position_seen, object: Once::new() })
     }
 
     /// The `O_*` flags, as fcntl(2) tells them.
@@ -247,7 +259,7 @@ impl OpenFile {
         Ok(target)
     }
 
-    /// The bytes, to be mapped. The mapping keeps the file's path.
+    /// The bytes, to be mapped. The mapping keeps the file's path, and that it is written to.
     ///
     /// # Errors
     /// As [`File::object`].
@@ -256,11 +268,29 @@ impl OpenFile {
         if let Some(object) = self.object.get() {
             return Ok(object.clone());
         }
+        let access = self.access.as_ref().map(|_| WriteAccess::take(path.inode())).transpose()?;
+        let users = Users { _access: access, _denied: None };
+        let mapped = self.mapped(path, users)?;
+        Ok(self.object.call_once(|| mapped).clone())
+    }
+
+    /// The bytes, to be mapped as a program: nobody writes to the file as long as there is a
+    /// mapping.
+    ///
+    /// # Errors
+    /// `ETXTBSY` if the file is open for writing; as [`File::object`].
+    pub fn program(&self) -> Result<Arc<dyn MemoryObject>> {
+        let Some(path) = &self.path else { return Err(Errno::EACCES) };
+        let denied = WriteDenied::take(path.inode())?;
+        let users = Users { _access: None, _denied: Some(denied) };
+        Ok(self.mapped(path, users)?)
+    }
+
+    fn mapped(&self, path: &Path, users: Users) -> Result<Arc<MappedFile>> {
         let status = path.status();
         let number = ([status.device.major, status.device.minor], status.inode);
         let object = self.file.object()?;
-        let mapped = Arc::new(MappedFile { path: path.clone(), number, object });
-        Ok(self.object.call_once(|| mapped).clone())
+        Ok(Arc::new(MappedFile { path: path.clone(), number, object, _users: users }))
     }
 }
 
@@ -275,6 +305,14 @@ pub struct MappedFile {
     /// Device and inode, which never change: the inode itself may be locked.
     number: ([u32; 2], u64),
     object: Arc<dyn MemoryObject>,
+    _users: Users,
+}
+
+/// What a mapping makes the file be for others.
+#[derive(Debug)]
+struct Users {
+    _access: Option<WriteAccess>,
+    _denied: Option<WriteDenied>,
 }
 
 impl MappedFile {

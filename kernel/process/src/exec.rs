@@ -270,7 +270,7 @@ fn open(program: &Path) -> Result<Arc<dyn MemoryObject>, ExecError> {
     program
         .clone()
         .open(&Credentials::ROOT, O_RDONLY)
-        .and_then(|file| file.object())
+        .and_then(|file| file.program())
         .map_err(ExecError::Path)
 }
 

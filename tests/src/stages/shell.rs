@@ -165,7 +165,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("rm -r /tmp/copy /tmp/d/hard", &[""]),
     ("rm /tmp/d/hard", &["rm: /tmp/d/hard: No such file or directory"]),
     ("rm -f /tmp/d/hard", &[""]),
-    ("stat /tmp/d/link", &["link -> two", "size       3 bytes"]),
+    ("stat /tmp/d/link", &["/tmp/d/link: symbolic link", "size       3 bytes"]),
     ("stat /tmp/d/two", &["regular file", "11 bytes", "1 links", "(0644)", "owner", "changed"]),
     ("hexdump /tmp/d/link", &["00000000  73 6f 6d 65 20 77 6f 72  64 73 0a ", "|some words.|"]),
     ("df", &["mounted on\n", "rootfs ", " MiB  /\n"]),

@@ -21,7 +21,7 @@ use crate::file::File;
 use crate::nodes;
 use crate::regular::{Cached, RegularFile};
 use crate::status::{DeviceNumber, Kind, Status, Time};
-use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
+use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry, Writers};
 
 const PAGE: u64 = 4096;
 /// Names that are read from a directory at a time, and their bytes.
@@ -38,6 +38,7 @@ pub(super) struct Ext2Inode {
     /// Of a regular file.
     cache: Option<Arc<PageCache>>,
     writes: Mutex<()>,
+    writers: Writers,
 }
 
 fn kind_of(kind: FileKind) -> Kind {
@@ -66,6 +67,7 @@ impl Ext2Inode {
                 about: SpinLock::new("ext2 inode", *about),
                 cache,
                 writes: named_mutex("writes to a file", ()),
+                writers: Writers::default(),
             }
         })
     }
@@ -316,6 +318,10 @@ impl Inode for Ext2Inode {
             changed: Some(stamp(Time::now())),
             flags: None,
         })
+    }
+
+    fn writers(&self) -> Option<&Writers> {
+        self.cache.as_ref().map(|_| &self.writers)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

@@ -19,7 +19,7 @@ use crate::file::File;
 use crate::nodes;
 use crate::regular::{Cached, RegularFile};
 use crate::status::{DeviceNumber, Kind, Status, Time};
-use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
+use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry, Writers};
 
 /// Most bytes of a file, as Linux has it for its page cache.
 const MAX_LEN: u64 = i64::MAX as u64;
@@ -51,7 +51,7 @@ struct About {
 }
 
 enum Body {
-    Regular { cache: Arc<PageCache>, writes: Mutex<()> },
+    Regular { cache: Arc<PageCache>, writes: Mutex<()>, writers: Writers },
     Directory(RwLock<Names>),
     Symlink(Vec<u8>),
     Node(DeviceNumber),
@@ -76,6 +76,7 @@ impl TmpInode {
             Kind::Regular => Body::Regular {
                 cache: PageCache::in_memory(0, fs.budget.clone()),
                 writes: named_mutex("writes to a file", ()),
+                writers: Writers::default(),
             },
             Kind::Directory => Body::Directory(RwLock::new(Names::default())),
             Kind::Symlink => {
@@ -309,8 +310,15 @@ impl Inode for TmpInode {
         Ok(())
     }
 
+    fn writers(&self) -> Option<&Writers> {
+        match &self.body {
+            Body::Regular { writers, .. } => Some(writers),
+            _ => None,
+        }
+    }
+
     fn set_len(&self, len: u64) -> Result<()> {
-        let Body::Regular { cache, writes } = &self.body else { return Err(Errno::EINVAL) };
+        let Body::Regular { cache, writes, .. } = &self.body else { return Err(Errno::EINVAL) };
         if len > MAX_LEN {
             return Err(Errno::EFBIG);
         }

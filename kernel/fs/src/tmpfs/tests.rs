@@ -297,6 +297,35 @@ fn a_link_says_where_it_leads() {
     assert_eq!((target.as_slice(), link.status().size), (b"some/where".as_slice(), 10));
 }
 
+/// What runs is not written to, and what is open for writing is not run; a mapping counts as the
+/// open file that it was made of.
+#[base::kernel_test]
+fn programs_are_not_written_to() {
+    let root = mounted("");
+    let writer = file(&root, "program", "text");
+    assert_eq!(writer.program().err(), Some(Errno::ETXTBSY));
+    let reader = open_at(&root, "program", O_RDONLY).expect("it is there");
+    assert_eq!(reader.program().err(), Some(Errno::ETXTBSY));
+    let mapped = writer.object().expect("memory");
+    drop(writer);
+    assert_eq!(reader.program().err(), Some(Errno::ETXTBSY));
+    drop(mapped);
+    let program = reader.program().expect("nobody writes to it");
+    let again = reader.program().expect("many may run it");
+    drop(reader);
+    for flags in [O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC] {
+        assert_eq!(open_at(&root, "program", flags).err(), Some(Errno::ETXTBSY));
+    }
+    drop(program);
+    let path = lookup(&ROOT, &root, b"program", LastLink::Follow).expect("it is there");
+    assert_eq!(path.truncate(&ROOT, 0), Err(Errno::ETXTBSY));
+    // It may go away, and another come in its place.
+    unlink(&ROOT, &root, b"program").expect("the directory may be written to");
+    drop(again);
+    assert_eq!(path.truncate(&ROOT, 0), Ok(()));
+    drop(file(&root, "program", "other"));
+}
+
 /// Tasks make, move, link and remove the same few names in two directories. Each call does what
 /// it says or says why not, and what is left is what the file system counts.
 #[base::kernel_test]

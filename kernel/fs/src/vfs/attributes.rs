@@ -8,6 +8,7 @@ use crate::credentials::{Access, Credentials};
 use crate::status::{Kind, Time};
 use crate::vfs::inode::Changes;
 use crate::vfs::path::Path;
+use crate::vfs::writers::WriteAccess;
 
 /// What a time of a file is to become (utimensat(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,7 @@ impl Path {
             _ => return Err(Errno::EINVAL),
         }
         self.check(credentials, Access::WRITE)?;
+        let _access = WriteAccess::take(self.inode())?;
         self.inode().set_len(len)
     }
 }

@@ -12,6 +12,7 @@ use abi::{Errno, Result};
 use crate::file::File;
 use crate::status::{DeviceNumber, Kind, Status, Time};
 use crate::vfs::path::Path;
+use crate::vfs::writers::Writers;
 
 /// An entry of a directory, as [`Inode::entries`] shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +208,11 @@ pub trait Inode: Any + Debug + Send + Sync {
     fn set_len(&self, len: u64) -> Result<()> {
         let _ = len;
         Err(Errno::EINVAL)
+    }
+
+    /// Who writes to it and who runs it; `None` of what cannot be run.
+    fn writers(&self) -> Option<&Writers> {
+        None
     }
 
     /// Returns when all that was written to the file, and what is needed to find it again, is

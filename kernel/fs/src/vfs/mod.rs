@@ -12,6 +12,7 @@
 //! | `names.rs` | making, linking, unlinking, renaming |
 //! | `attributes.rs` | changing what stat(2) tells; looking whether one may |
 //! | `open.rs` | [`open`]: from words to an open file |
+//! | `writers.rs` | who writes to a file, and who runs it |
 //!
 //! A file system implements [`Inode`], makes a [`Superblock`] around its root and registers a
 //! [`FileSystem`]. It hears nothing of paths, mounts and descriptors.
@@ -36,6 +37,7 @@ mod superblock;
 #[cfg(not(test))]
 mod tests;
 mod walk;
+mod writers;
 
 pub use attributes::TimeChange;
 pub use dcache::{dentries, drop_dentries};
@@ -50,8 +52,10 @@ pub use superblock::{
     find_file_system, register,
 };
 pub use walk::{LastLink, lookup};
+pub use writers::Writers;
 
 pub(crate) use dcache::init;
 #[cfg(not(test))]
 pub(crate) use mount::detached;
 pub(crate) use mount::mount_root;
+pub(crate) use writers::{WriteAccess, WriteDenied};

@@ -20,6 +20,7 @@ use crate::vfs::inode::{DirEntry, Inode, NewFile, VisitEntry};
 use crate::vfs::names::make_in;
 use crate::vfs::path::Path;
 use crate::vfs::walk::{Found, LastLink, lookup, resolve};
+use crate::vfs::writers::WriteAccess;
 
 /// Opens the file at `path`, from the directory `start` on if the path is relative, with the
 /// `O_*` flags of open(2); a new file gets the permissions in the lower 12 bits of `mode`.
@@ -113,10 +114,14 @@ impl Path {
     fn open_unchecked(self, flags: u32) -> Result<Arc<OpenFile>> {
         check_user_may_allocate()?;
         let inode = self.inode().clone();
+        let mut access = None;
         let file: Arc<dyn File> = match inode.kind() {
             _ if flags & O_PATH != 0 => Arc::new(PathFile(inode)),
             Kind::Directory => Arc::new(DirectoryFile(self.clone())),
             Kind::Regular => {
+                if wanted(flags).contains(Access::WRITE) {
+                    access = Some(WriteAccess::take(&inode)?);
+                }
                 let file = inode.clone().open(flags)?;
                 if flags & O_TRUNC != 0 {
                     inode.set_len(0)?;
@@ -126,7 +131,7 @@ impl Path {
             // A device, or whoever is at the other end, has its own mind about what is written.
             _ => inode.open(flags)?,
         };
-        Ok(OpenFile::at(self, file, flags))
+        Ok(OpenFile::at(self, file, flags, access))
     }
 }
 
