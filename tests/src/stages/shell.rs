@@ -126,7 +126,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("umount /tmp", &["umount: /tmp: nothing is mounted there"]),
     ("umount /", &["umount: /: Device or resource busy"]),
     ("umount", &["umount: which directory?", "usage: umount PATH…"]),
-    ("mount nothing", &["mount: nothing: no such device, nor a kind of file system (proc, sysfs, tmpfs, ext2)"]),
+    (
+        "mount nothing",
+        &["mount: nothing: no such device, nor a kind of file system (proc, sysfs, tmpfs, ext2)"],
+    ),
     ("mount proc /etc/motd", &["mount: /etc/motd: Not a directory"]),
     ("mount proc /no/such", &["mount: /no/such: No such file or directory"]),
     ("write-to-file /sys/module/fs/parameters/log_level debug", &[""]),

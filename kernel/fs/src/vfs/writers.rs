@@ -58,9 +58,7 @@ impl Drop for Step {
 
 /// As long as this is there, the file may be written to and is not run.
 #[derive(Debug)]
-pub(crate) struct WriteAccess(
-    #[expect(dead_code, reason = "it is held, not looked at")] Step,
-);
+pub(crate) struct WriteAccess(#[expect(dead_code, reason = "it is held, not looked at")] Step);
 
 impl WriteAccess {
     /// # Errors
@@ -72,9 +70,7 @@ impl WriteAccess {
 
 /// As long as this is there, the file is not written to.
 #[derive(Debug)]
-pub(crate) struct WriteDenied(
-    #[expect(dead_code, reason = "it is held, not looked at")] Step,
-);
+pub(crate) struct WriteDenied(#[expect(dead_code, reason = "it is held, not looked at")] Step);
 
 impl WriteDenied {
     /// # Errors
