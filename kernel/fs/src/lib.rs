@@ -19,9 +19,11 @@ extern crate alloc;
 
 base::module!();
 
+mod block;
 mod buffer;
 mod credentials;
 mod devices;
+mod devtmpfs;
 mod ext2;
 mod file;
 mod initramfs;
@@ -41,6 +43,7 @@ use memory::OutOfMemory;
 pub use buffer::{Destination, Source};
 pub use credentials::{Access, Credentials};
 pub use devices::read_random;
+pub use devtmpfs::add_character;
 pub use file::{File, Readiness};
 pub use initramfs::{Contents, mount_initramfs};
 pub use nodes::{Characters, register_characters};
@@ -59,6 +62,8 @@ pub fn init() -> Result<(), OutOfMemory> {
     tmpfs::init();
     ext2::init();
     devices::init();
+    block::init()?;
+    devtmpfs::init().map_err(|_| OutOfMemory)?;
     vm::cache::init();
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What stands behind device nodes: drivers by device number ([`register_characters`]).
+//! What stands behind device nodes: drivers of character devices by device number
+//! ([`register_characters`]), and the disks ([`block`]).
 
 use alloc::sync::Arc;
 
@@ -6,6 +7,7 @@ use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 
+use crate::block;
 use crate::file::File;
 use crate::status::{DeviceNumber, Kind};
 
@@ -44,6 +46,7 @@ pub(crate) fn open(kind: Kind, device: DeviceNumber, flags: u32) -> Result<Arc<d
             let all = CHARACTERS.lock();
             all.iter().find(|(major, _)| *major == device.major).map(|(_, driver)| *driver)
         }
+        Kind::BlockDevice => return block::open(device, flags),
         _ => None,
     };
     known.ok_or(Errno::ENXIO)?.open(device.minor, flags)

@@ -196,19 +196,21 @@ fn start_programs(data: &mut BootData) {
     if let Err(error) = process::init() {
         log::error!("no task for ^C: {error}");
     }
-    mount_proc();
+    mount_usual();
 }
 
-/// What programs look for in `/proc`. Another initramfs may have no such directory.
-fn mount_proc() {
-    let mount = || {
-        let place =
-            fs::lookup(&fs::Credentials::ROOT, &fs::root()?, b"/proc", fs::LastLink::Follow)?;
-        let request = fs::MountRequest { source: b"proc", ..fs::MountRequest::default() };
-        fs::mount(fs::find_file_system(b"proc")?, place, &request)
+/// What programs look for in `/proc` and `/dev`. Another initramfs may have no such directories.
+fn mount_usual() {
+    let mount = |kind: &str, place: &str| {
+        let place = place.as_bytes();
+        let place = fs::lookup(&fs::Credentials::ROOT, &fs::root()?, place, LastLink::Follow)?;
+        let request = fs::MountRequest { source: kind.as_bytes(), ..Default::default() };
+        fs::mount(fs::find_file_system(kind.as_bytes())?, place, &request)
     };
-    if let Err(error) = mount() {
-        log::warn!("/proc is not mounted: {}", error.description());
+    for (kind, place) in [("proc", "/proc"), ("devtmpfs", "/dev")] {
+        if let Err(error) = mount(kind, place) {
+            log::warn!("{place} is not mounted: {}", error.description());
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 
 use abi::{Errno, Result};
-use fs::{Characters, File};
+use fs::{Characters, DeviceNumber, File};
 
 use crate::console::Console;
 
@@ -14,6 +14,7 @@ const FIRST_LINE: u32 = 64;
 /// What stands for a terminal that somebody else chose.
 const CHOSEN: u32 = 5;
 const CONSOLE: u32 = 1;
+const CONTROLLING: u32 = 0;
 
 /// Terminals of a major number, one of which is the console.
 struct Terminals {
@@ -30,6 +31,13 @@ impl Characters for Terminals {
 pub(crate) fn init() {
     fs::register_characters(SERIAL, &Terminals { console: FIRST_LINE });
     fs::register_characters(CHOSEN, &Terminals { console: CONSOLE });
+    for (name, major, minor, permissions) in [
+        ("console", CHOSEN, CONSOLE, 0o600),
+        ("tty", CHOSEN, CONTROLLING, 0o666),
+        ("ttyS0", SERIAL, FIRST_LINE, 0o600),
+    ] {
+        fs::add_character(name, DeviceNumber { major, minor }, permissions);
+    }
 }
 
 #[cfg(not(test))]

@@ -57,7 +57,7 @@ pub use names::DeviceNumber;
 pub use partitions::{RescanError, rescan};
 pub use registry::{
     Claim, ClaimError, DiskHandle, RegisterError, Registration, find, find_number, holder,
-    register, volumes,
+    register, tell_of_changes, volumes,
 };
 pub use request::{Completion, Finished, Operation, Request};
 pub use segment::{DmaSegment, Segment, Segments};

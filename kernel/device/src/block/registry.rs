@@ -1,5 +1,5 @@
 //! The disks and partitions there are, by name: [`register`], [`find`], [`volumes`]; and who
-//! holds them, [`Claim`].
+//! holds them, [`Claim`]; and who is told when they change, [`tell_of_changes`].
 
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
@@ -9,6 +9,7 @@ use core::ops::Deref;
 
 use base::sync::SpinLock;
 use memory::OutOfMemory;
+use spin::Once;
 
 use super::device::{BlockDevice, Description, DiskName};
 use super::disk::Disk;
@@ -40,6 +41,21 @@ struct Registry {
 
 static REGISTRY: SpinLock<Registry> =
     SpinLock::new("block devices", Registry { entries: Vec::new(), numbers: Numbers::new() });
+
+static LISTENER: Once<fn()> = Once::new();
+
+/// From now on `listener` is called after disks or partitions came or went, by the task in which
+/// that happened and without locks of the layer; what there is then it asks [`volumes`]. It may
+/// sleep. Call once; a second listener is not taken.
+pub fn tell_of_changes(listener: fn()) {
+    LISTENER.call_once(|| listener);
+}
+
+fn changed() {
+    if let Some(listener) = LISTENER.get() {
+        listener();
+    }
+}
 
 /// Why a disk cannot be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +186,7 @@ impl Drop for Registration {
             drop(node);
         }
         self.disk.let_driver_go();
+        changed();
     }
 }
 
@@ -217,6 +234,7 @@ pub fn register(
     if let Some(whole) = whole(&registration.disk) {
         attach(parent, &whole)?;
     }
+    changed();
     log::info!("{}", names::Introduction(&registration.disk));
     if let Err(error) = partitions::rescan(&registration.disk) {
         log::warn!("{}: {error}", registration.disk.name());
@@ -407,6 +425,7 @@ pub(super) fn replace_partitions(disk: &Arc<Disk>, parts: Vec<Part>) -> Result<u
     removed.iter().for_each(|entry| entry.volume.set_gone());
     drop(removed); // and with them their places in the tree
     attach_parts(disk, &whole);
+    changed();
     Ok(count)
 }
 

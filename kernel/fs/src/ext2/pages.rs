@@ -8,38 +8,18 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{Errno, Result};
-use base::sync::IrqSpinLock;
-use device::block::{BlockError, Completion, Finished, Request, SECTOR, Segment, Segments};
+use device::block::{BlockError, SECTOR};
 use ext2::{Error, Run};
-use memory::OutOfMemory;
 use vm::ObjectError;
 use vm::cache::{Batch, PageStore, Part};
 
 use super::inode::Ext2Inode;
+use crate::block::transfer::{most_pages, object_error, transfer};
 use crate::regular::Cached;
 
 const PAGE: u64 = 4096;
 /// How often everything is stored for the sake of room.
 const TRIES: usize = 4;
-
-/// A part of a batch that is on its way.
-struct OnItsWay(IrqSpinLock<Option<Part>>);
-
-impl Completion for OnItsWay {
-    fn finished(&self, finished: Finished) {
-        let part = self.0.lock().take();
-        if let Some(part) = part {
-            part.done(finished.result.map_err(object_error));
-        }
-    }
-}
-
-fn object_error(error: BlockError) -> ObjectError {
-    match error {
-        BlockError::NoMemory => ObjectError::OutOfMemory,
-        _ => ObjectError::Io,
-    }
-}
 
 /// Where the blocks of a page are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +85,6 @@ impl Ext2Inode {
         }
     }
 
-    /// Most pages of one request.
-    fn most_pages(&self) -> u64 {
-        let limits = self.volume().device().limits();
-        let sectors = u64::from(limits.max_sectors) * SECTOR / PAGE;
-        sectors.min(u64::from(limits.max_segments)).max(1)
-    }
-
     /// Reads or writes a batch, in as many requests as it takes.
     fn transfer(&self, batch: &Arc<Batch>, is_write: bool) {
         let pages = batch.pages();
@@ -119,7 +92,7 @@ impl Ext2Inode {
             Ok(runs) => runs,
             Err(error) => return batch.part(pages).done(Err(error)),
         };
-        let most = self.most_pages();
+        let most = most_pages(self.volume().device());
         let mut at = pages.start;
         while at < pages.end {
             let place = runs.place(at);
@@ -137,32 +110,12 @@ impl Ext2Inode {
                     while end < pages.end && end - at < most && runs.place(end) == next(end) {
                         end += 1;
                     }
-                    self.transfer_row(batch.part(at..end), first, is_write);
+                    let sector = first * self.volume().block_size / SECTOR;
+                    let (part, bytes) = (batch.part(at..end), (end - at) * PAGE);
+                    transfer(self.volume().device(), part, sector, bytes, is_write);
                 }
             }
             at = end;
-        }
-    }
-
-    /// Begins a request for pages that lie side by side, from block `first` on.
-    fn transfer_row(&self, part: Part, first: u64, is_write: bool) {
-        let Ok(segments) = segments_of(&part) else {
-            return part.done(Err(ObjectError::OutOfMemory));
-        };
-        let sector = first * self.volume().block_size / SECTOR;
-        let on_its_way = Arc::new(OnItsWay(IrqSpinLock::new("pages of a file", Some(part))));
-        let request = match is_write {
-            true => Request::write(sector, segments, on_its_way.clone()),
-            false => Request::read(sector, segments, on_its_way.clone()),
-        };
-        match request {
-            Ok(request) => self.volume().device().submit(request),
-            Err(OutOfMemory) => {
-                let part = on_its_way.0.lock().take();
-                if let Some(part) = part {
-                    part.done(Err(ObjectError::OutOfMemory));
-                }
-            }
         }
     }
 
@@ -265,16 +218,6 @@ impl Ext2Inode {
         }
         Err(Errno::ENOSPC)
     }
-}
-
-/// The pages of a part, as memory of a request.
-fn segments_of(part: &Part) -> core::result::Result<Segments, OutOfMemory> {
-    let mut segments = Segments::new();
-    for (_, frame) in part.frames() {
-        let segment = Segment::of_frame(frame.share(), 0, PAGE as usize).ok_or(OutOfMemory)?;
-        segments.push(segment)?;
-    }
-    Ok(segments)
 }
 
 fn block_number(block: u64) -> core::result::Result<u32, ObjectError> {

@@ -55,7 +55,5 @@ pub use walk::{LastLink, lookup};
 pub use writers::Writers;
 
 pub(crate) use dcache::init;
-#[cfg(not(test))]
-pub(crate) use mount::detached;
-pub(crate) use mount::mount_root;
+pub(crate) use mount::{detached, mount_root};
 pub(crate) use writers::{WriteAccess, WriteDenied};
