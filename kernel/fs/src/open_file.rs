@@ -247,7 +247,9 @@ impl OpenFile {
         let target = match to {
             Seek::Set(offset) => Some(offset),
             Seek::Current(offset) => position.checked_add_signed(offset).and_then(to_signed),
-            Seek::End(offset) => self.file.status().size.checked_add_signed(offset).and_then(to_signed),
+            Seek::End(offset) => {
+                self.file.status().size.checked_add_signed(offset).and_then(to_signed)
+            }
             Seek::Data(offset) | Seek::Hole(offset) => {
                 let offset = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
                 to_signed(self.file.next_part(offset, matches!(to, Seek::Hole(_)))?)

@@ -203,7 +203,7 @@ fn start_programs(data: &mut BootData) {
 fn mount_usual() {
     let mount = |kind: &str, place: &str| {
         let place = place.as_bytes();
-        let place = fs::lookup(&fs::Credentials::ROOT, &fs::root()?, place, LastLink::Follow)?;
+        let place = fs::lookup(&fs::Credentials::ROOT, &fs::root()?, place, fs::LastLink::Follow)?;
         let request = fs::MountRequest { source: kind.as_bytes(), ..Default::default() };
         fs::mount(fs::find_file_system(kind.as_bytes())?, place, &request)
     };

@@ -4,6 +4,7 @@
 mod boots;
 mod cpus;
 mod crashes;
+mod dev;
 mod disks;
 mod ext2;
 mod figures;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Result<Vec<Job>, String> {
     jobs.extend(oom::jobs());
     jobs.extend(processes::jobs());
     jobs.extend(kernel::jobs());
+    jobs.extend(dev::jobs());
     jobs.extend(ext2::jobs());
     jobs.extend(files::jobs());
     jobs.extend(shell::jobs());

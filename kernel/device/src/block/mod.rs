@@ -54,7 +54,7 @@ pub use disk::Disk;
 pub use error::BlockError;
 pub use limits::{Features, Limits, LimitsFault, MAX_DEPTH, RangeLimits, SECTOR};
 pub use names::DeviceNumber;
-pub use partitions::{RescanError, rescan};
+pub use partitions::{RescanError, rescan, rescan_held};
 pub use registry::{
     Claim, ClaimError, DiskHandle, RegisterError, Registration, find, find_number, holder,
     register, tell_of_changes, volumes,

@@ -10,7 +10,7 @@ use partition_table::{Error, Partition, Scheme, Table};
 
 use super::disk::Disk;
 use super::error::BlockError;
-use super::registry::{self, ClaimError};
+use super::registry::{self, Claim, ClaimError};
 use super::volume::{Part, PartitionInfo, Volume};
 
 /// Why the partitions of a disk stay as they are.
@@ -73,6 +73,18 @@ impl partition_table::Disk for Reader {
 /// # Errors
 /// As [`RescanError`] says. What is wrong within a table is no error: the log tells of it.
 pub fn rescan(disk: &Arc<Disk>) -> Result<usize, RescanError> {
+    look_up(disk, None)
+}
+
+/// As [`rescan`], for whoever has the whole disk for himself.
+///
+/// # Errors
+/// As [`rescan`].
+pub fn rescan_held(claim: &Claim) -> Result<usize, RescanError> {
+    look_up(claim.disk(), Some(claim))
+}
+
+fn look_up(disk: &Arc<Disk>, claim: Option<&Claim>) -> Result<usize, RescanError> {
     let _scan = disk.scan.lock();
     let whole = registry::whole(disk).ok_or(ClaimError::Gone)?;
     let table = partition_table::read(&mut Reader(whole)).map_err(|error| match error {
@@ -86,7 +98,7 @@ pub fn rescan(disk: &Arc<Disk>) -> Result<usize, RescanError> {
     let sectors = disk.limits().block_sectors();
     let parts = table.iter().flat_map(|table| table.partitions.iter().map(move |it| (table, it)));
     let parts: Vec<Part> = parts.map(|(table, it)| part(table, it, sectors)).collect();
-    Ok(registry::replace_partitions(disk, parts)?)
+    Ok(registry::replace_partitions(disk, parts, claim)?)
 }
 
 /// A partition in sectors, of a disk whose blocks have `sectors` of them.

@@ -393,16 +393,25 @@ impl Drop for Claim {
     }
 }
 
-/// Replaces the partitions of a disk by `parts`, unless somebody has the disk or one of them.
+/// Replaces the partitions of a disk by `parts`, unless somebody has the disk or one of them who
+/// does not ask for it with his `claim` to the whole.
 ///
 /// # Errors
 /// [`ClaimError::InUse`], or [`ClaimError::Gone`] if the disk is not registered any more.
-pub(super) fn replace_partitions(disk: &Arc<Disk>, parts: Vec<Part>) -> Result<usize, ClaimError> {
+pub(super) fn replace_partitions(
+    disk: &Arc<Disk>,
+    parts: Vec<Part>,
+    claim: Option<&Claim>,
+) -> Result<usize, ClaimError> {
     let whole = whole(disk).ok_or(ClaimError::Gone)?;
     let count = parts.len();
     let removed = {
         let mut registry = REGISTRY.lock();
-        if let Some(Entry { volume, holder: Some(holder), .. }) = registry.holder(&whole) {
+        // Who has the whole knows that nobody has a part.
+        let is_callers = claim.is_some_and(|claim| Arc::ptr_eq(claim, &whole));
+        if let Some(Entry { volume, holder: Some(holder), .. }) = registry.holder(&whole)
+            && !is_callers
+        {
             return Err(ClaimError::InUse(volume.name().to_string(), holder.clone()));
         }
         let is_part =

@@ -16,8 +16,6 @@
 
 mod file;
 mod node;
-#[cfg(not(test))]
-mod tests;
 pub(crate) mod transfer;
 
 use alloc::sync::{Arc, Weak};

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use abi::Errno;
 use base::sync::IrqSpinLock;
 use device::block::{BlockError, Completion, Finished, Request, SECTOR, Segment, Segments, Volume};
 use memory::OutOfMemory;
@@ -25,6 +26,15 @@ pub(crate) fn object_error(error: BlockError) -> ObjectError {
     match error {
         BlockError::NoMemory => ObjectError::OutOfMemory,
         _ => ObjectError::Io,
+    }
+}
+
+/// The error of a disk as a call has it.
+pub(crate) fn errno(error: BlockError) -> Errno {
+    match error {
+        BlockError::NoMemory => Errno::ENOMEM,
+        BlockError::NotSupported => Errno::EOPNOTSUPP,
+        _ => Errno::EIO,
     }
 }
 

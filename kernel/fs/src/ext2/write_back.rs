@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
-use device::block::{BlockError, Completion, Finished, Request, SECTOR, Segments};
+use device::block::{Completion, Finished, Request, SECTOR, Segments};
 use ext2::{Batch, Scope, Write};
 use task::{WaitOptions, WaitQueue};
 use vm::cache::Reach;
 
 use super::inode::Ext2Inode;
 use super::volume::{Ext2Volume, stamp};
+use crate::block::transfer::errno;
 use crate::status::Time;
 
 /// How long a change is in memory alone before the flusher stores it.
@@ -40,14 +41,6 @@ impl Completion for Together {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.over.wake_all();
         }
-    }
-}
-
-/// The number of an error of the disk.
-pub(super) fn errno(error: BlockError) -> Errno {
-    match error {
-        BlockError::NoMemory => Errno::ENOMEM,
-        _ => Errno::EIO,
     }
 }
 

@@ -187,6 +187,14 @@ pub mod process {
     };
 }
 
+/// Requests of ioctl(2) that disks and partitions know.
+pub mod block {
+    pub use linux_raw_sys::ioctl::{
+        BLKALIGNOFF, BLKBSZGET, BLKDISCARD, BLKFLSBUF, BLKGETSIZE, BLKGETSIZE64, BLKIOMIN,
+        BLKIOOPT, BLKPBSZGET, BLKROGET, BLKRRPART, BLKSECTGET, BLKSSZGET, BLKZEROOUT,
+    };
+}
+
 /// Flags of getrandom(2), and requests of ioctl(2) that random(4) knows.
 pub mod random {
     pub use linux_raw_sys::general::{GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM};
