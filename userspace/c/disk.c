@@ -42,7 +42,7 @@ static void fill(void)
 
 static uint64_t test_size(int disk)
 {
-    struct stat status;
+    struct stat status = {0};
     uint64_t size = 0;
     unsigned long sectors = 0;
     unsigned physical = 0;
