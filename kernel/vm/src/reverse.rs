@@ -15,7 +15,7 @@
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arch::paging::VirtAddr;
 use arrayvec::ArrayVec;
@@ -120,13 +120,14 @@ pub(crate) fn write_protect(links: &Links, first: u64, frames: &[Frame]) {
 }
 
 /// All address spaces, by number, and some that are gone: an address space ends wherever the last
-/// reference to its task is dropped, with locks held and interrupts off, and so leaves its entry to
-/// those who come after ([`know`]). Taken by tasks.
+/// reference to its task is dropped, with locks held and interrupts off. It must not wait for the
+/// lock there, and if somebody has it leaves its entry to those who come after ([`know`]).
 static SPACES: SpinLock<Option<PageTree<Weak<AddressSpace>>>> =
     SpinLock::new("address spaces", None);
 static NEXT_SPACE: AtomicU64 = AtomicU64::new(0);
-/// Entries that [`know`] looks at, whether they are of one that is gone, for each that it adds: at
-/// most as many are kept in vain as are in use, and this many.
+/// Entries that were left.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+/// Entries that [`know`] looks at for those that were left, if there are any, each time.
 const LOOKED_AT: usize = 8;
 /// Where it looks next.
 static SWEPT: AtomicU64 = AtomicU64::new(0);
@@ -143,7 +144,8 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
     let mut spaces = SPACES.lock();
     let known = spaces.get_or_insert_with(PageTree::new);
     let mut at = SWEPT.load(Ordering::Relaxed);
-    for _ in 0..LOOKED_AT {
+    let most = if LEFT.load(Ordering::Relaxed) == 0 { 0 } else { LOOKED_AT };
+    for _ in 0..most {
         let Some((number, is_gone)) =
             known.next(at).map(|(number, space)| (number, space.strong_count() == 0))
         else {
@@ -152,6 +154,7 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
         };
         if is_gone {
             gone.extend(known.remove(number));
+            LEFT.fetch_sub(1, Ordering::Relaxed);
         }
         at = number + 1;
     }
@@ -160,6 +163,18 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
     drop(spaces);
     drop(gone);
     result.map(|_| ()).map_err(|_| OutOfMemory)
+}
+
+/// An address space ends: its entry goes, now or later. Any context; nobody else can find it.
+pub(crate) fn forget(number: u64) {
+    let entry = match SPACES.try_lock() {
+        Some(mut spaces) => spaces.as_mut().and_then(|spaces| spaces.remove(number)),
+        None => {
+            LEFT.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    };
+    drop(entry);
 }
 
 /// The first address space from a number on.
