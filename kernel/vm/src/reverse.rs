@@ -15,7 +15,7 @@
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arch::paging::VirtAddr;
 use arrayvec::ArrayVec;
@@ -125,11 +125,11 @@ pub(crate) fn write_protect(links: &Links, first: u64, frames: &[Frame]) {
 static SPACES: SpinLock<Option<PageTree<Weak<AddressSpace>>>> =
     SpinLock::new("address spaces", None);
 static NEXT_SPACE: AtomicU64 = AtomicU64::new(0);
-/// Entries that were left.
-static LEFT: AtomicUsize = AtomicUsize::new(0);
-/// Entries that [`know`] looks at for those that were left, if there are any, each time.
+/// Entries were left since the last pass over the list began.
+static ARE_LEFT: AtomicBool = AtomicBool::new(false);
+/// Entries that [`know`] looks at each time as long as such a pass goes on.
 const LOOKED_AT: usize = 8;
-/// Where it looks next.
+/// Where it looks next; 0 if there is no pass.
 static SWEPT: AtomicU64 = AtomicU64::new(0);
 /// Where the last search for pages that are in the way ended.
 static HAND: AtomicU64 = AtomicU64::new(0);
@@ -144,8 +144,8 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
     let mut spaces = SPACES.lock();
     let known = spaces.get_or_insert_with(PageTree::new);
     let mut at = SWEPT.load(Ordering::Relaxed);
-    let most = if LEFT.load(Ordering::Relaxed) == 0 { 0 } else { LOOKED_AT };
-    for _ in 0..most {
+    let passes = at > 0 || ARE_LEFT.swap(false, Ordering::Relaxed);
+    for _ in 0..if passes { LOOKED_AT } else { 0 } {
         let Some((number, is_gone)) =
             known.next(at).map(|(number, space)| (number, space.strong_count() == 0))
         else {
@@ -154,7 +154,6 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
         };
         if is_gone {
             gone.extend(known.remove(number));
-            LEFT.fetch_sub(1, Ordering::Relaxed);
         }
         at = number + 1;
     }
@@ -170,7 +169,7 @@ pub(crate) fn forget(number: u64) {
     let entry = match SPACES.try_lock() {
         Some(mut spaces) => spaces.as_mut().and_then(|spaces| spaces.remove(number)),
         None => {
-            LEFT.fetch_add(1, Ordering::Relaxed);
+            ARE_LEFT.store(true, Ordering::Relaxed);
             None
         }
     };
