@@ -15,7 +15,7 @@
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arch::paging::VirtAddr;
 use arrayvec::ArrayVec;
@@ -120,15 +120,16 @@ pub(crate) fn write_protect(links: &Links, first: u64, frames: &[Frame]) {
 }
 
 /// All address spaces, by number, and some that are gone: an address space ends wherever the last
-/// reference to its task is dropped, with locks held and interrupts off, and so leaves its entry to
-/// those who come after ([`know`]). Taken by tasks.
+/// reference to its task is dropped, with locks held and interrupts off. It must not wait for the
+/// lock there, and if somebody has it leaves its entry to those who come after ([`know`]).
 static SPACES: SpinLock<Option<PageTree<Weak<AddressSpace>>>> =
     SpinLock::new("address spaces", None);
 static NEXT_SPACE: AtomicU64 = AtomicU64::new(0);
-/// Entries that [`know`] looks at, whether they are of one that is gone, for each that it adds: at
-/// most as many are kept in vain as are in use, and this many.
+/// Entries were left since the last pass over the list began.
+static ARE_LEFT: AtomicBool = AtomicBool::new(false);
+/// Entries that [`know`] looks at each time as long as such a pass goes on.
 const LOOKED_AT: usize = 8;
-/// Where it looks next.
+/// Where it looks next; 0 if there is no pass.
 static SWEPT: AtomicU64 = AtomicU64::new(0);
 /// Where the last search for pages that are in the way ended.
 static HAND: AtomicU64 = AtomicU64::new(0);
@@ -143,7 +144,8 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
     let mut spaces = SPACES.lock();
     let known = spaces.get_or_insert_with(PageTree::new);
     let mut at = SWEPT.load(Ordering::Relaxed);
-    for _ in 0..LOOKED_AT {
+    let passes = at > 0 || ARE_LEFT.swap(false, Ordering::Relaxed);
+    for _ in 0..if passes { LOOKED_AT } else { 0 } {
         let Some((number, is_gone)) =
             known.next(at).map(|(number, space)| (number, space.strong_count() == 0))
         else {
@@ -160,6 +162,18 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
     drop(spaces);
     drop(gone);
     result.map(|_| ()).map_err(|_| OutOfMemory)
+}
+
+/// An address space ends: its entry goes, now or later. Any context; nobody else can find it.
+pub(crate) fn forget(number: u64) {
+    let entry = match SPACES.try_lock() {
+        Some(mut spaces) => spaces.as_mut().and_then(|spaces| spaces.remove(number)),
+        None => {
+            ARE_LEFT.store(true, Ordering::Relaxed);
+            None
+        }
+    };
+    drop(entry);
 }
 
 /// The first address space from a number on.

@@ -42,6 +42,7 @@ pub struct AddressSpace {
 impl Drop for AddressSpace {
     fn drop(&mut self) {
         COUNT.fetch_sub(1, Ordering::Relaxed);
+        reverse::forget(self.number);
     }
 }
 
