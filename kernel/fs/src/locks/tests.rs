@@ -148,11 +148,7 @@ fn record_locks_belong_to_the_process_or_the_open_file() {
 }
 
 /// Starts a task that waits for bytes, and says what came of it: 0, or an errno.
-fn waiter(
-    by: &Arc<Locker>,
-    file: &Arc<OpenFile>,
-    start: i64,
-) -> (Arc<Task>, Arc<AtomicU32>) {
+fn waiter(by: &Arc<Locker>, file: &Arc<OpenFile>, start: i64) -> (Arc<Task>, Arc<AtomicU32>) {
     let outcome = Arc::new(AtomicU32::new(u32::MAX));
     let (by, file, told) = (by.clone(), file.clone(), outcome.clone());
     let task = spawn("lock test", move || {
@@ -177,7 +173,8 @@ fn who_waits_gets_the_lock_when_it_is_free() {
     let inode = file.status().inode;
     let has = |kind: &str, pid: u32, end: &str| {
         let found = text.lines().any(|line| {
-            line.contains(kind) && line.contains(&alloc::format!(" {pid} "))
+            line.contains(kind)
+                && line.contains(&alloc::format!(" {pid} "))
                 && line.ends_with(&alloc::format!(":{inode} {end}"))
         });
         assert!(found, "{text}");
