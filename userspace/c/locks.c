@@ -1,8 +1,8 @@
-// locks
+// locks [DIRECTORY]
 //
 // What it proves: file locks (flock, and those of fcntl: of processes and of open files) keep
 // whom they shall keep away, belong to whom they shall belong to, are gone when they shall be,
-// and are waited for as on Linux. It makes two files in the current directory.
+// and are waited for as on Linux. It makes three files in the current directory, or another.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +30,7 @@ static struct shared {
     struct flock found;
 } *shared;
 
-static char one_name[64], two_name[64];
+static char one_name[64], two_name[64], link_name[64];
 static volatile int caught;
 
 static void pause_ms(long ms)
@@ -176,6 +176,23 @@ static void test_flock(void)
     GIVES(0, "flock-not-record-other", lock(one, F_OFD_SETLK, F_UNLCK, 0, 0));
     close(one);
     close(path);
+
+    // The file, and not its name, is locked.
+    one = open_file(one_name, O_RDWR);
+    check(!link(one_name, link_name), "link", "%m");
+    GIVES(0, "flock-file", SYS(SYS_flock, one, LOCK_EX));
+    GIVES(0, "lock-file", lock(one, F_SETLK, F_WRLCK, 0, 0));
+    GIVES(EWOULDBLOCK, "flock-link", other_flock(link_name, LOCK_SH));
+    GIVES(0, "flock-other-file", other_flock(two_name, LOCK_EX));
+    check(!rename(link_name, two_name), "rename", "%m");
+    two = open_file(two_name, O_RDWR);
+    GIVES(EAGAIN, "lock-link", other(two, F_SETLK, F_WRLCK, 0, 1));
+    check(!unlink(two_name), "unlink", "%m");
+    GIVES(EWOULDBLOCK, "flock-unlinked", -SYS(SYS_flock, two, LOCK_EX | LOCK_NB));
+    close(one);
+    GIVES(0, "flock-unlinked-closed", SYS(SYS_flock, two, LOCK_EX | LOCK_NB));
+    close(two);
+    close(open(two_name, O_RDWR | O_CREAT, 0644));
 
     int directory = open_file(".", O_RDONLY | O_DIRECTORY), again = open_file(".", O_RDONLY);
     GIVES(0, "flock-directory", SYS(SYS_flock, directory, LOCK_SH | LOCK_NB));
@@ -570,11 +587,16 @@ static void test_list(void)
     close(file);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    if (count > 1 && chdir(arguments[1])) {
+        perror(arguments[1]);
+        return 2;
+    }
     shared = mmap(0, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     snprintf(one_name, sizeof one_name, "locks-%d-one", (int)getpid());
     snprintf(two_name, sizeof two_name, "locks-%d-two", (int)getpid());
+    snprintf(link_name, sizeof link_name, "locks-%d-link", (int)getpid());
     int one = open(one_name, O_RDWR | O_CREAT | O_TRUNC, 0644);
     int two = open(two_name, O_RDWR | O_CREAT | O_TRUNC, 0644);
     check(shared != MAP_FAILED && one >= 0 && two >= 0 && !ftruncate(one, 100), "files", "%m");

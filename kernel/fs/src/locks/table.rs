@@ -21,7 +21,7 @@ use crate::open_file::OpenFile;
 const PAGE: usize = PAGE_SIZE as usize;
 
 /// Most locks of one file: a look at all of them is a short time.
-const MOST_OF_FILE: usize = 32_768;
+pub(super) const MOST_OF_FILE: usize = 32_768;
 
 /// Most locks of all files: a 64th of the memory.
 fn most_of_all() -> usize {

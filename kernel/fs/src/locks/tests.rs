@@ -254,6 +254,25 @@ fn who_would_wait_for_itself_is_told() {
 }
 
 #[base::kernel_test]
+fn there_is_a_bound_for_locks() {
+    let file = new_file();
+    let by = Locker::new(601);
+    let refused = (0..=table::MOST_OF_FILE as i64).find_map(|number| {
+        let error = by.lock(&file, 2 * number, 1, EXCLUSIVE).err()?;
+        Some((number, error))
+    });
+    let (number, error) = refused.expect("a bound");
+    assert_eq!(error, Errno::ENOLCK);
+    assert!(number > 1000, "{number} is not much");
+    // What needs no more can be done, also a hole that is filled.
+    assert_eq!(by.lock(&file, 100, 1, SHARED), Ok(()));
+    assert_eq!(by.lock(&file, 0, 4, EXCLUSIVE), Ok(()));
+    assert_eq!(by.lock(&file, 2 * number, 1, EXCLUSIVE), Ok(()));
+    assert_eq!(by.lock(&file, 0, 0, None), Ok(()));
+    assert!(!is_known(Key::of(&file)));
+}
+
+#[base::kernel_test]
 fn many_who_want_the_same_have_it_one_at_a_time() {
     const TASKS: u32 = 4;
     const ROUNDS: u32 = 50;

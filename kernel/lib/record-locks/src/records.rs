@@ -105,13 +105,14 @@ impl RecordLocks {
         start..end
     }
 
-    /// A record for which `owner` cannot lock the bytes in that mode.
+    /// A record for which `owner` cannot lock the bytes in that mode. Looks at all those of others.
     pub fn conflict(&self, owner: u64, bytes: Bytes, mode: Mode) -> Option<&Record> {
-        self.records.iter().find(|record| {
-            record.owner.number != owner
-                && record.bytes.overlaps(bytes)
-                && record.mode.excludes(mode)
-        })
+        let own = self.of(owner);
+        let before = self.records.get(..own.start).unwrap_or_default();
+        let behind = self.records.get(own.end..).unwrap_or_default();
+        let is_in_the_way =
+            |record: &&Record| record.bytes.overlaps(bytes) && record.mode.excludes(mode);
+        before.iter().chain(behind).find(is_in_the_way)
     }
 
     /// The first record of `owner` itself that has some of the bytes.
