@@ -18,6 +18,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use arch::paging::VirtAddr;
+use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 use memory::OutOfMemory;
 use memory::frames::{Frame, check_user_may_allocate};
@@ -118,10 +119,17 @@ pub(crate) fn write_protect(links: &Links, first: u64, frames: &[Frame]) {
     }
 }
 
-/// All address spaces, by number.
+/// All address spaces, by number, and some that are gone: an address space ends wherever the last
+/// reference to its task is dropped, with locks held and interrupts off, and so leaves its entry to
+/// those who come after ([`know`]). Taken by tasks.
 static SPACES: SpinLock<Option<PageTree<Weak<AddressSpace>>>> =
     SpinLock::new("address spaces", None);
 static NEXT_SPACE: AtomicU64 = AtomicU64::new(0);
+/// Entries that [`know`] looks at, whether they are of one that is gone, for each that it adds: at
+/// most as many are kept in vain as are in use, and this many.
+const LOOKED_AT: usize = 8;
+/// Where it looks next.
+static SWEPT: AtomicU64 = AtomicU64::new(0);
 /// Where the last search for pages that are in the way ended.
 static HAND: AtomicU64 = AtomicU64::new(0);
 
@@ -131,15 +139,27 @@ pub(crate) fn next_number() -> u64 {
 
 /// Sees to it that an address space is found.
 pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
+    let mut gone: ArrayVec<Weak<AddressSpace>, LOOKED_AT> = ArrayVec::new();
     let mut spaces = SPACES.lock();
-    let spaces = spaces.get_or_insert_with(PageTree::new);
-    spaces.insert(space.number, Arc::downgrade(space)).map_err(|_| OutOfMemory)?;
-    Ok(())
-}
-
-pub(crate) fn forget(number: u64) {
-    let forgotten = SPACES.lock().as_mut().and_then(|spaces| spaces.remove(number));
-    drop(forgotten);
+    let known = spaces.get_or_insert_with(PageTree::new);
+    let mut at = SWEPT.load(Ordering::Relaxed);
+    for _ in 0..LOOKED_AT {
+        let Some((number, is_gone)) =
+            known.next(at).map(|(number, space)| (number, space.strong_count() == 0))
+        else {
+            at = 0;
+            break;
+        };
+        if is_gone {
+            gone.extend(known.remove(number));
+        }
+        at = number + 1;
+    }
+    SWEPT.store(at, Ordering::Relaxed);
+    let result = known.insert(space.number, Arc::downgrade(space));
+    drop(spaces);
+    drop(gone);
+    result.map(|_| ()).map_err(|_| OutOfMemory)
 }
 
 /// The first address space from a number on.

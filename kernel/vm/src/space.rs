@@ -42,7 +42,6 @@ pub struct AddressSpace {
 impl Drop for AddressSpace {
     fn drop(&mut self) {
         COUNT.fetch_sub(1, Ordering::Relaxed);
-        reverse::forget(self.number);
     }
 }
 
