@@ -7,7 +7,7 @@
 //!
 //! A [`File`] is what can be done with a file that is open; an [`OpenFile`] around it is what a
 //! file descriptor holds. Most files come from the tree through [`open`]. Some are made by the
-//! floors above and have no path, as the console. Bytes go to and come from programs and the
+//! floors above and have no path, as the console. [`locks`] keeps those apart who share one. Bytes go to and come from programs and the
 //! kernel alike ([`Destination`], [`Source`]).
 //!
 //! Start-up: [`init`], then [`mount_initramfs`].
@@ -27,6 +27,7 @@ mod devtmpfs;
 mod ext2;
 mod file;
 mod initramfs;
+mod locks;
 mod nodes;
 mod open_file;
 pub mod procfs;
@@ -46,6 +47,7 @@ pub use devices::read_random;
 pub use devtmpfs::add_character;
 pub use file::{File, Readiness};
 pub use initramfs::{Contents, mount_initramfs};
+pub use locks::{LockMode, LockOwner, LockRecord, LockedBytes, LockedBytesError, RecordOwner};
 pub use nodes::{Characters, register_characters};
 pub use open_file::{MappedFile, OpenFile, Seek};
 pub use status::{DeviceNumber, Kind, Status, Time};

@@ -18,6 +18,7 @@ use vm::{MemoryObject, ObjectError};
 
 use crate::buffer::{Destination, Source};
 use crate::file::File;
+use crate::locks::LockOwner;
 use crate::status::Status;
 use crate::vfs::{Path, VisitEntry, WriteAccess, WriteDenied};
 
@@ -56,6 +57,7 @@ pub struct OpenFile {
     position_seen: AtomicU64,
     /// Made by the first mapping, and the same for all of them: neighbours become one.
     object: Once<Arc<MappedFile>>,
+    locks: LockOwner,
 }
 
 impl OpenFile {
@@ -83,7 +85,8 @@ impl OpenFile {
         let position = named_mutex("file position", 0);
         let flags = AtomicU32::new(flags & !ONCE);
         let position_seen = AtomicU64::new(0);
-        Arc::new(Self { file, path, access, flags, position, position_seen, object: Once::new() })
+        let (object, locks) = (Once::new(), LockOwner::new());
+        Arc::new(Self { file, path, access, flags, position, position_seen, object, locks })
     }
 
     /// The `O_*` flags, as fcntl(2) tells them.
@@ -106,6 +109,11 @@ impl OpenFile {
     /// The path that it was opened by, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_ref()
+    }
+
+    /// Who it is to file locks.
+    pub(crate) fn lock_owner(&self) -> &LockOwner {
+        &self.locks
     }
 
     /// The directory that it is, to be where relative paths begin.
@@ -293,6 +301,12 @@ impl OpenFile {
         let number = ([status.device.major, status.device.minor], status.inode);
         let object = self.file.object()?;
         Ok(Arc::new(MappedFile { path: path.clone(), number, object, _users: users }))
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.unlock_all();
     }
 }
 

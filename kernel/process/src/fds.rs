@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::{Errno, Result};
-use fs::OpenFile;
+use fs::{LockOwner, OpenFile};
 use task::{Mutex, named_mutex};
 
 /// Most descriptors of a process: `RLIMIT_NOFILE`.
@@ -14,16 +14,23 @@ pub const MAX_DESCRIPTORS: usize = 1024;
 #[derive(Debug)]
 pub struct Descriptors {
     files: Mutex<Vec<Option<Arc<OpenFile>>>>,
+    /// Who locks bytes of files. Not the process: as on Linux, those who share the table share
+    /// the locks.
+    locks: LockOwner,
 }
 
 impl Descriptors {
     /// A table with `file` as 0, 1 and 2.
     pub fn with_standard(file: &Arc<OpenFile>) -> Self {
         let standard = [(); 3].map(|()| Some(file.clone()));
-        Self { files: named_mutex("file descriptors", Vec::from(standard)) }
+        Self::new(Vec::from(standard))
     }
 
-    /// Another table with the same open files.
+    fn new(files: Vec<Option<Arc<OpenFile>>>) -> Self {
+        Self { files: named_mutex("file descriptors", files), locks: LockOwner::new() }
+    }
+
+    /// Another table with the same open files, and none of the locks on their bytes.
     ///
     /// # Errors
     /// `ENOMEM`.
@@ -32,7 +39,7 @@ impl Descriptors {
         let mut copy = Vec::new();
         copy.try_reserve_exact(files.len()).map_err(|_| Errno::ENOMEM)?;
         copy.extend(files.iter().cloned());
-        Ok(Self { files: named_mutex("file descriptors", copy) })
+        Ok(Self::new(copy))
     }
 
     /// The open file with that number, as a system call got it.
@@ -63,13 +70,21 @@ impl Descriptors {
         Ok(files.len() - 1)
     }
 
-    /// Frees a number; the file goes with its last reference.
+    /// Frees a number; the file goes with its last reference, and all locks that the process has on
+    /// its bytes go now.
     ///
     /// # Errors
     /// `EBADF`.
     pub fn remove(&self, number: u64) -> Result<Arc<OpenFile>> {
         let index = usize::try_from(number as i32).map_err(|_| Errno::EBADF)?;
-        self.files.lock().get_mut(index).and_then(Option::take).ok_or(Errno::EBADF)
+        let file = self.files.lock().get_mut(index).and_then(Option::take).ok_or(Errno::EBADF)?;
+        self.locks.closed(&file);
+        Ok(file)
+    }
+
+    /// Who locks bytes of these files.
+    pub fn lock_owner(&self) -> &LockOwner {
+        &self.locks
     }
 
     /// The first number from `from` on that has an open file.
@@ -82,6 +97,7 @@ impl Descriptors {
     /// Closes all.
     pub fn clear(&self) {
         let files = core::mem::take(&mut *self.files.lock());
+        files.iter().flatten().for_each(|file| self.locks.closed(file));
         drop(files);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The child has what the parent has: a copy of its memory, the same open files, actions and
 //! blocked signals, FPU registers, name, job and share of the CPUs. Signals that wait for the
-//! parent do not wait for the child.
+//! parent do not wait for the child, and locks of the parent's on bytes of files are not the
+//! child's.
 
 use alloc::sync::Arc;
 

@@ -21,6 +21,7 @@ mod forks;
 mod identity;
 mod io;
 mod limits;
+mod locks;
 mod memory_calls;
 mod mounts;
 mod names;

@@ -1,7 +1,9 @@
 //! Calls on open files beside reading and writing at their position: pread and pwrite with their
 //! vectors, sendfile, copy_file_range, ftruncate, fallocate, fsync, sync, fcntl.
 
-use abi::fcntl::{F_GETFL, F_SETFL};
+use abi::fcntl::{
+    F_GETFL, F_GETLK, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFL, F_SETLK, F_SETLKW,
+};
 use abi::{Errno, Result};
 use alloc::vec::Vec;
 use fs::{Destination, Kind, OpenFile, Source};
@@ -9,6 +11,7 @@ use memory::user::UserSlice;
 
 use crate::call::{Call, MAX_TRANSFER, buffer};
 use crate::io::{is_more_than_a_path, vectored};
+use crate::locks::{find_lock, set_lock};
 
 /// Bytes that are copied from file to file at a time.
 const CHUNK: usize = 32 << 10;
@@ -289,17 +292,22 @@ pub(crate) fn syncfs(call: &Call<'_>) -> Result<usize> {
     Ok(0)
 }
 
-/// fcntl(2): the flags of an open file. What else there is, is refused so far.
+/// fcntl(2): the flags of an open file, and locks of its bytes. What else there is, is refused so
+/// far.
 pub(crate) fn fcntl(call: &Call<'_>) -> Result<usize> {
     let [fd, command, argument, ..] = call.args;
     let file = call.thread.process.descriptors.get(fd)?;
     match command as u32 {
         F_GETFL => Ok(file.flags() as usize),
-        F_SETFL if is_more_than_a_path(&file) => {
+        _ if !is_more_than_a_path(&file) => Err(Errno::EBADF),
+        F_SETFL => {
             file.set_flags(argument as u32);
             Ok(0)
         }
-        F_SETFL => Err(Errno::EBADF),
+        F_GETLK | F_OFD_GETLK => find_lock(call, &file, command as u32, argument),
+        F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => {
+            set_lock(call, &file, command as u32, argument)
+        }
         _ => Err(Errno::EINVAL),
     }
 }

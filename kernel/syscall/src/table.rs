@@ -5,7 +5,7 @@ use abi::nr;
 
 use crate::call::Call;
 use crate::{
-    attributes, directories, identity, io, limits, memory_calls, mounts, names, paths, poll,
+    attributes, directories, identity, io, limits, locks, memory_calls, mounts, names, paths, poll,
     positions, sched, signals, system, time, waits,
 };
 
@@ -49,6 +49,7 @@ const ENTRIES: &[(usize, Handler)] = &[
     (nr::SYNC, positions::sync),
     (nr::SYNCFS, positions::syncfs),
     (nr::FCNTL, positions::fcntl),
+    (nr::FLOCK, locks::flock),
     // files by path
     (nr::OPEN, paths::open),
     (nr::OPENAT, paths::openat),

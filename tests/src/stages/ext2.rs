@@ -99,9 +99,13 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     let image = make(&name, 48, &["-b", &block.to_string()])?;
     let mut machine = start(&image, device, &Config { smp, ..Config::new(mode, "") })?;
     quietly(&mut machine, &format!("mount {} /mnt", name_of(device)))?;
-    for command in
-        ["exec files /mnt", "exec 3 files /mnt", "exec mapfiles /mnt", "exec 3 mapfiles /mnt"]
-    {
+    for command in [
+        "exec files /mnt",
+        "exec 3 files /mnt",
+        "exec mapfiles /mnt",
+        "exec 3 mapfiles /mnt",
+        "exec locks /mnt",
+    ] {
         machine.begin(command, "")?;
         let output = machine.finish(LIMIT)?;
         if output.contains("FAIL") || !output.contains(", 0 failed\n") {

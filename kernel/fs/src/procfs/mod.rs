@@ -60,6 +60,7 @@ pub(crate) fn init() {
         ("diskstats", disks::statistics),
         ("filesystems", filesystems::show),
         ("interrupts", interrupts::show),
+        ("locks", crate::locks::show),
         ("meminfo", meminfo::show),
         ("partitions", disks::partitions),
         ("stat", stat::show),

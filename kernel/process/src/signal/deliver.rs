@@ -15,12 +15,14 @@ pub(super) fn kill_for_frame(regs: &TrapFrame) -> ! {
     exit(Outcome::Killed { signal: Signal::SIGSEGV, cause: Some(cause) })
 }
 
-/// Makes an interrupted read or wait begin anew once the handler has returned, if the action says
-/// so (signal(7), "Interruption of system calls"). The other calls that sleep never do.
+/// Makes an interrupted read, wait, or wait for a file lock begin anew once the handler has
+/// returned, if the action says so (signal(7), "Interruption of system calls"). The other calls
+/// that sleep never do.
 fn restart(regs: &mut TrapFrame, action: &Action) {
     let interrupted = regs.vector == SYSCALL_VECTOR && regs.rax == Errno::EINTR.to_return();
     let number = regs.error;
-    let restarts = [nr::READ, nr::READV, nr::WAIT4].contains(&(number as usize));
+    let calls = [nr::READ, nr::READV, nr::WAIT4, nr::FLOCK, nr::FCNTL];
+    let restarts = calls.contains(&(number as usize));
     if interrupted && restarts && action.flags & u64::from(SA_RESTART) != 0 {
         regs.rax = number;
         regs.rip = regs.rip.wrapping_sub(2); // `syscall`
