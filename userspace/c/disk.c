@@ -9,16 +9,23 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
+
+// linux/fs.h, which not every C library brings.
+#ifndef BLKDISCARD
+#define BLKDISCARD _IO(0x12, 119)
+#define BLKPBSZGET _IO(0x12, 123)
+#define BLKZEROOUT _IO(0x12, 127)
+#endif
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 #define MIB (1L << 20)
