@@ -69,6 +69,24 @@ pub(crate) fn open(number: DeviceNumber, flags: u32) -> Result<Arc<dyn File>> {
     Ok(Arc::new(file))
 }
 
+/// Stores what was written to disks that are open.
+///
+/// # Errors
+/// `ENOMEM`; the first that a disk has. The others are stored all the same.
+pub(crate) fn store_all() -> Result<()> {
+    let mut nodes: Vec<Arc<Node>> = Vec::new();
+    loop {
+        let count = OPEN.lock().len();
+        nodes.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+        let open = OPEN.lock();
+        if open.len() <= nodes.capacity() {
+            nodes.extend(open.iter().filter_map(Weak::upgrade));
+            break;
+        }
+    }
+    nodes.iter().map(|node| node.store_dirty()).fold(Ok(()), Result::and)
+}
+
 /// Starts what stores the pages of disks.
 ///
 /// # Errors

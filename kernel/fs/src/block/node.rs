@@ -158,6 +158,14 @@ impl Node {
         self.volume.flush().map_err(errno)
     }
 
+    /// As [`Node::store`], if there is anything to be stored.
+    ///
+    /// # Errors
+    /// As that.
+    pub(super) fn store_dirty(&self) -> Result<()> {
+        if self.cache.unstored_pages() == 0 { Ok(()) } else { self.store() }
+    }
+
     /// Has the partitions of a whole disk looked up again.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use base::sync::SpinLock;
 use memory::frames::check_user_may_allocate;
 use spin::Once;
 
+use crate::block;
 use crate::vfs::dentry::Dentry;
 use crate::vfs::path::Path;
 use crate::vfs::superblock::{FileSystem, MountRequest, Superblock};
@@ -252,7 +253,8 @@ pub fn mounts() -> Result<Vec<Arc<Mount>>> {
     Ok(all)
 }
 
-/// Has all that was changed in any file system stored, one after the other.
+/// Has all that was changed in any file system stored, one after the other, and what was written to
+/// disks through their nodes.
 ///
 /// # Errors
 /// `ENOMEM`; the first that a file system has. The others are stored all the same.
@@ -265,7 +267,8 @@ pub fn sync_all() -> Result<()> {
             result = done;
         }
     }
-    result
+    let disks = block::store_all();
+    result.and(disks)
 }
 
 /// The machine stops: has all that was changed stored, and nothing more is changed from then on.
@@ -280,5 +283,8 @@ pub fn shutdown() {
             let source = mount.source().escape_ascii();
             log::error!("{source}: not all is stored: {}", error.description());
         }
+    }
+    if let Err(error) = block::store_all() {
+        log::error!("what was written to disks is not stored: {}", error.description());
     }
 }
