@@ -4,14 +4,15 @@
 //! |---|---|
 //! | `mod.rs` | mounting |
 //! | `store.rs` | [`Store`](store::Store): the blocks of metadata that are in memory |
+//! | `table.rs` | [`Table`](table::Table): the inodes that are in memory |
 //! | `volume.rs` | [`Ext2Volume`](volume::Ext2Volume): a mounted file system, its inodes and locks |
 //! | `write_back.rs` | storing what was changed: batches, fsync, sync, the flusher |
 //! | `inode.rs` | [`Ext2Inode`](inode::Ext2Inode), as the VFS sees it |
 //! | `names.rs` | what changes names |
 //! | `pages.rs` | from the page cache to the disk and back |
 //!
-//! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; the one of
-//! storing (`flight`); the barrier, which writers hold for reading from taking room on the
+//! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; those of
+//! reading inodes; the one of storing (`flight`); the barrier, which writers hold for reading from taking room on the
 //! disk until the page is dirty, and a batch for writing as it begins; the engine's. Pages are
 //! read and stored under none but the engine's for reading, and that only to learn where they
 //! are.
@@ -20,6 +21,7 @@ mod inode;
 mod names;
 mod pages;
 mod store;
+mod table;
 #[cfg(not(test))]
 mod tests;
 mod volume;

@@ -2,13 +2,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::stat::EXT2_SUPER_MAGIC;
 use abi::{Errno, Result};
-use base::sync::SpinLock;
 use device::block::{Claim, Volume};
 use ext2::{
     Caller, Corrupt, Error, Ext2, MountOptions, OnDamage, ReadOnly, SUPERBLOCK_OFFSET,
@@ -19,6 +17,7 @@ use task::{Mutex, RwLock, named_mutex, named_rwlock};
 
 use super::inode::Ext2Inode;
 use super::store::Store;
+use super::table::Table;
 use super::write_back::Flusher;
 use crate::credentials::Credentials;
 use crate::status::{DeviceNumber, Time};
@@ -38,11 +37,9 @@ pub(super) struct Ext2Volume {
     /// Held while something is stored.
     pub(super) flight: Mutex<()>,
     /// Inodes in memory.
-    inodes: Mutex<BTreeMap<u32, Weak<Ext2Inode>>>,
+    inodes: Table<Ext2Inode>,
     /// Those with pages that are not stored.
     pub(super) dirty: Mutex<BTreeMap<u32, Arc<Ext2Inode>>>,
-    /// Inodes that nobody uses any more and that have no name.
-    released: SpinLock<Vec<u32>>,
     pub(super) flusher: Flusher,
     /// Nothing more is changed: it is unmounted.
     is_over: AtomicBool,
@@ -113,9 +110,8 @@ impl Ext2Volume {
             engine: named_rwlock("ext2", engine),
             barrier: named_rwlock("ext2 barrier", ()),
             flight: named_mutex("ext2 storing", ()),
-            inodes: named_mutex("ext2 inodes", BTreeMap::new()),
+            inodes: Table::new(),
             dirty: named_mutex("ext2 dirty", BTreeMap::new()),
-            released: SpinLock::new("ext2 released", Vec::new()),
             flusher: Flusher::new(),
             is_over: AtomicBool::new(false),
             block_size: probe.block_size as u64,
@@ -211,40 +207,24 @@ impl Ext2Volume {
     /// # Errors
     /// `ENOMEM`, `EIO`, `EUCLEAN`.
     pub(super) fn inode(&self, number: u32) -> Result<Arc<Ext2Inode>> {
-        let _allowance = Allowance::take(2)?;
-        let mut inodes = self.inodes.lock();
-        if let Some(known) = inodes.get(&number).and_then(Weak::upgrade) {
-            return Ok(known);
-        }
-        let found = self.look(|engine| engine.inode(number))?;
-        let inode = Ext2Inode::new(self.this.upgrade().ok_or(Errno::ENOENT)?, &found);
-        inodes.insert(number, Arc::downgrade(&inode));
-        Ok(inode)
+        self.inodes.inode(number, || {
+            let _allowance = Allowance::take(2)?;
+            let found = self.look(|engine| engine.inode(number))?;
+            Ok(Ext2Inode::new(self.this.upgrade().ok_or(Errno::ENOENT)?, &found))
+        })
     }
 
     /// An inode leaves the memory. What has no name goes from the disk, too, when somebody has time:
-    /// this may be called in places where nobody should sleep long.
+    /// this may be called in places where nobody should sleep ([`Table`]).
     pub(super) fn forget(&self, number: u32, has_name: bool) {
-        if !has_name {
-            let mut released = self.released.lock();
-            // Without memory it goes when the file system is unmounted.
-            if released.try_reserve(1).is_ok() {
-                released.push(number);
-            }
-            drop(released);
+        if self.inodes.forget(number, has_name) {
             self.flusher.wake_later();
-        }
-        let mut inodes = self.inodes.lock();
-        // It may have come back.
-        if inodes.get(&number).is_some_and(|known| known.strong_count() == 0) {
-            inodes.remove(&number);
         }
     }
 
     /// Lets inodes go from the disk that nobody uses any more and that have no name.
     pub(super) fn let_released_go(&self) {
-        let released = core::mem::take(&mut *self.released.lock());
-        for number in released {
+        while let Some(number) = self.inodes.take_released() {
             let result = self.engine.write().release(number);
             if let Err(error) = result {
                 self.errno(error);
