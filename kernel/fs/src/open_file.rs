@@ -6,7 +6,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fcntl::{
-    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
+    FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
     O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
@@ -18,7 +18,7 @@ use vm::{MemoryObject, ObjectError};
 
 use crate::buffer::{Destination, Source};
 use crate::file::File;
-use crate::status::Status;
+use crate::status::{FileFlags, Status};
 use crate::vfs::{Path, VisitEntry, WriteAccess, WriteDenied};
 
 /// Where lseek(2) counts from.
@@ -92,10 +92,45 @@ impl OpenFile {
     }
 
     /// Changes those of the `O_*` flags that can be changed (`F_SETFL`).
-    pub fn set_flags(&self, flags: u32) {
+    ///
+    /// # Errors
+    /// `EPERM` if the file is only added to, and would not be any more.
+    pub fn set_flags(&self, flags: u32) -> Result<()> {
+        if (flags ^ self.flags()) & O_APPEND != 0 && self.status().is_append_only() {
+            return Err(Errno::EPERM);
+        }
         let change = |now| Some(now & !CHANGEABLE | flags & CHANGEABLE);
         // It always says `Some`.
         let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        Ok(())
+    }
+
+    /// Sets the length, of what is open for writing.
+    ///
+    /// # Errors
+    /// `EPERM` if the file is only added to; as [`File::set_len`].
+    pub fn set_len(&self, len: u64) -> Result<()> {
+        if self.status().is_append_only() {
+            return Err(Errno::EPERM);
+        }
+        self.file.set_len(len)
+    }
+
+    /// Takes room, or gives it back, of what is open for writing, with the `FALLOC_FL_*` flags of
+    /// fallocate(2).
+    ///
+    /// # Errors
+    /// `EPERM` if the file is immutable, or is only added to and more is asked for than that; as
+    /// [`File::allocate`].
+    pub fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let flags = self.status().flags;
+        let only_adds = mode & !FALLOC_FL_KEEP_SIZE == 0;
+        if flags.contains(FileFlags::IMMUTABLE)
+            || flags.contains(FileFlags::APPEND) && !only_adds
+        {
+            return Err(Errno::EPERM);
+        }
+        self.file.allocate(mode, offset, len)
     }
 
     /// The file.

@@ -4,6 +4,7 @@ use abi::stat::{
     DT_BLK, DT_CHR, DT_DIR, DT_FIFO, DT_LNK, DT_REG, DT_SOCK, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,
     S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
 };
+use bitflags::bitflags;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,17 @@ impl Time {
     }
 }
 
+bitflags! {
+    /// What is forbidden of a file to everybody, root included (`chattr +i`, `chattr +a`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct FileFlags: u8 {
+        /// It is not changed at all: not what is in it, not what is told of it, not its names.
+        const IMMUTABLE = 1 << 0;
+        /// It is only added to: a regular file at its end, a directory by new names.
+        const APPEND = 1 << 1;
+    }
+}
+
 /// What stat(2) tells of a file, before it has the layout of user space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -152,12 +164,25 @@ pub struct Status {
     pub mtime: Time,
     /// Last change of the contents or of what is told here.
     pub ctime: Time,
+    /// What is forbidden of it.
+    pub flags: FileFlags,
 }
 
 impl Status {
     /// What the file is.
     pub fn kind(&self) -> Kind {
         Kind::of_mode(self.mode)
+    }
+
+    /// Whether it is immutable or only added to: then nobody takes its names away, gives it more,
+    /// or changes its owner and permissions.
+    pub fn is_fixed(&self) -> bool {
+        !self.flags.is_empty()
+    }
+
+    /// Whether it is only added to.
+    pub fn is_append_only(&self) -> bool {
+        self.flags.contains(FileFlags::APPEND)
     }
 
     /// Whether anybody may execute it.

@@ -5,12 +5,12 @@ use abi::fcntl::{
     AT_EACCESS, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, F_OK,
 };
 use abi::stat::{
-    STATX__RESERVED, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, statfs as UserStatfs,
+    STATX__RESERVED, STATX_ATTR_APPEND, STATX_ATTR_IMMUTABLE, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, statfs as UserStatfs,
     statx as UserStatx, statx_timestamp,
 };
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};
-use fs::{Access, LastLink, Path, Time, TimeChange};
+use fs::{Access, FileFlags, LastLink, Path, Time, TimeChange};
 use memory::user::{UserSlice, UserValue};
 
 use crate::call::{Call, read_optional};
@@ -274,8 +274,14 @@ pub(crate) fn statx(call: &Call<'_>) -> Result<usize> {
     let mut user = <UserStatx as UserValue>::ZERO;
     user.stx_mask = STATX_BASIC_STATS;
     user.stx_blksize = BLOCK as u32;
-    user.stx_attributes_mask = STATX_ATTR_MOUNT_ROOT.into();
-    user.stx_attributes = if is_root { STATX_ATTR_MOUNT_ROOT.into() } else { 0 };
+    for (attribute, is_set) in [
+        (STATX_ATTR_MOUNT_ROOT, is_root),
+        (STATX_ATTR_IMMUTABLE, status.flags.contains(FileFlags::IMMUTABLE)),
+        (STATX_ATTR_APPEND, status.flags.contains(FileFlags::APPEND)),
+    ] {
+        user.stx_attributes_mask |= u64::from(attribute);
+        user.stx_attributes |= if is_set { attribute.into() } else { 0 };
+    }
     user.stx_nlink = status.links;
     user.stx_uid = status.uid;
     user.stx_gid = status.gid;

@@ -226,7 +226,7 @@ pub(crate) fn ftruncate(call: &Call<'_>) -> Result<usize> {
     if !file.is_writable() {
         return Err(if is_more_than_a_path(&file) { Errno::EINVAL } else { Errno::EBADF });
     }
-    file.file().set_len(len)?;
+    file.set_len(len)?;
     Ok(0)
 }
 
@@ -242,7 +242,7 @@ pub(crate) fn fallocate(call: &Call<'_>) -> Result<usize> {
         return Err(Errno::EBADF);
     }
     match file.status().kind() {
-        Kind::Regular => file.file().allocate(mode as u32, offset, len)?,
+        Kind::Regular => file.allocate(mode as u32, offset, len)?,
         Kind::Fifo => return Err(Errno::ESPIPE),
         Kind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
@@ -296,7 +296,7 @@ pub(crate) fn fcntl(call: &Call<'_>) -> Result<usize> {
     match command as u32 {
         F_GETFL => Ok(file.flags() as usize),
         F_SETFL if is_more_than_a_path(&file) => {
-            file.set_flags(argument as u32);
+            file.set_flags(argument as u32)?;
             Ok(0)
         }
         F_SETFL => Err(Errno::EBADF),

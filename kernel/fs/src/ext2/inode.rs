@@ -8,7 +8,7 @@ use core::any::Any;
 use core::fmt;
 use core::ops::ControlFlow;
 
-use abi::fcntl::{FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_RDONLY, O_TRUNC};
+use abi::fcntl::FALLOC_FL_KEEP_SIZE;
 use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::sync::SpinLock;
@@ -20,7 +20,7 @@ use super::volume::{Ext2Volume, stamp, time};
 use crate::file::File;
 use crate::nodes;
 use crate::regular::{Cached, RegularFile};
-use crate::status::{DeviceNumber, Kind, Status, Time};
+use crate::status::{DeviceNumber, FileFlags, Kind, Status, Time};
 use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry, Writers};
 
 const PAGE: u64 = 4096;
@@ -51,6 +51,13 @@ fn kind_of(kind: FileKind) -> Kind {
         FileKind::Fifo => Kind::Fifo,
         FileKind::Socket => Kind::Socket,
     }
+}
+
+fn flags_of(flags: InodeFlags) -> FileFlags {
+    let mut all = FileFlags::empty();
+    all.set(FileFlags::IMMUTABLE, flags.contains(InodeFlags::IMMUTABLE));
+    all.set(FileFlags::APPEND, flags.contains(InodeFlags::APPEND));
+    all
 }
 
 impl Ext2Inode {
@@ -199,25 +206,18 @@ impl Inode for Ext2Inode {
             atime: time(about.accessed),
             mtime: time(about.modified),
             ctime: time(about.changed),
+            flags: flags_of(about.flags),
             ..Status::default()
         }
     }
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn File>> {
-        let changes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0;
-        let about = *self.about.lock();
-        if changes && about.flags.contains(InodeFlags::IMMUTABLE) {
-            return Err(Errno::EPERM);
-        }
         match self.kind {
             Kind::Regular => Ok(RegularFile::new(self, flags)),
             Kind::Directory => Err(Errno::EISDIR),
             Kind::Symlink => Err(Errno::ELOOP),
             kind => {
-                let device = about.device.map_or(DeviceNumber::default(), |device| DeviceNumber {
-                    major: device.major,
-                    minor: device.minor,
-                });
+                let device = self.status().rdev;
                 nodes::open(kind, device, flags)
             }
         }

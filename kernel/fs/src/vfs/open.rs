@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 
 use abi::fcntl::{
-    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE,
     O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
@@ -102,6 +102,10 @@ impl Path {
                 Kind::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
                 Kind::Symlink => return Err(Errno::ELOOP),
                 _ => self.check(credentials, wanted)?,
+            }
+            let overwrites = flags & O_ACCMODE != O_RDONLY && flags & O_APPEND == 0;
+            if (overwrites || flags & O_TRUNC != 0) && self.inode().status().is_append_only() {
+                return Err(Errno::EPERM);
             }
             if flags & O_NOATIME != 0 && !credentials.owns(&self.inode().status()) {
                 return Err(Errno::EPERM);
