@@ -13,7 +13,8 @@
 //!
 //! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; those of
 //! reading inodes; the one of storing (`flight`); the barrier, which writers hold for reading from taking room on the
-//! disk until the page is dirty, and a batch for writing as it begins; the engine's. Pages are
+//! disk until the page is dirty, and a batch for writing as it begins; the engine's; the one of the
+//! list of what is to be stored. Pages are
 //! read and stored under none but the engine's for reading, and that only to learn where they
 //! are.
 

@@ -43,7 +43,12 @@ pub(super) struct Ext2Volume {
     pub(super) flusher: Flusher,
     /// Nothing more is changed: it is unmounted.
     is_over: AtomicBool,
+    /// Nothing can be changed: it was mounted so, or is damaged.
+    read_only: AtomicBool,
     pub(super) block_size: u64,
+    pub(super) max_file_size: u64,
+    /// The step of times, in nanoseconds.
+    time_step: u32,
 }
 
 impl fmt::Debug for Ext2Volume {
@@ -104,6 +109,7 @@ impl Ext2Volume {
             Some(ReadOnly::Asked) | None => {}
         }
         let is_writable = engine.read_only().is_none();
+        let (max_file_size, time_step) = (engine.max_file_size(), engine.time_step());
         let mounted = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             claim,
@@ -114,7 +120,10 @@ impl Ext2Volume {
             dirty: named_mutex("ext2 dirty", BTreeMap::new()),
             flusher: Flusher::new(),
             is_over: AtomicBool::new(false),
+            read_only: AtomicBool::new(!is_writable),
             block_size: probe.block_size as u64,
+            max_file_size,
+            time_step,
         });
         if is_writable {
             mounted.flusher.start(&mounted)?;
@@ -128,7 +137,26 @@ impl Ext2Volume {
     }
 
     pub(super) fn is_read_only(&self) -> bool {
-        self.engine.read().read_only().is_some()
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether anything can be changed, without the engine.
+    ///
+    /// # Errors
+    /// `EROFS`.
+    pub(super) fn check_changeable(&self) -> Result<()> {
+        if self.is_over() || self.is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// Takes note if the engine lets nothing be changed any more.
+    pub(super) fn note_read_only(&self, engine: &Ext2<Store>) {
+        self.read_only.fetch_or(engine.read_only().is_some(), Ordering::Relaxed);
+    }
+
+    /// A moment as the disk can keep it.
+    pub(super) fn round(&self, moment: Timestamp) -> Timestamp {
+        let nanoseconds = moment.nanoseconds - moment.nanoseconds % self.time_step;
+        Timestamp { nanoseconds, ..moment }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -145,7 +173,13 @@ impl Ext2Volume {
     pub(super) fn errno(&self, error: Error) -> Errno {
         if let Error::Corrupt(corrupt) = error {
             self.tell(corrupt);
-            if self.engine.write().report(corrupt) == OnDamage::Panic {
+            let wanted = {
+                let mut engine = self.engine.write();
+                let wanted = engine.report(corrupt);
+                self.note_read_only(&engine);
+                wanted
+            };
+            if wanted == OnDamage::Panic {
                 log::error!(
                     "{}: its superblock wants a panic for that; it is read-only now",
                     self.claim.name()
@@ -185,6 +219,9 @@ impl Ext2Volume {
                 let mut engine = self.engine.write();
                 let result = change(&mut engine, &caller);
                 let report = core::iter::from_fn(|| engine.take_report()).last();
+                if report.is_some() {
+                    self.note_read_only(&engine);
+                }
                 (result, report)
             };
             if let Some(corrupt) = report {
@@ -264,9 +301,17 @@ impl Backing for Ext2Volume {
             return Ok(());
         }
         self.flusher.stop();
-        if self.is_read_only() {
-            return Ok(());
-        }
+        let closed = if self.is_read_only() { Ok(()) } else { self.close() };
+        // What could not be stored is lost, and keeps the volume no longer.
+        let left = core::mem::take(&mut *self.dirty.lock());
+        drop(left);
+        closed
+    }
+}
+
+impl Ext2Volume {
+    /// Stores all there is, and calls the file system whole.
+    fn close(&self) -> Result<()> {
         self.store_everything()?;
         let closed = self.engine.write().close();
         closed.map_err(|error| self.errno(error))?;
