@@ -27,7 +27,7 @@ use super::volume::{Ext2Volume, stamp, time};
 use crate::file::File;
 use crate::nodes;
 use crate::regular::{Cached, RegularFile};
-use crate::status::{DeviceNumber, FileFlags, Kind, Status, Time};
+use crate::status::{AccessTimes, DeviceNumber, FileFlags, Kind, Status, Time};
 use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry, Writers};
 
 const PAGE: u64 = 4096;
@@ -331,7 +331,7 @@ impl Inode for Ext2Inode {
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn File>> {
         match self.kind {
-            Kind::Regular => Ok(RegularFile::new(self, flags)),
+            Kind::Regular => Ok(RegularFile::new(self)),
             Kind::Directory => Err(Errno::EISDIR),
             Kind::Symlink => Err(Errno::ELOOP),
             kind => {
@@ -476,11 +476,11 @@ impl Cached for Ext2Inode {
         self.volume.max_file_size
     }
 
-    fn was_read(&self) {
+    fn was_read(&self, times: AccessTimes) {
         let about = self.about.lock().inode;
         let accessed = time(about.accessed);
         let last = time(about.modified).max(time(about.changed));
-        let new = Time::now().relative(accessed, last);
+        let new = Time::now().of_read(accessed, last, times);
         if new == accessed
             || about.flags.contains(InodeFlags::NOATIME)
             || self.volume.check_changeable().is_err()

@@ -296,6 +296,17 @@ impl Backing for Ext2Volume {
         self.store_everything()
     }
 
+    fn remount(&self, read_only: bool, options: &[u8]) -> Result<()> {
+        if !options.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        match (read_only, self.is_read_only()) {
+            (true, false) => self.become_read_only(),
+            (false, true) => self.become_writable(),
+            _ => Ok(()),
+        }
+    }
+
     fn unmounted(&self) -> Result<()> {
         if self.is_over.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -310,6 +321,48 @@ impl Backing for Ext2Volume {
 }
 
 impl Ext2Volume {
+    /// Stores all there is, calls the file system whole, and lets nothing be changed any more.
+    fn become_read_only(&self) -> Result<()> {
+        for _ in 0..TRIES {
+            self.store_everything()?;
+            // What goes with its last user would have to be changed then.
+            if self.engine.read().has_nameless() {
+                return Err(Errno::EBUSY);
+            }
+            let marked = self.engine.write().mark_clean();
+            match marked {
+                Err(Error::WriteBackFirst) => continue,
+                marked => marked.map_err(|error| self.errno(error))?,
+            }
+            self.store_batch(ext2::Scope::All)?;
+            let result = {
+                let mut engine = self.engine.write();
+                let result = engine.remount(true);
+                self.note_read_only(&engine);
+                result
+            };
+            match result {
+                // Somebody has changed something meanwhile.
+                Err(Error::WriteBackFirst) => {}
+                result => return result.map_err(|error| self.errno(error)),
+            }
+        }
+        Err(Errno::EBUSY)
+    }
+
+    /// Lets things be changed again.
+    fn become_writable(&self) -> Result<()> {
+        if self.claim.is_read_only() {
+            return Err(Errno::EACCES);
+        }
+        let this = self.this.upgrade().ok_or(Errno::ENOENT)?;
+        self.flusher.start(&this)?;
+        let result = self.engine.write().remount(false);
+        result.map_err(|error| self.errno(error))?;
+        self.read_only.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Stores all there is, and calls the file system whole.
     fn close(&self) -> Result<()> {
         self.store_everything()?;

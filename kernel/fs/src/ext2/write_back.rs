@@ -114,7 +114,8 @@ impl Ext2Volume {
                 Err(error @ (Error::NoMemory | Error::Device { .. })) => return Err(error),
                 Err(error) => {
                     inode.give_up();
-                    damage = Some(error);
+                    // It was told when that became so.
+                    damage = Some(error).filter(|error| *error != Error::ReadOnly).or(damage);
                 }
             }
         }
@@ -222,6 +223,7 @@ fn store_pages_of(inodes: &[Arc<Ext2Inode>]) -> Result<()> {
 pub(super) struct Flusher(Arc<Shared>);
 
 struct Shared {
+    is_started: AtomicBool,
     /// Something is to be stored.
     is_wanted: AtomicBool,
     is_over: AtomicBool,
@@ -231,19 +233,25 @@ struct Shared {
 impl Flusher {
     pub(super) fn new() -> Self {
         Self(Arc::new(Shared {
+            is_started: AtomicBool::new(false),
             is_wanted: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             changed: WaitQueue::new("changes of files"),
         }))
     }
 
-    /// Starts the task.
+    /// Starts the task, if there is none.
     ///
     /// # Errors
     /// `ENOMEM`.
     pub(super) fn start(&self, volume: &Arc<Ext2Volume>) -> Result<()> {
+        if self.0.is_started.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
         let (shared, volume) = (self.0.clone(), Arc::downgrade(volume));
-        task::spawn("ext2", move || flush(&shared, &volume))?;
+        task::spawn("ext2", move || flush(&shared, &volume)).inspect_err(|_| {
+            self.0.is_started.store(false, Ordering::Release);
+        })?;
         Ok(())
     }
 
