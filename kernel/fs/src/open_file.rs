@@ -18,7 +18,7 @@ use vm::{MemoryObject, ObjectError};
 
 use crate::buffer::{Destination, Source};
 use crate::file::File;
-use crate::status::{FileFlags, Status};
+use crate::status::{AccessTimes, FileFlags, Status};
 use crate::vfs::{Path, VisitEntry, WriteAccess, WriteDenied};
 
 /// Where lseek(2) counts from.
@@ -197,7 +197,21 @@ impl OpenFile {
         if !self.is_readable() {
             return Err(Errno::EBADF);
         }
-        self.at_position(|position| self.file.read(position, to))
+        let read = self.at_position(|position| self.file.read(position, to))?;
+        self.note_read();
+        Ok(read)
+    }
+
+    /// The file was read: its time of that may change.
+    fn note_read(&self) {
+        if let Some(path) = &self.path
+            && self.flags() & O_NOATIME == 0
+        {
+            match path.mount().access_times() {
+                AccessTimes::None => {}
+                times => self.file.was_read(times),
+            }
+        }
     }
 
     /// Writes at the position and moves it on.
@@ -230,7 +244,9 @@ impl OpenFile {
         if !self.file.is_seekable() {
             return Err(Errno::ESPIPE);
         }
-        self.file.read(position, to)
+        let read = self.file.read(position, to)?;
+        self.note_read();
+        Ok(read)
     }
 
     /// Writes at a position of the caller's; or at the end, if opened to append, as on Linux.
@@ -303,7 +319,7 @@ impl OpenFile {
         if let Some(object) = self.object.get() {
             return Ok(object.clone());
         }
-        let access = self.access.as_ref().map(|_| WriteAccess::take(path.inode())).transpose()?;
+        let access = self.access.as_ref().map(|_| WriteAccess::take(path)).transpose()?;
         let users = Users { _access: access, _denied: None };
         let mapped = self.mapped(path, users)?;
         Ok(self.object.call_once(|| mapped).clone())

@@ -93,6 +93,18 @@ impl DeviceNumber {
     }
 }
 
+/// When it is noted that a file was read (mount(8)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTimes {
+    /// Never (`noatime`).
+    None,
+    /// If the last time that was noted is older than a day or the last change, so that not every
+    /// read is a change (`relatime`).
+    Relative,
+    /// Each time (`strictatime`).
+    Always,
+}
+
 /// A moment, as files have it: seconds since 1970, and nanoseconds after that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
@@ -110,13 +122,17 @@ impl Time {
         Self { seconds, nanoseconds: (now % 1_000_000_000) as u32 }
     }
 
-    /// The time of the last read of a file that is read at this time: the old one as long as that
-    /// is younger than a day and the last change, so that not every read is a change (`relatime`
-    /// of mount(8)).
-    pub fn relative(self, atime: Self, changed: Self) -> Self {
+    /// The time of the last read of a file that is read at this time.
+    pub fn of_read(self, atime: Self, changed: Self, times: AccessTimes) -> Self {
         const DAY: i64 = 24 * 60 * 60;
-        let is_good = atime > changed && atime.seconds.saturating_add(DAY) > self.seconds;
-        if is_good { atime } else { self }
+        let stays = match times {
+            AccessTimes::None => true,
+            AccessTimes::Always => false,
+            AccessTimes::Relative => {
+                atime > changed && atime.seconds.saturating_add(DAY) > self.seconds
+            }
+        };
+        if stays { atime } else { self }
     }
 
     /// A moment without a fraction.

@@ -10,7 +10,7 @@ use abi::stat::{
 };
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};
-use fs::{Access, FileFlags, LastLink, Path, Time, TimeChange};
+use fs::{Access, FileFlags, LastLink, MountFlags, Path, Time, TimeChange};
 use memory::user::{UserSlice, UserValue};
 
 use crate::call::{Call, read_optional};
@@ -19,10 +19,17 @@ use crate::paths::{BLOCK, HERE, credentials, path_at, start_of};
 /// `UTIME_NOW` and `UTIME_OMIT` of utimensat(2).
 const UTIME_NOW: i64 = 0x3fff_ffff;
 const UTIME_OMIT: i64 = 0x3fff_fffe;
-/// `ST_VALID`, `ST_RDONLY` and `ST_NOEXEC` of statfs(2).
+/// `ST_VALID` and `ST_RELATIME` of statfs(2), and what else it tells of a mount.
 const ST_VALID: i64 = 0x20;
-const ST_RDONLY: i64 = 1;
-const ST_NOEXEC: i64 = 8;
+const ST_RELATIME: i64 = 0x1000;
+const ST_FLAGS: [(MountFlags, i64); 6] = [
+    (MountFlags::READ_ONLY, 1),
+    (MountFlags::NO_SUID, 2),
+    (MountFlags::NO_DEV, 4),
+    (MountFlags::NO_EXEC, 8),
+    (MountFlags::NO_ATIME, 0x400),
+    (MountFlags::NO_DIRATIME, 0x800),
+];
 
 /// The file at a path that begins at a directory; with an empty path and `AT_EMPTY_PATH` what the
 /// descriptor of the directory stands for, whatever that is.
@@ -312,9 +319,14 @@ fn write_statistics(file: &Path, to: u64) -> Result<usize> {
     user.f_ffree = statistics.free_inodes as i64;
     user.f_fsid.val = [statistics.id as i32, (statistics.id >> 32) as i32];
     user.f_namelen = 255;
-    user.f_flags = ST_VALID
-        | if mount.is_read_only() { ST_RDONLY } else { 0 }
-        | if mount.is_no_exec() { ST_NOEXEC } else { 0 };
+    let flags = mount.flags();
+    user.f_flags = ST_VALID;
+    for (flag, bit) in ST_FLAGS {
+        user.f_flags |= if flags.contains(flag) { bit } else { 0 };
+    }
+    if !flags.intersects(MountFlags::NO_ATIME | MountFlags::STRICT_ATIME) {
+        user.f_flags |= ST_RELATIME;
+    }
     UserSlice::write_value(to, &user)?;
     Ok(0)
 }

@@ -13,7 +13,8 @@
 //!
 //! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; those of
 //! reading inodes; the one of storing (`flight`); the barrier, which writers hold for reading from taking room on the
-//! disk until the page is dirty, and a batch for writing as it begins; the engine's. Pages are
+//! disk until the page is dirty, and a batch for writing as it begins; the engine's; the one of the
+//! list of what is to be stored. Pages are
 //! read and stored under none but the engine's for reading, and that only to learn where they
 //! are.
 
@@ -32,7 +33,7 @@ use alloc::sync::Arc;
 use abi::{Errno, Result};
 use device::block;
 
-use crate::vfs::{self, Caching, FileSystem, MountRequest, Superblock};
+use crate::vfs::{self, Caching, FileSystem, MountFlags, MountRequest, Superblock};
 use volume::Ext2Volume;
 
 struct Ext2Kind;
@@ -57,7 +58,8 @@ impl FileSystem for Ext2Kind {
         if !request.options.is_empty() {
             return Err(Errno::EINVAL);
         }
-        let volume = Ext2Volume::mount(&find_volume(request.source)?, request.read_only)?;
+        let read_only = request.flags.contains(MountFlags::READ_ONLY);
+        let volume = Ext2Volume::mount(&find_volume(request.source)?, read_only)?;
         let root = volume.inode(ext2::ROOT_INODE)?;
         let is_read_only = volume.is_read_only();
         Superblock::new("ext2", root, volume, Caching::Kept, is_read_only)

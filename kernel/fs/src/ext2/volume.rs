@@ -43,7 +43,12 @@ pub(super) struct Ext2Volume {
     pub(super) flusher: Flusher,
     /// Nothing more is changed: it is unmounted.
     is_over: AtomicBool,
+    /// Nothing can be changed: it was mounted so, or is damaged.
+    read_only: AtomicBool,
     pub(super) block_size: u64,
+    pub(super) max_file_size: u64,
+    /// The step of times, in nanoseconds.
+    time_step: u32,
 }
 
 impl fmt::Debug for Ext2Volume {
@@ -104,6 +109,7 @@ impl Ext2Volume {
             Some(ReadOnly::Asked) | None => {}
         }
         let is_writable = engine.read_only().is_none();
+        let (max_file_size, time_step) = (engine.max_file_size(), engine.time_step());
         let mounted = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             claim,
@@ -114,7 +120,10 @@ impl Ext2Volume {
             dirty: named_mutex("ext2 dirty", BTreeMap::new()),
             flusher: Flusher::new(),
             is_over: AtomicBool::new(false),
+            read_only: AtomicBool::new(!is_writable),
             block_size: probe.block_size as u64,
+            max_file_size,
+            time_step,
         });
         if is_writable {
             mounted.flusher.start(&mounted)?;
@@ -128,7 +137,26 @@ impl Ext2Volume {
     }
 
     pub(super) fn is_read_only(&self) -> bool {
-        self.engine.read().read_only().is_some()
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether anything can be changed, without the engine.
+    ///
+    /// # Errors
+    /// `EROFS`.
+    pub(super) fn check_changeable(&self) -> Result<()> {
+        if self.is_over() || self.is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// Takes note if the engine lets nothing be changed any more.
+    pub(super) fn note_read_only(&self, engine: &Ext2<Store>) {
+        self.read_only.fetch_or(engine.read_only().is_some(), Ordering::Relaxed);
+    }
+
+    /// A moment as the disk can keep it.
+    pub(super) fn round(&self, moment: Timestamp) -> Timestamp {
+        let nanoseconds = moment.nanoseconds - moment.nanoseconds % self.time_step;
+        Timestamp { nanoseconds, ..moment }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -145,7 +173,13 @@ impl Ext2Volume {
     pub(super) fn errno(&self, error: Error) -> Errno {
         if let Error::Corrupt(corrupt) = error {
             self.tell(corrupt);
-            if self.engine.write().report(corrupt) == OnDamage::Panic {
+            let wanted = {
+                let mut engine = self.engine.write();
+                let wanted = engine.report(corrupt);
+                self.note_read_only(&engine);
+                wanted
+            };
+            if wanted == OnDamage::Panic {
                 log::error!(
                     "{}: its superblock wants a panic for that; it is read-only now",
                     self.claim.name()
@@ -185,6 +219,9 @@ impl Ext2Volume {
                 let mut engine = self.engine.write();
                 let result = change(&mut engine, &caller);
                 let report = core::iter::from_fn(|| engine.take_report()).last();
+                if report.is_some() {
+                    self.note_read_only(&engine);
+                }
                 (result, report)
             };
             if let Some(corrupt) = report {
@@ -259,14 +296,75 @@ impl Backing for Ext2Volume {
         self.store_everything()
     }
 
+    fn remount(&self, read_only: bool, options: &[u8]) -> Result<()> {
+        if !options.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        match (read_only, self.is_read_only()) {
+            (true, false) => self.become_read_only(),
+            (false, true) => self.become_writable(),
+            _ => Ok(()),
+        }
+    }
+
     fn unmounted(&self) -> Result<()> {
         if self.is_over.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         self.flusher.stop();
-        if self.is_read_only() {
-            return Ok(());
+        let closed = if self.is_read_only() { Ok(()) } else { self.close() };
+        // What could not be stored is lost, and keeps the volume no longer.
+        let left = core::mem::take(&mut *self.dirty.lock());
+        drop(left);
+        closed
+    }
+}
+
+impl Ext2Volume {
+    /// Stores all there is, calls the file system whole, and lets nothing be changed any more.
+    fn become_read_only(&self) -> Result<()> {
+        for _ in 0..TRIES {
+            self.store_everything()?;
+            // What goes with its last user would have to be changed then.
+            if self.engine.read().has_nameless() {
+                return Err(Errno::EBUSY);
+            }
+            let marked = self.engine.write().mark_clean();
+            match marked {
+                Err(Error::WriteBackFirst) => continue,
+                marked => marked.map_err(|error| self.errno(error))?,
+            }
+            self.store_batch(ext2::Scope::All)?;
+            let result = {
+                let mut engine = self.engine.write();
+                let result = engine.remount(true);
+                self.note_read_only(&engine);
+                result
+            };
+            match result {
+                // Somebody has changed something meanwhile.
+                Err(Error::WriteBackFirst) => {}
+                result => return result.map_err(|error| self.errno(error)),
+            }
         }
+        Err(Errno::EBUSY)
+    }
+
+    /// Lets things be changed again.
+    fn become_writable(&self) -> Result<()> {
+        if self.claim.is_read_only() {
+            return Err(Errno::EACCES);
+        }
+        let this = self.this.upgrade().ok_or(Errno::ENOENT)?;
+        self.flusher.start(&this)?;
+        let result = self.engine.write().remount(false);
+        result.map_err(|error| self.errno(error))?;
+        self.read_only.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Stores all there is, and calls the file system whole.
+    fn close(&self) -> Result<()> {
         self.store_everything()?;
         let closed = self.engine.write().close();
         closed.map_err(|error| self.errno(error))?;

@@ -112,7 +112,8 @@ pub(crate) fn superblock(
         target: b"",
     };
     let root = TmpInode::new(&fs, &new)?;
-    Superblock::new(kind, root, fs, Caching::Kept, request.read_only)
+    let read_only = request.flags.contains(MountFlags::READ_ONLY);
+    Superblock::new(kind, root, fs, Caching::Kept, read_only)
 }
 
 struct Kinds;

@@ -148,7 +148,7 @@ impl Path {
         if self.inode().status().is_append_only() {
             return Err(Errno::EPERM);
         }
-        let _access = WriteAccess::take(self.inode())?;
+        let _access = WriteAccess::take(self)?;
         self.inode().set_len(len)
     }
 }

@@ -101,6 +101,9 @@ impl Path {
             match self.kind() {
                 Kind::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
                 Kind::Symlink => return Err(Errno::ELOOP),
+                Kind::CharDevice | Kind::BlockDevice if self.mount().is_no_dev() => {
+                    return Err(Errno::EACCES);
+                }
                 _ => self.check(credentials, wanted)?,
             }
             let overwrites = flags & O_ACCMODE != O_RDONLY && flags & O_APPEND == 0;
@@ -124,7 +127,7 @@ impl Path {
             Kind::Directory => Arc::new(DirectoryFile(self.clone())),
             Kind::Regular => {
                 if wanted(flags).contains(Access::WRITE) {
-                    access = Some(WriteAccess::take(&inode)?);
+                    access = Some(WriteAccess::take(&self)?);
                 }
                 let file = inode.clone().open(flags)?;
                 if flags & O_TRUNC != 0 {
