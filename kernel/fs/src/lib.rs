@@ -45,7 +45,7 @@ pub use file::{File, Readiness};
 pub use initramfs::{Contents, mount_initramfs};
 pub use nodes::{Characters, register_characters};
 pub use open_file::{MappedFile, OpenFile, Seek};
-pub use status::{DeviceNumber, FileFlags, Kind, Status, Time};
+pub use status::{AccessTimes, DeviceNumber, FileFlags, Kind, Status, Time};
 pub use vfs::*;
 
 /// Makes the dentry cache, and the kinds of file system known that are here. Call once, when there is memory and random numbers.
