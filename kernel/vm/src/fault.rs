@@ -209,6 +209,8 @@ impl AddressSpace {
                 let len = object.len();
                 // What is cut off within a page is zero, so that it has to be a copy.
                 let is_cut = *end < len && *end - from.min(*end) < PAGE;
+                let whole = end.saturating_sub(*offset) & !(PAGE - 1);
+                let whole_end = vma.start.saturating_add(whole);
                 let end = (*end).min(len);
                 if from >= end {
                     return Err(FaultKind::NoBytes);
@@ -221,7 +223,7 @@ impl AddressSpace {
                         return Ok(is_dirty && file.cache().has_to_wait());
                     }
                     Some(file) if from.is_multiple_of(PAGE) && !is_write && !is_cut => {
-                        self.bring_to_read(vma, page, file, from / PAGE)?;
+                        self.bring_to_read(vma, page, file, from / PAGE, whole_end)?;
                     }
                     _ => self.bring_bytes(vma, page, is_write, object.as_ref(), from..end)?,
                 }

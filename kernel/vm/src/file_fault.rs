@@ -29,13 +29,15 @@ const AROUND: u64 = 16;
 const BLOCK: u64 = AROUND * PAGE;
 
 impl AddressSpace {
-    /// Brings page `index` of a file to `page`, to be read.
+    /// Brings page `index` of a file to `page`, to be read; of those around it, those before
+    /// `whole_end`, where the mapping stops to have whole pages of the file.
     pub(crate) fn bring_to_read(
         &self,
         vma: &Vma,
         page: u64,
         file: &MappedCache,
         index: u64,
+        whole_end: u64,
     ) -> Result<(), FaultKind> {
         let access = match vma.writes() {
             Writes::Shared => vma.access,
@@ -47,7 +49,7 @@ impl AddressSpace {
         let block = page & !(BLOCK - 1);
         let before = (page - block.max(vma.start)) / PAGE;
         let first = page - before.min(index) * PAGE;
-        let end = vma.end.min(block + BLOCK);
+        let end = vma.end.min(block + BLOCK).min(whole_end).max(page + PAGE);
         let first_index = index - (page - first) / PAGE;
         let count = ((end - first) / PAGE) as usize;
         let mut frames: ArrayVec<Option<Frame>, { AROUND as usize }> = ArrayVec::new();

@@ -26,7 +26,7 @@ use vm::cache::Budget;
 
 use crate::status::Kind;
 use crate::vfs::{
-    self, Backing, Caching, FileSystem, MountRequest, NewFile, Statistics, Superblock,
+    self, Backing, Caching, FileSystem, MountFlags, MountRequest, NewFile, Statistics, Superblock,
 };
 use inode::TmpInode;
 use options::Options;

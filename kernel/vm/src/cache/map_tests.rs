@@ -71,6 +71,31 @@ fn write(space: &AddressSpace, cache: &Arc<PageCache>, address: u64, index: u64,
     may
 }
 
+/// A program's data end within a page, and what follows is zero, though the file goes on.
+#[base::kernel_test]
+fn what_a_mapping_leaves_out_does_not_come_with_its_neighbours() {
+    let (file, _handle) = File::new(3 * PAGE);
+    file.fill_disk(3);
+    let cache = &file.cache;
+    assert_eq!(bytes_of(cache, 0, 3 * PAGE as usize).len(), 3 * PAGE as usize);
+    let space = space();
+    let object: Arc<dyn MemoryObject> = Arc::new(Object(MappedCache::new(cache)));
+    let backing = Backing::Object { object, offset: 0, end: PAGE + 100 };
+    let placement = Placement::FixedNoReplace(AT);
+    let flags = VmaFlags::empty();
+    let request = MapRequest { placement, len: 2 * PAGE, access: RW, flags, backing };
+    assert_eq!(space.map(request), Ok(AT));
+    assert_eq!(touch(&space, AT, false), Ok(()));
+    assert_eq!(access(&space, AT), Some(READ));
+    assert_eq!(access(&space, AT + PAGE), None);
+    for write in [false, true] {
+        assert_eq!(touch(&space, AT + PAGE, write), Ok(()));
+        // A page of its own; that its end is zero programs test.
+        let own = space.table.frame_of(VirtAddr::new(AT + PAGE)).expect("it is there");
+        assert_ne!(own, cache.page(1, 1, None).expect("it is in memory").address());
+    }
+}
+
 #[base::kernel_test]
 fn a_page_that_is_written_through_a_mapping_is_stored_each_time() {
     let (file, _handle) = File::new(PAGE);
