@@ -6,8 +6,8 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fcntl::{
-    FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
-    O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
+    FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME,
+    O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
 use memory::frames::Frame;
@@ -125,9 +125,7 @@ impl OpenFile {
     pub fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
         let flags = self.status().flags;
         let only_adds = mode & !FALLOC_FL_KEEP_SIZE == 0;
-        if flags.contains(FileFlags::IMMUTABLE)
-            || flags.contains(FileFlags::APPEND) && !only_adds
-        {
+        if flags.contains(FileFlags::IMMUTABLE) || flags.contains(FileFlags::APPEND) && !only_adds {
             return Err(Errno::EPERM);
         }
         self.file.allocate(mode, offset, len)

@@ -5,8 +5,8 @@ use abi::fcntl::{
     AT_EACCESS, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, F_OK,
 };
 use abi::stat::{
-    STATX__RESERVED, STATX_ATTR_APPEND, STATX_ATTR_IMMUTABLE, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, statfs as UserStatfs,
-    statx as UserStatx, statx_timestamp,
+    STATX__RESERVED, STATX_ATTR_APPEND, STATX_ATTR_IMMUTABLE, STATX_ATTR_MOUNT_ROOT,
+    STATX_BASIC_STATS, statfs as UserStatfs, statx as UserStatx, statx_timestamp,
 };
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};

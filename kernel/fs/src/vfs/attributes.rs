@@ -110,11 +110,8 @@ impl Path {
         let status = self.inode().status();
         let is_now = (atime, mtime) == (TimeChange::Now, TimeChange::Now);
         // What is only added to may be said to have been added to just now.
-        let is_kept = if is_now {
-            status.flags.contains(FileFlags::IMMUTABLE)
-        } else {
-            status.is_fixed()
-        };
+        let is_kept =
+            if is_now { status.flags.contains(FileFlags::IMMUTABLE) } else { status.is_fixed() };
         if is_kept {
             return Err(Errno::EPERM);
         }

@@ -48,8 +48,8 @@ pub use names::{link, make, make_symlink, remove_directory, rename, unlink};
 pub use open::open;
 pub use path::Path;
 pub use superblock::{
-    Backing, Caching, FileSystem, MountFlags, MountRequest, Statistics, Superblock, Unbacked, file_systems,
-    find_file_system, register,
+    Backing, Caching, FileSystem, MountFlags, MountRequest, Statistics, Superblock, Unbacked,
+    file_systems, find_file_system, register,
 };
 pub use walk::{LastLink, lookup};
 pub use writers::Writers;

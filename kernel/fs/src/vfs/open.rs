@@ -4,8 +4,8 @@
 use alloc::sync::Arc;
 
 use abi::fcntl::{
-    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE,
-    O_TRUNC, O_WRONLY,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY,
+    O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
 use memory::frames::check_user_may_allocate;
