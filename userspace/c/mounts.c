@@ -133,6 +133,67 @@ static void test_read_only(void)
     check_result("umount-read-only", SYS(SYS_umount2, PLACE, 0), 0);
 }
 
+// Changes how PLACE is mounted.
+#define AGAIN(flags) SYS(SYS_mount, NULL, PLACE, NULL, MS_REMOUNT | (flags), NULL)
+
+static void test_remounting(void)
+{
+    unsigned long all = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    check_result("mount-tmpfs", MOUNT("tmpfs", PLACE, all), 0);
+    check(is_listed("test " PLACE " tmpfs rw,nosuid,nodev,noexec,relatime"), "listed-all", "is not");
+    check_result("mknod", SYS(SYS_mknod, PLACE "/null", S_IFCHR | 0666, 0x103), 0);
+    FAILS(EACCES, "open-nodev", SYS_open, PLACE "/null", O_RDONLY);
+    int path = SYS(SYS_open, PLACE "/null", O_PATH);
+    check(path >= 0, "path-nodev", "%d", path);
+    close(path);
+
+    int file = SYS(SYS_open, PLACE "/file", O_RDWR | O_CREAT, 0644);
+    check(file >= 0, "create", "%d", file);
+    check_result("write", SYS(SYS_write, file, "some", 4), 4);
+    check_error("remount-busy", AGAIN(MS_RDONLY), EBUSY);
+    check(is_listed("test " PLACE " tmpfs rw,nosuid"), "listed-busy", "is not");
+    check_result("write-more", SYS(SYS_write, file, "more", 4), 4);
+    char *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    check(shared != MAP_FAILED, "map", "%m");
+    close(file);
+    check_error("remount-busy-map", AGAIN(MS_RDONLY), EBUSY);
+    munmap(shared, 4096);
+    check_result("remount-read-only", AGAIN(MS_RDONLY | MS_NODEV), 0);
+    check(is_listed("test " PLACE " tmpfs ro,nodev,relatime"), "listed-again", "is not");
+    FAILS(EROFS, "write-open", SYS_open, PLACE "/file", O_WRONLY);
+    FAILS(EROFS, "make", SYS_mkdir, PLACE "/new", 0755);
+    FAILS(EROFS, "unlink", SYS_unlink, PLACE "/file");
+    FAILS(EROFS, "chmod", SYS_chmod, PLACE "/file", 0600);
+
+    // What is noted of reads stays, unless something is said of that.
+    struct stat before, after;
+    char bytes[4];
+    struct timespec times[2] = {{1000, 0}, {2000, 0}};
+    check_result("remount-noatime", AGAIN(MS_NOATIME), 0);
+    check_result("remount-as-it-is", AGAIN(MS_NOSUID), 0);
+    check(is_listed("test " PLACE " tmpfs rw,nosuid,noatime"), "listed-noatime", "is not");
+    utimensat(AT_FDCWD, PLACE "/file", times, 0);
+    file = open(PLACE "/file", O_RDONLY);
+    check(read(file, bytes, 4) == 4 && !fstat(file, &after) && after.st_atime == 1000, "noatime",
+          "%ld", (long)after.st_atime);
+    check_result("remount-relatime", AGAIN(MS_RELATIME), 0);
+    check(is_listed("test " PLACE " tmpfs rw,relatime"), "listed-relatime", "is not");
+    check(pread(file, bytes, 4, 0) == 4 && !fstat(file, &before) && before.st_atime > 2000,
+          "relatime", "%ld", (long)before.st_atime);
+    usleep(20000);
+    check(pread(file, bytes, 4, 0) == 4 && !fstat(file, &after)
+              && after.st_atim.tv_nsec == before.st_atim.tv_nsec, "relatime-again", "is noted");
+    check_result("remount-strictatime", AGAIN(MS_STRICTATIME), 0);
+    check(pread(file, bytes, 4, 0) == 4 && !fstat(file, &after)
+              && after.st_atim.tv_nsec != before.st_atim.tv_nsec, "strictatime", "is not noted");
+    close(file);
+    file = SYS(SYS_open, PLACE "/null", O_RDONLY);
+    check(file >= 0, "open-dev", "%d", file);
+    close(file);
+    FAILS(EINVAL, "remount-einval", SYS_mount, NULL, "/proc/self", NULL, MS_REMOUNT, NULL);
+    check_result("umount-tmpfs", SYS(SYS_umount2, PLACE, 0), 0);
+}
+
 static void test_errors(void)
 {
     char *kernel = (char *)0xffffffff80000000UL;
@@ -167,6 +228,7 @@ int main(void)
     test_mounting();
     test_busy();
     test_read_only();
+    test_remounting();
     test_errors();
     return summary();
 }

@@ -7,7 +7,7 @@ use abi::stat::{S_ISGID, S_ISVTX, S_IXGRP};
 use abi::{Errno, Result};
 use bitflags::bitflags;
 
-use crate::status::{Kind, Status};
+use crate::status::{FileFlags, Kind, Status};
 
 bitflags! {
     /// What somebody wants to do with a file, as the permission bits have it for others.
@@ -55,8 +55,11 @@ impl Credentials {
     /// Looks whether they may do that with a file of this status.
     ///
     /// # Errors
-    /// `EACCES`.
+    /// `EACCES`; `EPERM` for a change of what is immutable, whoever asks.
     pub fn check(&self, status: &Status, wanted: Access) -> Result<()> {
+        if wanted.contains(Access::WRITE) && status.flags.contains(FileFlags::IMMUTABLE) {
+            return Err(Errno::EPERM);
+        }
         let bits = if self.uid == status.uid {
             status.mode >> 6
         } else if self.is_in_group(status.gid) {
@@ -72,7 +75,8 @@ impl Credentials {
     }
 
     /// Looks whether they may take a name, which leads to `file`, out of a directory, or replace
-    /// it: the sticky bit keeps other people's names.
+    /// it: the sticky bit keeps other people's names, and no name goes from a directory that is
+    /// only added to, or of a file that is fixed.
     ///
     /// # Errors
     /// `EACCES`, `EPERM`.
@@ -80,6 +84,9 @@ impl Credentials {
         self.check(directory, Access::WRITE | Access::EXECUTE)?;
         let is_kept = directory.mode & S_ISVTX != 0;
         if is_kept && self.uid != file.uid && !self.owns(directory) {
+            return Err(Errno::EPERM);
+        }
+        if directory.is_append_only() || file.is_fixed() {
             return Err(Errno::EPERM);
         }
         Ok(())
@@ -137,6 +144,20 @@ fn permissions_are_those_of_owner_group_or_others() {
         user.check_removal(&file(0o040_755, 0, 0), &file(0o100_777, 5, 5)),
         Err(Errno::EACCES)
     );
+
+    let fixed = |flags| Status { flags, ..file(0o040_777, 5, 7) };
+    let root = Credentials::ROOT;
+    for who in [&user, &root] {
+        for (flags, may_add) in [(FileFlags::IMMUTABLE, false), (FileFlags::APPEND, true)] {
+            let added = who.check(&fixed(flags), Access::WRITE | Access::EXECUTE);
+            assert_eq!(added, if may_add { Ok(()) } else { Err(Errno::EPERM) });
+            assert_eq!(who.check(&fixed(flags), Access::READ), Ok(()));
+            let free = file(0o040_777, 5, 7);
+            assert_eq!(who.check_removal(&fixed(flags), &free), Err(Errno::EPERM));
+            assert_eq!(who.check_removal(&free, &fixed(flags)), Err(Errno::EPERM));
+            assert_eq!(who.check_removal(&free, &free), Ok(()));
+        }
+    }
 
     let handed_down = file(0o042_777, 0, 70);
     assert_eq!(user.of_new(&handed_down, 0o102_755), (5, 70, 0o100_755));

@@ -9,7 +9,7 @@ use task::{MutexGuard, WaitQueue};
 use vm::MemoryObject;
 
 use crate::buffer::{Destination, Source};
-use crate::status::Status;
+use crate::status::{AccessTimes, Status};
 use crate::vfs::VisitEntry;
 
 /// What can be done without waiting.
@@ -30,6 +30,11 @@ pub trait File: Debug + Send + Sync {
     /// # Errors
     /// As read(2).
     fn read(&self, position: u64, to: &mut Destination<'_>) -> Result<usize>;
+
+    /// It was read through a path: its time of that changes as `times` says, if it has one.
+    fn was_read(&self, times: AccessTimes) {
+        let _ = times;
+    }
 
     /// Writes at `position`; the number of bytes.
     ///

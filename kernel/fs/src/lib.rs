@@ -50,7 +50,7 @@ pub use initramfs::{Contents, mount_initramfs};
 pub use locks::{LockMode, LockOwner, LockRecord, LockedBytes, LockedBytesError, RecordOwner};
 pub use nodes::{Characters, register_characters};
 pub use open_file::{MappedFile, OpenFile, Seek};
-pub use status::{DeviceNumber, Kind, Status, Time};
+pub use status::{AccessTimes, DeviceNumber, FileFlags, Kind, Status, Time};
 pub use vfs::*;
 
 /// Makes the dentry cache, and the kinds of file system known that are here. Call once, when there is memory and random numbers.

@@ -6,8 +6,8 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fcntl::{
-    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
-    O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
+    FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME,
+    O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
 use memory::frames::Frame;
@@ -19,7 +19,7 @@ use vm::{MemoryObject, ObjectError};
 use crate::buffer::{Destination, Source};
 use crate::file::File;
 use crate::locks::LockOwner;
-use crate::status::Status;
+use crate::status::{AccessTimes, FileFlags, Status};
 use crate::vfs::{Path, VisitEntry, WriteAccess, WriteDenied};
 
 /// Where lseek(2) counts from.
@@ -95,10 +95,43 @@ impl OpenFile {
     }
 
     /// Changes those of the `O_*` flags that can be changed (`F_SETFL`).
-    pub fn set_flags(&self, flags: u32) {
+    ///
+    /// # Errors
+    /// `EPERM` if the file is only added to, and would not be any more.
+    pub fn set_flags(&self, flags: u32) -> Result<()> {
+        if (flags ^ self.flags()) & O_APPEND != 0 && self.status().is_append_only() {
+            return Err(Errno::EPERM);
+        }
         let change = |now| Some(now & !CHANGEABLE | flags & CHANGEABLE);
         // It always says `Some`.
         let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        Ok(())
+    }
+
+    /// Sets the length, of what is open for writing.
+    ///
+    /// # Errors
+    /// `EPERM` if the file is only added to; as [`File::set_len`].
+    pub fn set_len(&self, len: u64) -> Result<()> {
+        if self.status().is_append_only() {
+            return Err(Errno::EPERM);
+        }
+        self.file.set_len(len)
+    }
+
+    /// Takes room, or gives it back, of what is open for writing, with the `FALLOC_FL_*` flags of
+    /// fallocate(2).
+    ///
+    /// # Errors
+    /// `EPERM` if the file is immutable, or is only added to and more is asked for than that; as
+    /// [`File::allocate`].
+    pub fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
+        let flags = self.status().flags;
+        let only_adds = mode & !FALLOC_FL_KEEP_SIZE == 0;
+        if flags.contains(FileFlags::IMMUTABLE) || flags.contains(FileFlags::APPEND) && !only_adds {
+            return Err(Errno::EPERM);
+        }
+        self.file.allocate(mode, offset, len)
     }
 
     /// The file.
@@ -170,7 +203,21 @@ impl OpenFile {
         if !self.is_readable() {
             return Err(Errno::EBADF);
         }
-        self.at_position(|position| self.file.read(position, to))
+        let read = self.at_position(|position| self.file.read(position, to))?;
+        self.note_read();
+        Ok(read)
+    }
+
+    /// The file was read: its time of that may change.
+    fn note_read(&self) {
+        if let Some(path) = &self.path
+            && self.flags() & O_NOATIME == 0
+        {
+            match path.mount().access_times() {
+                AccessTimes::None => {}
+                times => self.file.was_read(times),
+            }
+        }
     }
 
     /// Writes at the position and moves it on.
@@ -203,7 +250,9 @@ impl OpenFile {
         if !self.file.is_seekable() {
             return Err(Errno::ESPIPE);
         }
-        self.file.read(position, to)
+        let read = self.file.read(position, to)?;
+        self.note_read();
+        Ok(read)
     }
 
     /// Writes at a position of the caller's; or at the end, if opened to append, as on Linux.
@@ -278,7 +327,7 @@ impl OpenFile {
         if let Some(object) = self.object.get() {
             return Ok(object.clone());
         }
-        let access = self.access.as_ref().map(|_| WriteAccess::take(path.inode())).transpose()?;
+        let access = self.access.as_ref().map(|_| WriteAccess::take(path)).transpose()?;
         let users = Users { _access: access, _denied: None };
         let mapped = self.mapped(path, users)?;
         Ok(self.object.call_once(|| mapped).clone())

@@ -13,7 +13,7 @@ use vm::{MemoryObject, ObjectError, PAGE};
 
 use crate::buffer::{Destination, Source};
 use crate::file::File;
-use crate::status::Status;
+use crate::status::{AccessTimes, Status};
 use crate::vfs::Inode;
 
 /// What a file system has of a regular file.
@@ -27,8 +27,10 @@ pub(crate) trait Cached: Inode {
     /// Most bytes that a file can have.
     fn max_len(&self) -> u64;
 
-    /// The file was read: its time of that changes, if it has one. Several at once.
-    fn was_read(&self) {}
+    /// The file was read: its time of that changes as `times` says, if it has one. Several at once.
+    fn was_read(&self, times: AccessTimes) {
+        let _ = times;
+    }
 
     /// Bytes up to `end`, behind those written last, were written; under the lock of the writes.
     ///
@@ -60,16 +62,13 @@ pub(crate) struct RegularFile<I> {
     ahead: ReadAhead,
     /// Failures to store the file that whoever has it open was told of, or that came before.
     told: AtomicU32,
-    /// Whether reading it is noted ([`Cached::was_read`]).
-    notes_reads: bool,
 }
 
 impl<I: Cached> RegularFile<I> {
-    /// The file of an inode, opened with the `O_*` flags of open(2).
-    pub(crate) fn new(inode: Arc<I>, flags: u32) -> Arc<Self> {
+    /// The file of an inode.
+    pub(crate) fn new(inode: Arc<I>) -> Arc<Self> {
         let told = AtomicU32::new(inode.cache().failures());
-        let notes_reads = flags & abi::fcntl::O_NOATIME == 0;
-        Arc::new(Self { inode, ahead: ReadAhead::new(), told, notes_reads })
+        Arc::new(Self { inode, ahead: ReadAhead::new(), told })
     }
 
     /// Writes under the lock of the writes.
@@ -129,10 +128,11 @@ impl<I: Cached> File for RegularFile<I> {
                 read
             }
         };
-        if self.notes_reads {
-            self.inode.was_read();
-        }
         Ok(read)
+    }
+
+    fn was_read(&self, times: AccessTimes) {
+        self.inode.was_read(times);
     }
 
     fn write(&self, position: u64, from: &mut Source<'_>) -> Result<usize> {

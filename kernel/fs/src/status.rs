@@ -4,6 +4,7 @@ use abi::stat::{
     DT_BLK, DT_CHR, DT_DIR, DT_FIFO, DT_LNK, DT_REG, DT_SOCK, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,
     S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
 };
+use bitflags::bitflags;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,18 @@ impl DeviceNumber {
     }
 }
 
+/// When it is noted that a file was read (mount(8)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTimes {
+    /// Never (`noatime`).
+    None,
+    /// If the last time that was noted is older than a day or the last change, so that not every
+    /// read is a change (`relatime`).
+    Relative,
+    /// Each time (`strictatime`).
+    Always,
+}
+
 /// A moment, as files have it: seconds since 1970, and nanoseconds after that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
@@ -109,18 +122,33 @@ impl Time {
         Self { seconds, nanoseconds: (now % 1_000_000_000) as u32 }
     }
 
-    /// The time of the last read of a file that is read at this time: the old one as long as that
-    /// is younger than a day and the last change, so that not every read is a change (`relatime`
-    /// of mount(8)).
-    pub fn relative(self, atime: Self, changed: Self) -> Self {
+    /// The time of the last read of a file that is read at this time.
+    pub fn of_read(self, atime: Self, changed: Self, times: AccessTimes) -> Self {
         const DAY: i64 = 24 * 60 * 60;
-        let is_good = atime > changed && atime.seconds.saturating_add(DAY) > self.seconds;
-        if is_good { atime } else { self }
+        let stays = match times {
+            AccessTimes::None => true,
+            AccessTimes::Always => false,
+            AccessTimes::Relative => {
+                atime > changed && atime.seconds.saturating_add(DAY) > self.seconds
+            }
+        };
+        if stays { atime } else { self }
     }
 
     /// A moment without a fraction.
     pub const fn of_seconds(seconds: i64) -> Self {
         Self { seconds, nanoseconds: 0 }
+    }
+}
+
+bitflags! {
+    /// What is forbidden of a file to everybody, root included (`chattr +i`, `chattr +a`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct FileFlags: u8 {
+        /// It is not changed at all: not what is in it, not what is told of it, not its names.
+        const IMMUTABLE = 1 << 0;
+        /// It is only added to: a regular file at its end, a directory by new names.
+        const APPEND = 1 << 1;
     }
 }
 
@@ -152,12 +180,25 @@ pub struct Status {
     pub mtime: Time,
     /// Last change of the contents or of what is told here.
     pub ctime: Time,
+    /// What is forbidden of it.
+    pub flags: FileFlags,
 }
 
 impl Status {
     /// What the file is.
     pub fn kind(&self) -> Kind {
         Kind::of_mode(self.mode)
+    }
+
+    /// Whether it is immutable or only added to: then nobody takes its names away, gives it more,
+    /// or changes its owner and permissions.
+    pub fn is_fixed(&self) -> bool {
+        !self.flags.is_empty()
+    }
+
+    /// Whether it is only added to.
+    pub fn is_append_only(&self) -> bool {
+        self.flags.contains(FileFlags::APPEND)
     }
 
     /// Whether anybody may execute it.

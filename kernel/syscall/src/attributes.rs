@@ -5,12 +5,12 @@ use abi::fcntl::{
     AT_EACCESS, AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, F_OK,
 };
 use abi::stat::{
-    STATX__RESERVED, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, statfs as UserStatfs,
-    statx as UserStatx, statx_timestamp,
+    STATX__RESERVED, STATX_ATTR_APPEND, STATX_ATTR_IMMUTABLE, STATX_ATTR_MOUNT_ROOT,
+    STATX_BASIC_STATS, statfs as UserStatfs, statx as UserStatx, statx_timestamp,
 };
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};
-use fs::{Access, LastLink, Path, Time, TimeChange};
+use fs::{Access, FileFlags, LastLink, MountFlags, Path, Time, TimeChange};
 use memory::user::{UserSlice, UserValue};
 
 use crate::call::{Call, read_optional};
@@ -19,10 +19,17 @@ use crate::paths::{BLOCK, HERE, credentials, path_at, start_of};
 /// `UTIME_NOW` and `UTIME_OMIT` of utimensat(2).
 const UTIME_NOW: i64 = 0x3fff_ffff;
 const UTIME_OMIT: i64 = 0x3fff_fffe;
-/// `ST_VALID`, `ST_RDONLY` and `ST_NOEXEC` of statfs(2).
+/// `ST_VALID` and `ST_RELATIME` of statfs(2), and what else it tells of a mount.
 const ST_VALID: i64 = 0x20;
-const ST_RDONLY: i64 = 1;
-const ST_NOEXEC: i64 = 8;
+const ST_RELATIME: i64 = 0x1000;
+const ST_FLAGS: [(MountFlags, i64); 6] = [
+    (MountFlags::READ_ONLY, 1),
+    (MountFlags::NO_SUID, 2),
+    (MountFlags::NO_DEV, 4),
+    (MountFlags::NO_EXEC, 8),
+    (MountFlags::NO_ATIME, 0x400),
+    (MountFlags::NO_DIRATIME, 0x800),
+];
 
 /// The file at a path that begins at a directory; with an empty path and `AT_EMPTY_PATH` what the
 /// descriptor of the directory stands for, whatever that is.
@@ -274,8 +281,14 @@ pub(crate) fn statx(call: &Call<'_>) -> Result<usize> {
     let mut user = <UserStatx as UserValue>::ZERO;
     user.stx_mask = STATX_BASIC_STATS;
     user.stx_blksize = BLOCK as u32;
-    user.stx_attributes_mask = STATX_ATTR_MOUNT_ROOT.into();
-    user.stx_attributes = if is_root { STATX_ATTR_MOUNT_ROOT.into() } else { 0 };
+    for (attribute, is_set) in [
+        (STATX_ATTR_MOUNT_ROOT, is_root),
+        (STATX_ATTR_IMMUTABLE, status.flags.contains(FileFlags::IMMUTABLE)),
+        (STATX_ATTR_APPEND, status.flags.contains(FileFlags::APPEND)),
+    ] {
+        user.stx_attributes_mask |= u64::from(attribute);
+        user.stx_attributes |= if is_set { attribute.into() } else { 0 };
+    }
     user.stx_nlink = status.links;
     user.stx_uid = status.uid;
     user.stx_gid = status.gid;
@@ -306,9 +319,14 @@ fn write_statistics(file: &Path, to: u64) -> Result<usize> {
     user.f_ffree = statistics.free_inodes as i64;
     user.f_fsid.val = [statistics.id as i32, (statistics.id >> 32) as i32];
     user.f_namelen = 255;
-    user.f_flags = ST_VALID
-        | if mount.is_read_only() { ST_RDONLY } else { 0 }
-        | if mount.is_no_exec() { ST_NOEXEC } else { 0 };
+    let flags = mount.flags();
+    user.f_flags = ST_VALID;
+    for (flag, bit) in ST_FLAGS {
+        user.f_flags |= if flags.contains(flag) { bit } else { 0 };
+    }
+    if !flags.intersects(MountFlags::NO_ATIME | MountFlags::STRICT_ATIME) {
+        user.f_flags |= ST_RELATIME;
+    }
     UserSlice::write_value(to, &user)?;
     Ok(0)
 }

@@ -65,6 +65,10 @@ fn file_backing(call: &Call<'_>, shared: bool, access: Access) -> Result<(Backin
     if !file.is_readable() || (shared && access.write && !file.is_writable()) {
         return Err(Errno::EACCES);
     }
+    // Writing through a mapping would not be adding at the end.
+    if shared && file.is_writable() && file.status().is_append_only() {
+        return Err(Errno::EACCES);
+    }
     let mut never = VmaFlags::empty();
     never.set(VmaFlags::NEVER_WRITE, shared && !file.is_writable());
     if file.file().is_anonymous_memory() {

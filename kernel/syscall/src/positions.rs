@@ -229,7 +229,7 @@ pub(crate) fn ftruncate(call: &Call<'_>) -> Result<usize> {
     if !file.is_writable() {
         return Err(if is_more_than_a_path(&file) { Errno::EINVAL } else { Errno::EBADF });
     }
-    file.file().set_len(len)?;
+    file.set_len(len)?;
     Ok(0)
 }
 
@@ -245,7 +245,7 @@ pub(crate) fn fallocate(call: &Call<'_>) -> Result<usize> {
         return Err(Errno::EBADF);
     }
     match file.status().kind() {
-        Kind::Regular => file.file().allocate(mode as u32, offset, len)?,
+        Kind::Regular => file.allocate(mode as u32, offset, len)?,
         Kind::Fifo => return Err(Errno::ESPIPE),
         Kind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
@@ -301,7 +301,7 @@ pub(crate) fn fcntl(call: &Call<'_>) -> Result<usize> {
         F_GETFL => Ok(file.flags() as usize),
         _ if !is_more_than_a_path(&file) => Err(Errno::EBADF),
         F_SETFL => {
-            file.set_flags(argument as u32);
+            file.set_flags(argument as u32)?;
             Ok(0)
         }
         F_GETLK | F_OFD_GETLK => find_lock(call, &file, command as u32, argument),

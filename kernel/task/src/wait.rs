@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
-use base::preempt::{self, SIGNAL};
+use base::preempt::SIGNAL;
 use base::sync::{IrqSpinLock, assert_may_sleep};
 use base::time;
 use intrusive_collections::{LinkedList, intrusive_adapter};
@@ -169,11 +169,11 @@ impl WaitQueue {
     }
 
     /// Takes the current task out of the queue; whether it was in it.
+    ///
+    /// Also if it is in it no more, under the lock: whoever has woken it has the queue's reference
+    /// to the task in hand until the lock is free. Were the task faster than that, and ended, its
+    /// end would be there: in an interrupt handler, perhaps.
     fn remove(&self, task: &Task) -> bool {
-        // Only the task itself gets into a queue, so that it stays out.
-        if !task.wait_link.is_linked() {
-            return false;
-        }
         let mut waiters = self.waiters.lock();
         let Some(waiters) = waiters.as_mut().filter(|_| task.wait_link.is_linked()) else {
             return false;
@@ -191,17 +191,17 @@ impl WaitQueue {
 
     /// Wakes the task that has waited longest. May be called from interrupt handlers.
     pub fn wake_one(&self) {
-        // Not to be preempted with the task in hand, which nobody else would wake.
-        let _stay = preempt::disable();
-        let task = self.waiters.lock().as_mut().and_then(LinkedList::pop_front);
-        if let Some(task) = task {
+        // Under the lock, for which the woken task waits ([`WaitQueue::remove`]): the reference is
+        // not the last.
+        let mut waiters = self.waiters.lock();
+        if let Some(task) = waiters.as_mut().and_then(LinkedList::pop_front) {
             sched::wake(&task);
         }
     }
 
     /// Wakes all. May be called from interrupt handlers.
     pub fn wake_all(&self) {
-        // Under the lock throughout: a woken task may queue again only after.
+        // Under the lock throughout: a woken task may queue again, or end, only after.
         let mut waiters = self.waiters.lock();
         while let Some(task) = waiters.as_mut().and_then(LinkedList::pop_front) {
             sched::wake(&task);

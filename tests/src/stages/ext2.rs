@@ -29,6 +29,8 @@ pub(super) fn jobs() -> Vec<Job> {
     jobs.push(Job::one("ext2: a tree of the host's is read and copied", tree));
     jobs.push(Job::one("ext2: a mapping larger than memory", || large(160, "64M", "4096")));
     jobs.push(Job::one("ext2: a mapping larger than the disk", || large(8, "2G", "1024")));
+    jobs.push(Job::one("ext2: what is immutable or only added to", fixed));
+    jobs.push(Job::one("ext2: mounted anew", remounted));
     jobs.push(Job::one("ext2: a full disk", full));
     jobs.push(Job::one("ext2: the power fails", power));
     jobs.push(Job::one("ext2: garbage is no file system", garbage));
@@ -195,6 +197,69 @@ fn tree() -> Outcome {
             text.lines().take(9).collect::<Vec<_>>().join("\n")
         )),
     }
+}
+
+/// What the host has made immutable, or only to be added to, stays so.
+fn fixed() -> Outcome {
+    let source = scratch("ext2-fixed-source");
+    let failed = |error: std::io::Error| format!("{}: {error}", source.display());
+    for directory in ["still", "log"] {
+        std::fs::create_dir_all(source.join(directory)).map_err(failed)?;
+    }
+    for file in ["immutable", "append", "still/name", "log/name"] {
+        std::fs::write(source.join(file), "old\n").map_err(failed)?;
+    }
+    let image = make("fixed", 8, &["-d", &source.to_string_lossy()])?;
+    let path = image.to_string_lossy().into_owned();
+    for (name, flags) in [("immutable", 0x10), ("still", 0x10), ("append", 0x20), ("log", 0x20)] {
+        let request = format!("set_inode_field /{name} flags {flags}");
+        host("debugfs", &["-w", "-R", &request, &path])?;
+    }
+    let mut machine =
+        start(&image, "virtio-blk-pci,drive=d", &Config { smp: 2, ..Config::new(Debug, "") })?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    machine.begin("exec fixed /mnt", "")?;
+    let output = machine.finish(LIMIT)?;
+    if output.contains("FAIL") || !output.contains(", 0 failed\n") {
+        return Err(machine.failure("what is fixed changes"));
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)?;
+    let (_, text) = host("debugfs", &["-R", "cat /append", &path])?;
+    let (_, still) = host("debugfs", &["-R", "cat /immutable", &path])?;
+    match text.contains("old\nnew\n") && still.contains("old\n") && !still.contains("new") {
+        true => Ok(()),
+        false => Err(format!("the files have {text:?} and {still:?}")),
+    }
+}
+
+/// Read-only and writable in turns. What is read-only is whole on the disk, though never unmounted.
+fn remounted() -> Outcome {
+    let image = make("remounted", 8, &[])?;
+    let mut machine =
+        start(&image, "virtio-blk-pci,drive=d", &Config { smp: 2, ..Config::new(Debug, "") })?;
+    quietly(&mut machine, "mount -o nodev,noatime vda /mnt")?;
+    quietly(&mut machine, "write-to-file /mnt/one first")?;
+    quietly(&mut machine, "mount -o remount,ro /mnt")?;
+    check(&image)?;
+    let says = |machine: &mut Machine, command: &str, words: &str| match machine.command(command)? {
+        output if output.contains(words) => Ok(()),
+        output => Err(machine.failure(&format!("`{command}` says {output:?}, not `{words}`"))),
+    };
+    says(&mut machine, "write-to-file /mnt/two second", "Read-only file system")?;
+    says(&mut machine, "mount", "vda on /mnt type ext2 (ro,nodev,noatime)")?;
+    quietly(&mut machine, "mount -o remount,rw,relatime /mnt")?;
+    says(&mut machine, "mount", "vda on /mnt type ext2 (rw,nodev,relatime)")?;
+    quietly(&mut machine, "write-to-file /mnt/two second")?;
+    quietly(&mut machine, "mount -o remount,ro /mnt")?;
+    check(&image)?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)?;
+    let (_, text) = host("debugfs", &["-R", "cat /two", &image.to_string_lossy()])?;
+    if text.contains("second") { Ok(()) } else { Err(format!("the file has {text:?}")) }
 }
 
 /// What has no room says so, and what had room is whole.

@@ -95,12 +95,12 @@ impl BlockFile {
     ///
     /// # Errors
     /// As [`Node::add_writer`].
-    pub(super) fn new(node: Arc<Node>, writes: bool, flags: u32) -> Result<Self> {
+    pub(super) fn new(node: Arc<Node>, writes: bool) -> Result<Self> {
         if writes {
             node.add_writer()?;
         }
         let user = Arc::new(User { node, writes });
-        let file = RegularFile::new(user.clone(), flags);
+        let file = RegularFile::new(user.clone());
         Ok(Self { user, file })
     }
 

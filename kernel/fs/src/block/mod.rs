@@ -65,7 +65,7 @@ pub(crate) fn open(number: DeviceNumber, flags: u32) -> Result<Arc<dyn File>> {
     let DeviceNumber { major, minor } = number;
     let volume = block::find_number(block::DeviceNumber { major, minor }).ok_or(Errno::ENXIO)?;
     let node = node_of(&volume)?;
-    let file = BlockFile::new(node, flags & O_ACCMODE != O_RDONLY, flags)?;
+    let file = BlockFile::new(node, flags & O_ACCMODE != O_RDONLY)?;
     Ok(Arc::new(file))
 }
 

@@ -225,6 +225,10 @@ impl PageStore for Node {
         self.reserve(bytes, dirty)
     }
 
+    fn gives_whole_pages(&self) -> bool {
+        true // a disk has all its room
+    }
+
     fn became_dirty(&self) {
         self.flusher.queue_after(INTERVAL_NS);
     }

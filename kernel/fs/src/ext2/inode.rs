@@ -1,5 +1,11 @@
 //! [`Ext2Inode`]: a file of an ext2, as the VFS sees it. What stat(2) tells is kept here, too, so
 //! that looking at a file takes no lock that somebody holds who waits for the disk.
+//!
+//! **What is newer here than in the engine** are the size and the times of a file that is written
+//! or read ([`About`]): to have the engine's lock for that with every write(2) would have all who
+//! write to a file system wait for each other. They go to the engine before a batch begins
+//! ([`Ext2Inode::hand_over`]), and before the engine changes anything else of the inode. So a batch,
+//! and with that fsync(2), has them as they are then.
 
 use alloc::borrow::Cow;
 use alloc::sync::{Arc, Weak};
@@ -8,19 +14,20 @@ use core::any::Any;
 use core::fmt;
 use core::ops::ControlFlow;
 
-use abi::fcntl::{FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_RDONLY, O_TRUNC};
+use abi::fcntl::FALLOC_FL_KEEP_SIZE;
 use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::sync::SpinLock;
-use ext2::{Attributes, FileKind, InodeFlags, Scope};
+use ext2::{Attributes, Caller, Ext2, FileKind, InodeFlags, Scope};
 use task::{Mutex, named_mutex};
 use vm::cache::{PageCache, Reach};
 
+use super::store::Store;
 use super::volume::{Ext2Volume, stamp, time};
 use crate::file::File;
 use crate::nodes;
 use crate::regular::{Cached, RegularFile};
-use crate::status::{DeviceNumber, Kind, Status, Time};
+use crate::status::{AccessTimes, DeviceNumber, FileFlags, Kind, Status, Time};
 use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry, Writers};
 
 const PAGE: u64 = 4096;
@@ -28,13 +35,46 @@ const PAGE: u64 = 4096;
 const NAMES: usize = 32;
 const NAME_BYTES: usize = 2048;
 
+type EngineResult<T> = core::result::Result<T, ext2::Error>;
+
+/// What is known of an inode. Read and changed for some instructions at a time, also under the
+/// engine's lock: what the engine says is put in here under that, so that nobody puts in what is
+/// out of date.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct About {
+    inode: ext2::Inode,
+    /// The size is newer than the engine's. Under the lock of the writes.
+    newer_size: bool,
+    /// The times are.
+    newer_times: bool,
+}
+
+impl About {
+    fn is_newer(&self) -> bool {
+        self.newer_size || self.newer_times
+    }
+
+    /// Takes over what the engine says, but for what is newer here.
+    fn take_over(&mut self, mut inode: ext2::Inode) {
+        if self.newer_size {
+            inode.size = self.inode.size;
+        }
+        if self.newer_times {
+            inode.accessed = self.inode.accessed;
+            inode.modified = self.inode.modified;
+            inode.changed = self.inode.changed;
+        }
+        self.inode = inode;
+    }
+}
+
 /// A file.
 pub(super) struct Ext2Inode {
     this: Weak<Self>,
     volume: Arc<Ext2Volume>,
     number: u32,
     kind: Kind,
-    about: SpinLock<ext2::Inode>,
+    about: SpinLock<About>,
     /// Of a regular file.
     cache: Option<Arc<PageCache>>,
     writes: Mutex<()>,
@@ -53,6 +93,13 @@ fn kind_of(kind: FileKind) -> Kind {
     }
 }
 
+fn flags_of(flags: InodeFlags) -> FileFlags {
+    let mut all = FileFlags::empty();
+    all.set(FileFlags::IMMUTABLE, flags.contains(InodeFlags::IMMUTABLE));
+    all.set(FileFlags::APPEND, flags.contains(InodeFlags::APPEND));
+    all
+}
+
 impl Ext2Inode {
     /// An inode as the disk has it.
     pub(super) fn new(volume: Arc<Ext2Volume>, about: &ext2::Inode) -> Arc<Self> {
@@ -64,7 +111,10 @@ impl Ext2Inode {
                 volume,
                 number: about.number,
                 kind,
-                about: SpinLock::new("ext2 inode", *about),
+                about: SpinLock::new(
+                    "ext2 inode",
+                    About { inode: *about, newer_size: false, newer_times: false },
+                ),
                 cache,
                 writes: named_mutex("writes to a file", ()),
                 writers: Writers::default(),
@@ -87,7 +137,7 @@ impl Ext2Inode {
     /// Whether it has a name, or somebody beside the list of what is to be stored, and who looks,
     /// uses it.
     pub(super) fn is_wanted(&self) -> bool {
-        self.about.lock().links > 0 || self.this.strong_count() > 2
+        self.about.lock().inode.links > 0 || self.this.strong_count() > 2
     }
 
     pub(super) fn unstored_pages(&self) -> usize {
@@ -105,24 +155,105 @@ impl Ext2Inode {
         }
     }
 
+    /// Whether nothing of it is to be stored that the engine does not know of.
+    pub(super) fn is_stored(&self) -> bool {
+        self.unstored_pages() == 0 && !self.about.lock().is_newer()
+    }
+
+    /// Puts it on the list of what is to be stored.
+    pub(super) fn list_to_be_stored(&self) {
+        let Some(this) = self.this() else { return };
+        let known = self.volume.dirty.lock().insert(self.number, this);
+        drop(known);
+        self.volume.flusher.wake_later();
+    }
+
+    /// Tells the engine what is newer here: true if the file has become longer by that.
+    ///
+    /// # Errors
+    /// What the engine says: it is still newer then.
+    pub(super) fn hand_over(&self, engine: &mut Ext2<Store>) -> EngineResult<bool> {
+        let about = *self.about.lock();
+        if about.newer_size {
+            engine.extend(self.number, about.inode.size)?;
+        }
+        if about.is_newer() {
+            let ext2::Inode { accessed, modified, changed, .. } = about.inode;
+            let [accessed, modified, changed] = [accessed, modified, changed].map(Some);
+            let times = Attributes { accessed, modified, changed, ..Attributes::default() };
+            engine.set_attributes(self.number, &times)?;
+        }
+        self.was_handed_over(&about);
+        Ok(about.newer_size)
+    }
+
+    /// What the engine was told, or what it can never be told, is newer no more. What has changed
+    /// meanwhile is handed over the next time: it is on the list.
+    fn was_handed_over(&self, told: &About) {
+        let times = |about: &About| {
+            let ext2::Inode { accessed, modified, changed, .. } = about.inode;
+            (accessed, modified, changed)
+        };
+        let mut now = self.about.lock();
+        now.newer_size &= now.inode.size != told.inode.size;
+        now.newer_times &= times(&now) != times(told);
+    }
+
+    /// Nothing can be changed any more: what is newer here is lost.
+    pub(super) fn give_up(&self) {
+        let about = *self.about.lock();
+        self.was_handed_over(&about);
+    }
+
+    fn take_over(&self, engine: &Ext2<Store>) -> EngineResult<()> {
+        let now = engine.inode(self.number)?;
+        self.about.lock().take_over(now);
+        Ok(())
+    }
+
     /// Takes over what the engine knows by now.
     ///
     /// # Errors
     /// `EIO`, `EUCLEAN`.
     pub(super) fn refresh(&self) -> Result<()> {
-        let now = self.volume.look(|engine| engine.inode(self.number))?;
-        *self.about.lock() = now;
-        Ok(())
+        self.volume.look(|engine| self.take_over(engine))
+    }
+
+    /// Has the engine change the inode, as it is by now.
+    fn change_inode(
+        &self,
+        mut change: impl FnMut(&mut Ext2<Store>, &Caller) -> EngineResult<()>,
+    ) -> Result<()> {
+        self.volume.change(|engine, caller| {
+            self.hand_over(engine)?;
+            let result = change(engine, caller);
+            // Also of what was done in part.
+            self.take_over(engine)?;
+            result
+        })
     }
 
     fn set_attributes(&self, attributes: &Attributes) -> Result<()> {
-        let number = self.number;
-        let about = self.volume.change(|engine, _| {
-            engine.set_attributes(number, attributes)?;
-            engine.inode(number)
-        })?;
-        *self.about.lock() = about;
-        Ok(())
+        self.change_inode(|engine, _| engine.set_attributes(self.number, attributes))
+    }
+
+    /// Changes what is told of the file in memory alone, to be stored later. Takes no lock that
+    /// somebody holds who waits for the disk, but for the first change since the last was stored.
+    fn change_in_memory(&self, change: impl FnOnce(&mut About)) {
+        {
+            let mut about = self.about.lock();
+            if about.is_newer() {
+                return change(&mut about);
+            }
+        }
+        let Some(this) = self.this() else { return };
+        // Under the lock of the list: who sees that something is newer finds the inode there.
+        let mut dirty = self.volume.dirty.lock();
+        change(&mut self.about.lock());
+        let known = dirty.insert(self.number, this);
+        drop(dirty);
+        drop(known);
+        self.volume.flusher.wake_later();
     }
 
     fn check_directory(&self) -> Result<()> {
@@ -142,18 +273,12 @@ impl Ext2Inode {
         if let (Some(index), Some(_)) = (tail, &kept) {
             cache.touch(index);
         }
-        let number = self.number;
-        let about = self.volume.change(|engine, caller| {
-            engine.truncate(number, len, caller)?;
+        self.change_inode(|engine, caller| {
+            engine.truncate(self.number, len, caller)?;
             let (modified, changed) = (Some(caller.now), Some(caller.now));
-            engine.set_attributes(
-                number,
-                &Attributes { modified, changed, ..Attributes::default() },
-            )?;
-            engine.inode(number)
-        })?;
-        *self.about.lock() = about;
-        Ok(())
+            let times = Attributes { modified, changed, ..Attributes::default() };
+            engine.set_attributes(self.number, &times)
+        })
     }
 }
 
@@ -171,7 +296,7 @@ impl fmt::Debug for Ext2Inode {
 
 impl Drop for Ext2Inode {
     fn drop(&mut self) {
-        let has_name = self.about.get_mut().links > 0;
+        let has_name = self.about.get_mut().inode.links > 0;
         self.volume.forget(self.number, has_name);
     }
 }
@@ -182,7 +307,7 @@ impl Inode for Ext2Inode {
     }
 
     fn status(&self) -> Status {
-        let about = *self.about.lock();
+        let about = self.about.lock().inode;
         let rdev = about.device.map_or(DeviceNumber::default(), |device| DeviceNumber {
             major: device.major,
             minor: device.minor,
@@ -199,25 +324,18 @@ impl Inode for Ext2Inode {
             atime: time(about.accessed),
             mtime: time(about.modified),
             ctime: time(about.changed),
+            flags: flags_of(about.flags),
             ..Status::default()
         }
     }
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn File>> {
-        let changes = flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0;
-        let about = *self.about.lock();
-        if changes && about.flags.contains(InodeFlags::IMMUTABLE) {
-            return Err(Errno::EPERM);
-        }
         match self.kind {
-            Kind::Regular => Ok(RegularFile::new(self, flags)),
+            Kind::Regular => Ok(RegularFile::new(self)),
             Kind::Directory => Err(Errno::EISDIR),
             Kind::Symlink => Err(Errno::ELOOP),
             kind => {
-                let device = about.device.map_or(DeviceNumber::default(), |device| DeviceNumber {
-                    major: device.major,
-                    minor: device.minor,
-                });
+                let device = self.status().rdev;
                 nodes::open(kind, device, flags)
             }
         }
@@ -278,7 +396,7 @@ impl Inode for Ext2Inode {
             return Err(Errno::EINVAL);
         }
         let mut text = Vec::new();
-        let room = usize::try_from(self.about.lock().size).unwrap_or(0).min(4096);
+        let room = usize::try_from(self.about.lock().inode.size).unwrap_or(0).min(4096);
         text.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
         self.volume.look(|engine| {
             engine.read_link(self.number, |target| {
@@ -355,59 +473,58 @@ impl Cached for Ext2Inode {
     }
 
     fn max_len(&self) -> u64 {
-        self.volume.engine.read().max_file_size()
+        self.volume.max_file_size
     }
 
-    fn was_read(&self) {
-        let now = Time::now();
-        let about = *self.about.lock();
+    fn was_read(&self, times: AccessTimes) {
+        let about = self.about.lock().inode;
         let accessed = time(about.accessed);
         let last = time(about.modified).max(time(about.changed));
-        let new = now.relative(accessed, last);
-        if new == accessed || about.flags.contains(InodeFlags::NOATIME) {
+        let new = Time::now().of_read(accessed, last, times);
+        if new == accessed
+            || about.flags.contains(InodeFlags::NOATIME)
+            || self.volume.check_changeable().is_err()
+        {
             return;
         }
-        self.about.lock().accessed = stamp(new);
-        if !self.volume.is_read_only() {
-            // If it cannot be stored, reading goes on.
-            let accessed = Some(stamp(new));
-            let _ = self.set_attributes(&Attributes { accessed, ..Attributes::default() });
-        }
+        let new = self.volume.round(stamp(new));
+        self.change_in_memory(|about| {
+            about.inode.accessed = new;
+            about.newer_times = true;
+        });
     }
 
     fn was_written(&self, end: u64) -> Result<()> {
-        let number = self.number;
-        let about = self.volume.change(|engine, caller| {
-            engine.extend(number, end)?;
-            let (modified, changed) = (Some(caller.now), Some(caller.now));
-            engine.set_attributes(
-                number,
-                &Attributes { modified, changed, ..Attributes::default() },
-            )?;
-            engine.inode(number)
-        })?;
-        *self.about.lock() = about;
+        self.volume.check_changeable()?;
+        let now = self.volume.round(stamp(Time::now()));
+        self.change_in_memory(|about| {
+            if end > about.inode.size {
+                about.inode.size = end;
+                about.newer_size = true;
+            }
+            (about.inode.modified, about.inode.changed) = (now, now);
+            about.newer_times = true;
+        });
         Ok(())
     }
 
     fn was_mapped_to_write(&self) {
-        let now = Some(stamp(Time::now()));
-        let about = *self.about.lock();
-        if Some(about.modified) == now && Some(about.changed) == now {
+        if self.volume.check_changeable().is_err() {
             return;
         }
-        // If it cannot be stored, the bytes may be all the same.
-        let attributes = Attributes { modified: now, changed: now, ..Attributes::default() };
-        let _ = self.set_attributes(&attributes);
+        let now = self.volume.round(stamp(Time::now()));
+        self.change_in_memory(|about| {
+            (about.inode.modified, about.inode.changed) = (now, now);
+            about.newer_times = true;
+        });
     }
 
     fn was_not_written(&self) {
-        let size = self.about.lock().size;
+        let size = self.about.lock().inode.size;
         let cache = self.cache();
         // What was to be behind the end is not there. If that fails, e2fsck finds it.
         cache.set_len(size);
-        let number = self.number;
-        let _ = self.volume.change(|engine, caller| engine.truncate(number, size, caller));
+        let _ = self.change_inode(|engine, caller| engine.truncate(self.number, size, caller));
     }
 
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {

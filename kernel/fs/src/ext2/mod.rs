@@ -4,15 +4,17 @@
 //! |---|---|
 //! | `mod.rs` | mounting |
 //! | `store.rs` | [`Store`](store::Store): the blocks of metadata that are in memory |
+//! | `table.rs` | [`Table`](table::Table): the inodes that are in memory |
 //! | `volume.rs` | [`Ext2Volume`](volume::Ext2Volume): a mounted file system, its inodes and locks |
 //! | `write_back.rs` | storing what was changed: batches, fsync, sync, the flusher |
 //! | `inode.rs` | [`Ext2Inode`](inode::Ext2Inode), as the VFS sees it |
 //! | `names.rs` | what changes names |
 //! | `pages.rs` | from the page cache to the disk and back |
 //!
-//! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; the one of
-//! storing (`flight`); the barrier, which writers hold for reading from taking room on the
-//! disk until the page is dirty, and a batch for writing as it begins; the engine's. Pages are
+//! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; those of
+//! reading inodes; the one of storing (`flight`); the barrier, which writers hold for reading from taking room on the
+//! disk until the page is dirty, and a batch for writing as it begins; the engine's; the one of the
+//! list of what is to be stored. Pages are
 //! read and stored under none but the engine's for reading, and that only to learn where they
 //! are.
 
@@ -20,6 +22,7 @@ mod inode;
 mod names;
 mod pages;
 mod store;
+mod table;
 #[cfg(not(test))]
 mod tests;
 mod volume;
@@ -30,7 +33,7 @@ use alloc::sync::Arc;
 use abi::{Errno, Result};
 use device::block;
 
-use crate::vfs::{self, Caching, FileSystem, MountRequest, Superblock};
+use crate::vfs::{self, Caching, FileSystem, MountFlags, MountRequest, Superblock};
 use volume::Ext2Volume;
 
 struct Ext2Kind;
@@ -55,7 +58,8 @@ impl FileSystem for Ext2Kind {
         if !request.options.is_empty() {
             return Err(Errno::EINVAL);
         }
-        let volume = Ext2Volume::mount(&find_volume(request.source)?, request.read_only)?;
+        let read_only = request.flags.contains(MountFlags::READ_ONLY);
+        let volume = Ext2Volume::mount(&find_volume(request.source)?, read_only)?;
         let root = volume.inode(ext2::ROOT_INODE)?;
         let is_read_only = volume.is_read_only();
         Superblock::new("ext2", root, volume, Caching::Kept, is_read_only)

@@ -185,6 +185,10 @@ impl Ext2Inode {
         };
         drop(engine);
         volume.flusher.wake_later();
+        if is_new {
+            // Under the barrier: a batch that makes the disk point to the blocks finds the pages.
+            self.list_to_be_stored();
+        }
         match result {
             Ok(()) => dirty().map(Some),
             Err(error) => {
@@ -237,6 +241,10 @@ impl PageStore for Ext2Inode {
         self.make_room(bytes, None, dirty)
     }
 
+    fn gives_whole_pages(&self) -> bool {
+        self.volume().block_size >= PAGE
+    }
+
     fn reserve_within(
         &self,
         bytes: Range<u64>,
@@ -247,10 +255,6 @@ impl PageStore for Ext2Inode {
     }
 
     fn became_dirty(&self) {
-        let Some(this) = self.this() else { return };
-        let volume = self.volume();
-        let known = volume.dirty.lock().insert(self.number(), this);
-        drop(known);
-        volume.flusher.wake_later();
+        self.list_to_be_stored();
     }
 }

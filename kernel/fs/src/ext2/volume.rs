@@ -2,13 +2,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::stat::EXT2_SUPER_MAGIC;
 use abi::{Errno, Result};
-use base::sync::SpinLock;
 use device::block::{Claim, Volume};
 use ext2::{
     Caller, Corrupt, Error, Ext2, MountOptions, OnDamage, ReadOnly, SUPERBLOCK_OFFSET,
@@ -19,6 +17,7 @@ use task::{Mutex, RwLock, named_mutex, named_rwlock};
 
 use super::inode::Ext2Inode;
 use super::store::Store;
+use super::table::Table;
 use super::write_back::Flusher;
 use crate::credentials::Credentials;
 use crate::status::{DeviceNumber, Time};
@@ -38,15 +37,18 @@ pub(super) struct Ext2Volume {
     /// Held while something is stored.
     pub(super) flight: Mutex<()>,
     /// Inodes in memory.
-    inodes: Mutex<BTreeMap<u32, Weak<Ext2Inode>>>,
+    inodes: Table<Ext2Inode>,
     /// Those with pages that are not stored.
     pub(super) dirty: Mutex<BTreeMap<u32, Arc<Ext2Inode>>>,
-    /// Inodes that nobody uses any more and that have no name.
-    released: SpinLock<Vec<u32>>,
     pub(super) flusher: Flusher,
     /// Nothing more is changed: it is unmounted.
     is_over: AtomicBool,
+    /// Nothing can be changed: it was mounted so, or is damaged.
+    read_only: AtomicBool,
     pub(super) block_size: u64,
+    pub(super) max_file_size: u64,
+    /// The step of times, in nanoseconds.
+    time_step: u32,
 }
 
 impl fmt::Debug for Ext2Volume {
@@ -107,18 +109,21 @@ impl Ext2Volume {
             Some(ReadOnly::Asked) | None => {}
         }
         let is_writable = engine.read_only().is_none();
+        let (max_file_size, time_step) = (engine.max_file_size(), engine.time_step());
         let mounted = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             claim,
             engine: named_rwlock("ext2", engine),
             barrier: named_rwlock("ext2 barrier", ()),
             flight: named_mutex("ext2 storing", ()),
-            inodes: named_mutex("ext2 inodes", BTreeMap::new()),
+            inodes: Table::new(),
             dirty: named_mutex("ext2 dirty", BTreeMap::new()),
-            released: SpinLock::new("ext2 released", Vec::new()),
             flusher: Flusher::new(),
             is_over: AtomicBool::new(false),
+            read_only: AtomicBool::new(!is_writable),
             block_size: probe.block_size as u64,
+            max_file_size,
+            time_step,
         });
         if is_writable {
             mounted.flusher.start(&mounted)?;
@@ -132,7 +137,26 @@ impl Ext2Volume {
     }
 
     pub(super) fn is_read_only(&self) -> bool {
-        self.engine.read().read_only().is_some()
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether anything can be changed, without the engine.
+    ///
+    /// # Errors
+    /// `EROFS`.
+    pub(super) fn check_changeable(&self) -> Result<()> {
+        if self.is_over() || self.is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// Takes note if the engine lets nothing be changed any more.
+    pub(super) fn note_read_only(&self, engine: &Ext2<Store>) {
+        self.read_only.fetch_or(engine.read_only().is_some(), Ordering::Relaxed);
+    }
+
+    /// A moment as the disk can keep it.
+    pub(super) fn round(&self, moment: Timestamp) -> Timestamp {
+        let nanoseconds = moment.nanoseconds - moment.nanoseconds % self.time_step;
+        Timestamp { nanoseconds, ..moment }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -149,7 +173,13 @@ impl Ext2Volume {
     pub(super) fn errno(&self, error: Error) -> Errno {
         if let Error::Corrupt(corrupt) = error {
             self.tell(corrupt);
-            if self.engine.write().report(corrupt) == OnDamage::Panic {
+            let wanted = {
+                let mut engine = self.engine.write();
+                let wanted = engine.report(corrupt);
+                self.note_read_only(&engine);
+                wanted
+            };
+            if wanted == OnDamage::Panic {
                 log::error!(
                     "{}: its superblock wants a panic for that; it is read-only now",
                     self.claim.name()
@@ -189,6 +219,9 @@ impl Ext2Volume {
                 let mut engine = self.engine.write();
                 let result = change(&mut engine, &caller);
                 let report = core::iter::from_fn(|| engine.take_report()).last();
+                if report.is_some() {
+                    self.note_read_only(&engine);
+                }
                 (result, report)
             };
             if let Some(corrupt) = report {
@@ -211,40 +244,24 @@ impl Ext2Volume {
     /// # Errors
     /// `ENOMEM`, `EIO`, `EUCLEAN`.
     pub(super) fn inode(&self, number: u32) -> Result<Arc<Ext2Inode>> {
-        let _allowance = Allowance::take(2)?;
-        let mut inodes = self.inodes.lock();
-        if let Some(known) = inodes.get(&number).and_then(Weak::upgrade) {
-            return Ok(known);
-        }
-        let found = self.look(|engine| engine.inode(number))?;
-        let inode = Ext2Inode::new(self.this.upgrade().ok_or(Errno::ENOENT)?, &found);
-        inodes.insert(number, Arc::downgrade(&inode));
-        Ok(inode)
+        self.inodes.inode(number, || {
+            let _allowance = Allowance::take(2)?;
+            let found = self.look(|engine| engine.inode(number))?;
+            Ok(Ext2Inode::new(self.this.upgrade().ok_or(Errno::ENOENT)?, &found))
+        })
     }
 
     /// An inode leaves the memory. What has no name goes from the disk, too, when somebody has time:
-    /// this may be called in places where nobody should sleep long.
+    /// this may be called in places where nobody should sleep ([`Table`]).
     pub(super) fn forget(&self, number: u32, has_name: bool) {
-        if !has_name {
-            let mut released = self.released.lock();
-            // Without memory it goes when the file system is unmounted.
-            if released.try_reserve(1).is_ok() {
-                released.push(number);
-            }
-            drop(released);
+        if self.inodes.forget(number, has_name) {
             self.flusher.wake_later();
-        }
-        let mut inodes = self.inodes.lock();
-        // It may have come back.
-        if inodes.get(&number).is_some_and(|known| known.strong_count() == 0) {
-            inodes.remove(&number);
         }
     }
 
     /// Lets inodes go from the disk that nobody uses any more and that have no name.
     pub(super) fn let_released_go(&self) {
-        let released = core::mem::take(&mut *self.released.lock());
-        for number in released {
+        while let Some(number) = self.inodes.take_released() {
             let result = self.engine.write().release(number);
             if let Err(error) = result {
                 self.errno(error);
@@ -279,14 +296,75 @@ impl Backing for Ext2Volume {
         self.store_everything()
     }
 
+    fn remount(&self, read_only: bool, options: &[u8]) -> Result<()> {
+        if !options.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        match (read_only, self.is_read_only()) {
+            (true, false) => self.become_read_only(),
+            (false, true) => self.become_writable(),
+            _ => Ok(()),
+        }
+    }
+
     fn unmounted(&self) -> Result<()> {
         if self.is_over.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         self.flusher.stop();
-        if self.is_read_only() {
-            return Ok(());
+        let closed = if self.is_read_only() { Ok(()) } else { self.close() };
+        // What could not be stored is lost, and keeps the volume no longer.
+        let left = core::mem::take(&mut *self.dirty.lock());
+        drop(left);
+        closed
+    }
+}
+
+impl Ext2Volume {
+    /// Stores all there is, calls the file system whole, and lets nothing be changed any more.
+    fn become_read_only(&self) -> Result<()> {
+        for _ in 0..TRIES {
+            self.store_everything()?;
+            // What goes with its last user would have to be changed then.
+            if self.engine.read().has_nameless() {
+                return Err(Errno::EBUSY);
+            }
+            let marked = self.engine.write().mark_clean();
+            match marked {
+                Err(Error::WriteBackFirst) => continue,
+                marked => marked.map_err(|error| self.errno(error))?,
+            }
+            self.store_batch(ext2::Scope::All)?;
+            let result = {
+                let mut engine = self.engine.write();
+                let result = engine.remount(true);
+                self.note_read_only(&engine);
+                result
+            };
+            match result {
+                // Somebody has changed something meanwhile.
+                Err(Error::WriteBackFirst) => {}
+                result => return result.map_err(|error| self.errno(error)),
+            }
         }
+        Err(Errno::EBUSY)
+    }
+
+    /// Lets things be changed again.
+    fn become_writable(&self) -> Result<()> {
+        if self.claim.is_read_only() {
+            return Err(Errno::EACCES);
+        }
+        let this = self.this.upgrade().ok_or(Errno::ENOENT)?;
+        self.flusher.start(&this)?;
+        let result = self.engine.write().remount(false);
+        result.map_err(|error| self.errno(error))?;
+        self.read_only.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Stores all there is, and calls the file system whole.
+    fn close(&self) -> Result<()> {
         self.store_everything()?;
         let closed = self.engine.write().close();
         closed.map_err(|error| self.errno(error))?;

@@ -8,11 +8,12 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
 use device::block::{Completion, Finished, Request, SECTOR, Segments};
-use ext2::{Batch, Scope, Write};
+use ext2::{Batch, Error, Ext2, Scope, Write};
 use task::{WaitOptions, WaitQueue};
 use vm::cache::Reach;
 
 use super::inode::Ext2Inode;
+use super::store::Store;
 use super::volume::{Ext2Volume, stamp};
 use crate::block::transfer::errno;
 use crate::status::Time;
@@ -51,18 +52,73 @@ impl Ext2Volume {
     /// `EIO`, `ENOMEM`: what it had is still to be stored.
     pub(super) fn store_batch(&self, scope: Scope) -> Result<()> {
         let _flight = self.flight.lock();
-        let batch = {
+        let mut longer = Vec::new();
+        let (batch, damage) = {
             let _barrier = self.barrier.write();
-            let begun = self.engine.write().begin(scope, stamp(Time::now()));
+            let mut engine = self.engine.write();
+            let damage = self.hand_over(&mut engine, scope, &mut longer);
+            let begun = damage.and_then(|damage| {
+                let batch = engine.begin(scope, stamp(Time::now()))?;
+                Ok((batch, damage))
+            });
+            drop(engine);
             begun.map_err(|error| self.errno(error))?
         };
-        let written = self.write_batch(&batch);
-        self.engine.write().finish(batch, written.is_ok());
-        written
+        let written = self.write_batch(&batch, &longer);
+        {
+            let mut engine = self.engine.write();
+            engine.finish(batch, written.is_ok());
+            self.note_read_only(&engine);
+        }
+        match damage {
+            None => written,
+            Some(error) => written.and(Err(self.errno(error))),
+        }
     }
 
-    fn write_batch(&self, batch: &Batch<Frozen>) -> Result<()> {
-        for number in batch.data() {
+    /// Tells the engine what is newer in the inodes that a batch is about, before that begins.
+    /// `longer` gets the files that have become longer by that. Returns what is wrong with one that
+    /// can never be told: that one's changes are lost, and no reason to keep the others' from the
+    /// disk.
+    ///
+    /// # Errors
+    /// As the engine: some are told then.
+    fn hand_over(
+        &self,
+        engine: &mut Ext2<Store>,
+        scope: Scope,
+        longer: &mut Vec<u32>,
+    ) -> core::result::Result<Option<Error>, Error> {
+        let mut damage = None;
+        let dirty = self.dirty.lock();
+        let numbers = match scope {
+            Scope::All => 0..=u32::MAX,
+            Scope::Inode(number) => number..=number,
+        };
+        for (number, inode) in dirty.range(numbers) {
+            // What has no name and no user goes as it is.
+            if !inode.is_wanted() {
+                continue;
+            }
+            longer.try_reserve(1).map_err(|_| Error::NoMemory)?;
+            match inode.hand_over(engine) {
+                Ok(true) => longer.push(*number),
+                Ok(false) => {}
+                Err(error @ (Error::NoMemory | Error::Device { .. })) => return Err(error),
+                Err(error) => {
+                    inode.give_up();
+                    // It was told when that became so.
+                    damage = Some(error).filter(|error| *error != Error::ReadOnly).or(damage);
+                }
+            }
+        }
+        Ok(damage)
+    }
+
+    /// Writes a batch, and the pages of the files that are `longer` by it before: the disk does not
+    /// say that a file has bytes before it has them.
+    fn write_batch(&self, batch: &Batch<Frozen>, longer: &[u32]) -> Result<()> {
+        for number in longer.iter().chain(batch.data()) {
             let inode = self.dirty.lock().get(number).cloned();
             if let Some(inode) = inode {
                 inode.store_pages(Reach::Wait)?;
@@ -108,8 +164,10 @@ impl Ext2Volume {
     pub(super) fn store_everything(&self) -> Result<()> {
         for _ in 0..ROUNDS {
             self.let_released_go();
-            self.store_all_pages()?;
-            self.store_batch(Scope::All)?;
+            let inodes = self.listed()?;
+            let stored = store_pages_of(&inodes).and_then(|()| self.store_batch(Scope::All));
+            self.unlist_stored(&inodes);
+            stored?;
             if self.engine.read().is_settled() {
                 break;
             }
@@ -117,40 +175,48 @@ impl Ext2Volume {
         Ok(())
     }
 
-    /// Stores the pages of all files.
-    fn store_all_pages(&self) -> Result<()> {
+    /// What is on the list of what is to be stored.
+    fn listed(&self) -> Result<Vec<Arc<Ext2Inode>>> {
         let mut inodes: Vec<Arc<Ext2Inode>> = Vec::new();
-        {
-            let dirty = self.dirty.lock();
-            inodes.try_reserve(dirty.len()).map_err(|_| Errno::ENOMEM)?;
-            inodes.extend(dirty.values().cloned());
+        let dirty = self.dirty.lock();
+        inodes.try_reserve(dirty.len()).map_err(|_| Errno::ENOMEM)?;
+        inodes.extend(dirty.values().cloned());
+        Ok(inodes)
+    }
+
+    /// Takes those of `inodes` from the list that are stored by now.
+    fn unlist_stored(&self, inodes: &[Arc<Ext2Inode>]) {
+        for inode in inodes {
+            let stored = {
+                let mut dirty = self.dirty.lock();
+                let is_stored = inode.is_stored() || !inode.is_wanted();
+                if is_stored { dirty.remove(&inode.number()) } else { None }
+            };
+            drop(stored);
         }
-        // All are begun before the first is waited for.
-        let mut result = Ok(());
-        for reach in [Reach::Start, Reach::Wait] {
-            for inode in &inodes {
-                // What has no name and no user goes as it is.
-                if inode.is_wanted() {
-                    result = inode.store_pages(reach).and(result);
-                }
+    }
+}
+
+/// Stores the pages of these files.
+fn store_pages_of(inodes: &[Arc<Ext2Inode>]) -> Result<()> {
+    // All are begun before the first is waited for.
+    let mut result = Ok(());
+    for reach in [Reach::Start, Reach::Wait] {
+        for inode in inodes {
+            // What has no name and no user goes as it is.
+            if inode.is_wanted() {
+                result = inode.store_pages(reach).and(result);
             }
         }
-        for inode in &inodes {
-            let clean = {
-                let mut dirty = self.dirty.lock();
-                let is_clean = inode.unstored_pages() == 0 || !inode.is_wanted();
-                if is_clean { dirty.remove(&inode.number()) } else { None }
-            };
-            drop(clean);
-        }
-        result
     }
+    result
 }
 
 /// The task that stores what was changed, some seconds later.
 pub(super) struct Flusher(Arc<Shared>);
 
 struct Shared {
+    is_started: AtomicBool,
     /// Something is to be stored.
     is_wanted: AtomicBool,
     is_over: AtomicBool,
@@ -160,19 +226,25 @@ struct Shared {
 impl Flusher {
     pub(super) fn new() -> Self {
         Self(Arc::new(Shared {
+            is_started: AtomicBool::new(false),
             is_wanted: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             changed: WaitQueue::new("changes of files"),
         }))
     }
 
-    /// Starts the task.
+    /// Starts the task, if there is none.
     ///
     /// # Errors
     /// `ENOMEM`.
     pub(super) fn start(&self, volume: &Arc<Ext2Volume>) -> Result<()> {
+        if self.0.is_started.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
         let (shared, volume) = (self.0.clone(), Arc::downgrade(volume));
-        task::spawn("ext2", move || flush(&shared, &volume))?;
+        task::spawn("ext2", move || flush(&shared, &volume)).inspect_err(|_| {
+            self.0.is_started.store(false, Ordering::Release);
+        })?;
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub fn show(to: &mut Text) -> Result<()> {
         let parent = mount.place().map_or(number, |place| place.mount().number());
         to.write(format_args!("{number} {parent} {}:{} / ", device.major, device.minor))?;
         push_escaped(to, &mount.text()?)?;
-        to.write(format_args!(" {} - {} ", mount.options(), mount.superblock().kind()))?;
+        to.write(format_args!(" {} - {} ", mount.own_flags(), mount.superblock().kind()))?;
         push_escaped(to, mount.source())?;
         let own = if mount.superblock().is_read_only() { "ro" } else { "rw" };
         to.write(format_args!(" {own}\n"))?;

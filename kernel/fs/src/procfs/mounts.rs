@@ -17,7 +17,7 @@ pub fn show(to: &mut Text) -> Result<()> {
         to.push(b" ")?;
         push_escaped(to, &mount.text()?)?;
         let kind = mount.superblock().kind();
-        to.write(format_args!(" {kind} {} 0 0\n", mount.options()))?;
+        to.write(format_args!(" {kind} {} 0 0\n", mount.flags()))?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use super::{PAGE, TmpFs};
 use crate::file::File;
 use crate::nodes;
 use crate::regular::{Cached, RegularFile};
-use crate::status::{DeviceNumber, Kind, Status, Time};
+use crate::status::{AccessTimes, DeviceNumber, Kind, Status, Time};
 use crate::vfs::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry, Writers};
 
 /// Most bytes of a file, as Linux has it for its page cache.
@@ -191,7 +191,7 @@ impl Inode for TmpInode {
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn File>> {
         match &self.body {
-            Body::Regular { .. } => Ok(RegularFile::new(self, flags)),
+            Body::Regular { .. } => Ok(RegularFile::new(self)),
             Body::Node(device) => nodes::open(self.kind, *device, flags),
             Body::Directory(_) => Err(Errno::EISDIR),
             Body::Symlink(_) => Err(Errno::ELOOP),
@@ -348,10 +348,10 @@ impl Cached for TmpInode {
         MAX_LEN
     }
 
-    fn was_read(&self) {
+    fn was_read(&self, times: AccessTimes) {
         let now = Time::now();
         let mut about = self.about.lock();
-        about.atime = now.relative(about.atime, about.mtime.max(about.ctime));
+        about.atime = now.of_read(about.atime, about.mtime.max(about.ctime), times);
     }
 
     fn was_written(&self, _end: u64) -> Result<()> {

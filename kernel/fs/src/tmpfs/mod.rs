@@ -26,7 +26,7 @@ use vm::cache::Budget;
 
 use crate::status::Kind;
 use crate::vfs::{
-    self, Backing, Caching, FileSystem, MountRequest, NewFile, Statistics, Superblock,
+    self, Backing, Caching, FileSystem, MountFlags, MountRequest, NewFile, Statistics, Superblock,
 };
 use inode::TmpInode;
 use options::Options;
@@ -112,7 +112,8 @@ pub(crate) fn superblock(
         target: b"",
     };
     let root = TmpInode::new(&fs, &new)?;
-    Superblock::new(kind, root, fs, Caching::Kept, request.read_only)
+    let read_only = request.flags.contains(MountFlags::READ_ONLY);
+    Superblock::new(kind, root, fs, Caching::Kept, read_only)
 }
 
 struct Kinds;

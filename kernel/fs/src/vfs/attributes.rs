@@ -5,7 +5,7 @@ use abi::stat::{S_ISGID, S_ISUID, S_IXGRP};
 use abi::{Errno, Result};
 
 use crate::credentials::{Access, Credentials};
-use crate::status::{Kind, Time};
+use crate::status::{FileFlags, Kind, Time};
 use crate::vfs::inode::Changes;
 use crate::vfs::path::Path;
 use crate::vfs::writers::WriteAccess;
@@ -50,7 +50,7 @@ impl Path {
     pub fn change_mode(&self, credentials: &Credentials, mode: u32) -> Result<()> {
         self.check_writable()?;
         let status = self.inode().status();
-        if !credentials.owns(&status) {
+        if status.is_fixed() || !credentials.owns(&status) {
             return Err(Errno::EPERM);
         }
         if status.kind() == Kind::Symlink {
@@ -79,6 +79,9 @@ impl Path {
         if !credentials.is_privileged() && (gives_away || !is_own || !to_own_group) {
             return Err(Errno::EPERM);
         }
+        if status.is_fixed() && (uid.is_some() || gid.is_some()) {
+            return Err(Errno::EPERM);
+        }
         let mut permissions = status.mode & 0o7777;
         if status.kind() != Kind::Directory {
             permissions &= !S_ISUID;
@@ -105,8 +108,15 @@ impl Path {
         }
         self.check_writable()?;
         let status = self.inode().status();
+        let is_now = (atime, mtime) == (TimeChange::Now, TimeChange::Now);
+        // What is only added to may be said to have been added to just now.
+        let is_kept =
+            if is_now { status.flags.contains(FileFlags::IMMUTABLE) } else { status.is_fixed() };
+        if is_kept {
+            return Err(Errno::EPERM);
+        }
         if !credentials.owns(&status) {
-            if (atime, mtime) != (TimeChange::Now, TimeChange::Now) {
+            if !is_now {
                 return Err(Errno::EPERM);
             }
             credentials.check(&status, Access::WRITE)?;
@@ -132,7 +142,10 @@ impl Path {
             _ => return Err(Errno::EINVAL),
         }
         self.check(credentials, Access::WRITE)?;
-        let _access = WriteAccess::take(self.inode())?;
+        if self.inode().status().is_append_only() {
+            return Err(Errno::EPERM);
+        }
+        let _access = WriteAccess::take(self)?;
         self.inode().set_len(len)
     }
 }

@@ -43,13 +43,13 @@ pub use attributes::TimeChange;
 pub use dcache::{dentries, drop_dentries};
 pub use dentry::Dentry;
 pub use inode::{Changes, DirEntry, Inode, LinkTarget, NewFile, Renaming, VisitEntry};
-pub use mount::{Mount, mount, mounts, root, shutdown, sync_all, unmount};
+pub use mount::{Mount, mount, mounts, remount, root, shutdown, sync_all, unmount};
 pub use names::{link, make, make_symlink, remove_directory, rename, unlink};
 pub use open::open;
 pub use path::Path;
 pub use superblock::{
-    Backing, Caching, FileSystem, MountRequest, Statistics, Superblock, Unbacked, file_systems,
-    find_file_system, register,
+    Backing, Caching, FileSystem, MountFlags, MountRequest, Statistics, Superblock, Unbacked,
+    file_systems, find_file_system, register,
 };
 pub use walk::{LastLink, lookup};
 pub use writers::Writers;

@@ -12,7 +12,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
 use base::sync::SpinLock;
@@ -20,9 +20,10 @@ use memory::frames::check_user_may_allocate;
 use spin::Once;
 
 use crate::block;
+use crate::status::AccessTimes;
 use crate::vfs::dentry::Dentry;
 use crate::vfs::path::Path;
-use crate::vfs::superblock::{FileSystem, MountRequest, Superblock};
+use crate::vfs::superblock::{FileSystem, MountFlags, MountRequest, Superblock};
 
 /// Most mounts, as Linux has it (`fs.mount-max`), scaled to a table that is searched as a whole
 /// when it is listed.
@@ -36,8 +37,8 @@ pub struct Mount {
     /// The directory that it is mounted on; `None` for the root.
     place: Option<Path>,
     source: Vec<u8>,
-    read_only: bool,
-    no_exec: bool,
+    /// [`MountFlags`], which a remount changes.
+    flags: AtomicU32,
 }
 
 impl Mount {
@@ -63,21 +64,40 @@ impl Mount {
 
     /// Whether nothing can be changed through it.
     pub fn is_read_only(&self) -> bool {
-        self.read_only || self.superblock.is_read_only()
+        self.own_flags().contains(MountFlags::READ_ONLY) || self.superblock.is_read_only()
     }
 
     /// Whether nothing can be executed from it.
     pub fn is_no_exec(&self) -> bool {
-        self.no_exec
+        self.own_flags().contains(MountFlags::NO_EXEC)
     }
 
-    /// How it is mounted, in the words of mount(8).
-    pub fn options(&self) -> &'static str {
-        match (self.is_read_only(), self.no_exec) {
-            (true, true) => "ro,noexec",
-            (true, false) => "ro",
-            (false, true) => "rw,noexec",
-            (false, false) => "rw",
+    /// Whether no device is reached through it.
+    pub fn is_no_dev(&self) -> bool {
+        self.own_flags().contains(MountFlags::NO_DEV)
+    }
+
+    /// How it is mounted, apart from what its file system is like.
+    pub fn own_flags(&self) -> MountFlags {
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// How it is mounted. Of the file system's own properties it has that it is read-only.
+    pub fn flags(&self) -> MountFlags {
+        let mut flags = self.own_flags();
+        flags.set(MountFlags::READ_ONLY, self.is_read_only());
+        flags
+    }
+
+    /// How it is noted that a file is read through it.
+    pub fn access_times(&self) -> AccessTimes {
+        let flags = self.own_flags();
+        if flags.contains(MountFlags::NO_ATIME) {
+            AccessTimes::None
+        } else if flags.contains(MountFlags::STRICT_ATIME) {
+            AccessTimes::Always
+        } else {
+            AccessTimes::Relative
         }
     }
 
@@ -144,8 +164,8 @@ fn new_mount(
     source.try_reserve_exact(request.source.len()).map_err(|_| Errno::ENOMEM)?;
     source.extend_from_slice(request.source);
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-    let MountRequest { read_only, no_exec, .. } = *request;
-    Ok(Arc::new(Mount { number, superblock, place, source, read_only, no_exec }))
+    let flags = AtomicU32::new(request.flags.bits());
+    Ok(Arc::new(Mount { number, superblock, place, source, flags }))
 }
 
 /// A mount that stands nowhere: its root is where `..` ends.
@@ -226,6 +246,24 @@ pub fn unmount(at: Path) -> Result<()> {
         mount.superblock.mounts.fetch_sub(1, Ordering::Relaxed) == 1
     };
     if is_last { mount.superblock.unmounted() } else { Ok(()) }
+}
+
+/// Changes how the mount that begins at `at` is mounted, and with it whether the file system can be
+/// written to: in all places where it is mounted. With `only_mount` just this one is changed.
+///
+/// # Errors
+/// `EINVAL` if no mount begins there, or the file system does not know the options; `EBUSY` if it
+/// is to be read-only and files are open for writing; as [`Backing::remount`](super::Backing).
+pub fn remount(at: &Path, flags: MountFlags, options: &[u8], only_mount: bool) -> Result<()> {
+    if !at.is_root_of_mount() {
+        return Err(Errno::EINVAL);
+    }
+    let mount = at.mount();
+    if !only_mount {
+        mount.superblock.remount(flags.contains(MountFlags::READ_ONLY), options)?;
+    }
+    mount.flags.store(flags.bits(), Ordering::Relaxed);
+    Ok(())
 }
 
 /// What is mounted on `place` itself.

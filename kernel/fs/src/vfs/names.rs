@@ -138,7 +138,7 @@ pub fn link(credentials: &Credentials, file: &Path, start: &Path, path: &[u8]) -
         return Err(Errno::EROFS);
     }
     credentials.check(&directory_status(parent)?, Access::WRITE | Access::EXECUTE)?;
-    if file.is_directory() {
+    if file.is_directory() || file.inode().status().is_fixed() {
         return Err(Errno::EPERM);
     }
     let _allowance = dcache::allowance()?;

@@ -4,8 +4,8 @@
 use alloc::sync::Arc;
 
 use abi::fcntl::{
-    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY, O_TMPFILE,
-    O_TRUNC, O_WRONLY,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY,
+    O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
 use memory::frames::check_user_may_allocate;
@@ -101,7 +101,14 @@ impl Path {
             match self.kind() {
                 Kind::Directory if wanted.contains(Access::WRITE) => return Err(Errno::EISDIR),
                 Kind::Symlink => return Err(Errno::ELOOP),
+                Kind::CharDevice | Kind::BlockDevice if self.mount().is_no_dev() => {
+                    return Err(Errno::EACCES);
+                }
                 _ => self.check(credentials, wanted)?,
+            }
+            let overwrites = flags & O_ACCMODE != O_RDONLY && flags & O_APPEND == 0;
+            if (overwrites || flags & O_TRUNC != 0) && self.inode().status().is_append_only() {
+                return Err(Errno::EPERM);
             }
             if flags & O_NOATIME != 0 && !credentials.owns(&self.inode().status()) {
                 return Err(Errno::EPERM);
@@ -120,7 +127,7 @@ impl Path {
             Kind::Directory => Arc::new(DirectoryFile(self.clone())),
             Kind::Regular => {
                 if wanted(flags).contains(Access::WRITE) {
-                    access = Some(WriteAccess::take(&inode)?);
+                    access = Some(WriteAccess::take(&self)?);
                 }
                 let file = inode.clone().open(flags)?;
                 if flags & O_TRUNC != 0 {

@@ -3,11 +3,12 @@
 
 use alloc::sync::Arc;
 use core::fmt::{self, Debug};
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
 use arrayvec::ArrayVec;
 use base::sync::SpinLock;
+use bitflags::bitflags;
 use memory::frames::check_user_may_allocate;
 use task::{Mutex, MutexGuard, named_mutex};
 
@@ -29,15 +30,90 @@ pub enum Caching {
     WhileUsed,
 }
 
+bitflags! {
+    /// What may be done through a mount, and what is noted of it (mount(8)).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct MountFlags: u32 {
+        /// Nothing may be changed (`ro`).
+        const READ_ONLY = 1 << 0;
+        /// No program gets other rights by its file (`nosuid`).
+        const NO_SUID = 1 << 1;
+        /// No device is reached through a file (`nodev`).
+        const NO_DEV = 1 << 2;
+        /// No file may be executed (`noexec`).
+        const NO_EXEC = 1 << 3;
+        /// That a file is read is not noted (`noatime`).
+        const NO_ATIME = 1 << 4;
+        /// That a directory is read is not noted (`nodiratime`).
+        const NO_DIRATIME = 1 << 5;
+        /// It is noted each time (`strictatime`), and not just if the file was changed since, or a
+        /// day has gone by (`relatime`).
+        const STRICT_ATIME = 1 << 6;
+    }
+}
+
+impl MountFlags {
+    /// Those that say what is noted of reads.
+    pub const TIMES: Self = Self::NO_ATIME.union(Self::NO_DIRATIME).union(Self::STRICT_ATIME);
+
+    /// Does what a word says that mount(8) knows; false if it says nothing of this.
+    #[must_use]
+    pub fn apply(&mut self, word: &str) -> bool {
+        let (flag, on) = match word {
+            "ro" => (Self::READ_ONLY, true),
+            "rw" => (Self::READ_ONLY, false),
+            "nosuid" => (Self::NO_SUID, true),
+            "suid" => (Self::NO_SUID, false),
+            "nodev" => (Self::NO_DEV, true),
+            "dev" => (Self::NO_DEV, false),
+            "noexec" => (Self::NO_EXEC, true),
+            "exec" => (Self::NO_EXEC, false),
+            "noatime" => (Self::NO_ATIME, true),
+            "atime" => (Self::NO_ATIME, false),
+            "nodiratime" => (Self::NO_DIRATIME, true),
+            "diratime" => (Self::NO_DIRATIME, false),
+            "strictatime" => (Self::STRICT_ATIME, true),
+            "relatime" | "nostrictatime" => (Self::STRICT_ATIME, false),
+            "defaults" => (Self::empty(), true),
+            _ => return false,
+        };
+        if flag == Self::STRICT_ATIME {
+            self.remove(Self::NO_ATIME);
+        }
+        self.set(flag, on);
+        true
+    }
+}
+
+/// In the words of mount(8), as `/proc/mounts` has them.
+impl fmt::Display for MountFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.contains(Self::READ_ONLY) { "ro" } else { "rw" })?;
+        for (flag, word) in [
+            (Self::NO_SUID, ",nosuid"),
+            (Self::NO_DEV, ",nodev"),
+            (Self::NO_EXEC, ",noexec"),
+            (Self::NO_ATIME, ",noatime"),
+            (Self::NO_DIRATIME, ",nodiratime"),
+        ] {
+            if self.contains(flag) {
+                f.write_str(word)?;
+            }
+        }
+        if self.intersects(Self::NO_ATIME | Self::STRICT_ATIME) {
+            return Ok(());
+        }
+        f.write_str(",relatime")
+    }
+}
+
 /// What a mount is to be like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MountRequest<'a> {
     /// The device, or whatever the kind of file system makes of the word.
     pub source: &'a [u8],
-    /// Nothing may be changed.
-    pub read_only: bool,
-    /// No file of it may be executed.
-    pub no_exec: bool,
+    /// What may be done through it.
+    pub flags: MountFlags,
     /// Options of the kind of file system, with commas between them.
     pub options: &'a [u8],
 }
@@ -109,6 +185,18 @@ pub trait Backing: Debug + Send + Sync {
         Ok(())
     }
 
+    /// It becomes read-only, or can be written to from now on, with the options of the kind of file
+    /// system that were given. Before it becomes read-only all is stored; nobody has a file open
+    /// for writing then.
+    ///
+    /// # Errors
+    /// `EINVAL` for options that it does not know; `EROFS` if it cannot be written to; `EIO`,
+    /// `ENOSPC`: it stays as it is.
+    fn remount(&self, read_only: bool, options: &[u8]) -> Result<()> {
+        let _ = read_only;
+        if options.is_empty() { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
     /// It is not mounted any more, and nobody uses any of its files, or the machine stops: what is
     /// left to be stored is stored, and nothing is changed any more.
     ///
@@ -148,7 +236,11 @@ pub struct Superblock {
     number: u32,
     kind: &'static str,
     caching: Caching,
-    read_only: bool,
+    read_only: AtomicBool,
+    /// Files that are open for writing, and mappings of them.
+    writers: AtomicUsize,
+    /// Held while it becomes read-only or writable.
+    remounts: Mutex<()>,
     root: Arc<Dentry>,
     backing: Arc<dyn Backing>,
     /// Held while a name goes from one directory to another.
@@ -176,7 +268,60 @@ impl Superblock {
         let root = Arc::new(Dentry::root(number, root));
         let mounts = AtomicUsize::new(0);
         let renames = named_mutex("renames", ());
-        Ok(Arc::new(Self { number, kind, caching, read_only, root, backing, renames, mounts }))
+        let read_only = AtomicBool::new(read_only);
+        let writers = AtomicUsize::new(0);
+        let remounts = named_mutex("remounts", ());
+        Ok(Arc::new(Self {
+            number,
+            kind,
+            caching,
+            read_only,
+            writers,
+            remounts,
+            root,
+            backing,
+            renames,
+            mounts,
+        }))
+    }
+
+    /// Somebody is going to write to a file; [`Superblock::writer_goes`] when that is over.
+    ///
+    /// # Errors
+    /// `EROFS`.
+    pub(super) fn add_writer(&self) -> Result<()> {
+        // This, then that; and who makes it read-only the other way round: one of the two sees what
+        // the other has done.
+        self.writers.fetch_add(1, Ordering::SeqCst);
+        if self.read_only.load(Ordering::SeqCst) {
+            self.writer_goes();
+            return Err(Errno::EROFS);
+        }
+        Ok(())
+    }
+
+    pub(super) fn writer_goes(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Makes it read-only, or writable.
+    ///
+    /// # Errors
+    /// `EBUSY` if files are open for writing; as [`Backing::remount`].
+    pub(super) fn remount(&self, read_only: bool, options: &[u8]) -> Result<()> {
+        let _one = self.remounts.lock();
+        let before = self.is_read_only();
+        if read_only && !before {
+            self.read_only.store(true, Ordering::SeqCst);
+            if self.writers.load(Ordering::SeqCst) > 0 {
+                self.read_only.store(false, Ordering::SeqCst);
+                return Err(Errno::EBUSY);
+            }
+        }
+        let result = self.backing.remount(read_only, options);
+        let after = if result.is_ok() { read_only } else { before };
+        self.read_only.store(after, Ordering::SeqCst);
+        result
     }
 
     /// The name of its kind.
@@ -200,7 +345,7 @@ impl Superblock {
     /// # Errors
     /// `EIO`, `ENOSPC`.
     pub fn sync(&self) -> Result<()> {
-        if self.read_only { Ok(()) } else { self.backing.sync() }
+        if self.is_read_only() { Ok(()) } else { self.backing.sync() }
     }
 
     /// Keeps others from moving names from one directory to another.
@@ -210,7 +355,7 @@ impl Superblock {
 
     /// Whether it cannot be written to.
     pub fn is_read_only(&self) -> bool {
-        self.read_only
+        self.read_only.load(Ordering::Relaxed)
     }
 
     /// What may be done with its names.

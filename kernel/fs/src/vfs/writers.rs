@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use abi::{Errno, Result};
 
 use crate::vfs::inode::Inode;
+use crate::vfs::path::Path;
+use crate::vfs::superblock::Superblock;
 
 /// How many write to a file, or, below zero, how many need that it stays as it is.
 #[derive(Debug, Default)]
@@ -56,15 +58,28 @@ impl Drop for Step {
     }
 }
 
-/// As long as this is there, the file may be written to and is not run.
+/// As long as this is there, the file may be written to and is not run, and its file system does
+/// not become read-only.
 #[derive(Debug)]
-pub(crate) struct WriteAccess(#[expect(dead_code, reason = "it is held, not looked at")] Step);
+pub(crate) struct WriteAccess {
+    _step: Step,
+    superblock: Arc<Superblock>,
+}
 
 impl WriteAccess {
     /// # Errors
-    /// `ETXTBSY` if the file runs as a program.
-    pub(crate) fn take(inode: &Arc<dyn Inode>) -> Result<Self> {
-        Step::take(inode, 1).map(Self)
+    /// `ETXTBSY` if the file runs as a program; `EROFS`.
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        let step = Step::take(path.inode(), 1)?;
+        let superblock = path.mount().superblock().clone();
+        superblock.add_writer()?;
+        Ok(Self { _step: step, superblock })
+    }
+}
+
+impl Drop for WriteAccess {
+    fn drop(&mut self) {
+        self.superblock.writer_goes();
     }
 }
 

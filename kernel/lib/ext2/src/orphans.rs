@@ -103,6 +103,11 @@ impl<S: Storage> Ext2<S> {
         if orphan.after.is_some() { Ok(()) } else { self.delete(inode) }
     }
 
+    /// Whether there are inodes without a name.
+    pub fn has_nameless(&self) -> bool {
+        !self.orphans.is_empty()
+    }
+
     /// Whether something is to be deleted as soon as everything is written back.
     pub(crate) fn has_deferred_work(&self) -> bool {
         self.orphans.values().any(|orphan| orphan.released)

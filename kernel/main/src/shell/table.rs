@@ -216,11 +216,12 @@ pub(super) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "mount",
-        usage: "[[-r] DEVICE|KIND [PATH [OPTIONS]]]",
-        summary: "list what is mounted, or mount a file system",
+        usage: "[[-r | -o OPTIONS] DEVICE|KIND [PATH [OPTIONS]]] | -o remount,OPTIONS PATH",
+        summary: "list what is mounted, mount a file system, or change how it is mounted",
         help: "A disk or a part of one is mounted by its name, vda1, with -r for reading alone; \
                tmpfs with options as size=16m. Without PATH sysfs is mounted on /sys and proc on \
-               /proc. What is mounted hides what is there.",
+               /proc. What is mounted hides what is there. -o takes ro, rw, nosuid, nodev, noexec, \
+               noatime, nodiratime, relatime, strictatime, and options of the file system.",
         arguments: Arguments::First(mounts::kinds),
         run: mounts::mount,
     },

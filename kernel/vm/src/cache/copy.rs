@@ -11,7 +11,7 @@ use memory::user::UserSlice;
 
 use super::ahead::ReadAhead;
 use super::lookup::Found;
-use super::{Flags, PageCache};
+use super::{Flags, PageCache, PageStore};
 use crate::PAGE;
 use crate::object::ObjectError;
 
@@ -22,6 +22,15 @@ impl From<ObjectError> for Errno {
             ObjectError::OutOfMemory => Self::ENOMEM,
             ObjectError::NoSpace => Self::ENOSPC,
         }
+    }
+}
+
+/// [`Flags::ROOM`] if a page has room for all of it when the store has made some for these bytes.
+fn room_of(store: Option<&dyn PageStore>, bytes: &Range<u64>) -> Flags {
+    let is_whole = bytes.end - bytes.start == PAGE;
+    match store {
+        Some(store) if is_whole || store.gives_whole_pages() => Flags::ROOM,
+        _ => Flags::empty(),
     }
 }
 
@@ -192,7 +201,8 @@ impl PageCache {
     ) -> Result<usize> {
         let start = index * PAGE + within as u64;
         let bytes = start..start + part as u64;
-        let frame = match self.find(index) {
+        let (found, has_room) = self.find_to_write(index);
+        let frame = match found {
             Found::Ready(frame) | Found::Marked(frame) => frame,
             Found::Absent => {
                 let is_whole = within == 0 && part == PAGE as usize;
@@ -214,8 +224,10 @@ impl PageCache {
             }
             Found::Busy | Found::Failed => self.page(index, 1, None)?,
         };
-        // With the old bytes; the new ones make it dirty once more.
-        self.reserve_dirty(bytes, &frame)?;
+        if !has_room {
+            // With the old bytes; the new ones make it dirty once more.
+            self.reserve_dirty(bytes, &frame)?;
+        }
         let copied = copy(&frame);
         if copied > 0 {
             self.make_dirty(index, &frame, Flags::empty());
@@ -227,13 +239,15 @@ impl PageCache {
     fn put_written(self: &Arc<Self>, bytes: Range<u64>, frame: &Frame) -> Result<bool> {
         let index = bytes.start / PAGE;
         let was_clean = self.unstored_pages() == 0;
+        let store = self.store()?;
+        let room = room_of(store.as_deref(), &bytes);
         let mut is_put = false;
         let mut put = || {
-            let flags = Flags::UP_TO_DATE | Flags::REFERENCED | self.dirty();
+            let flags = Flags::UP_TO_DATE | Flags::REFERENCED | self.dirty() | room;
             is_put = self.put(index, frame.share(), flags)?;
             Ok(())
         };
-        match self.store()? {
+        match store {
             Some(store) => store.reserve(bytes, &mut put)?,
             None => put()?,
         }
@@ -246,11 +260,13 @@ impl PageCache {
     /// Has room made for bytes of a page that is there, and calls it dirty.
     fn reserve_dirty(self: &Arc<Self>, bytes: Range<u64>, frame: &Frame) -> Result<()> {
         let index = bytes.start / PAGE;
+        let store = self.store()?;
+        let room = room_of(store.as_deref(), &bytes);
         let mut dirty = || {
-            self.make_dirty(index, frame, Flags::empty());
+            self.make_dirty(index, frame, room);
             Ok(())
         };
-        match self.store()? {
+        match store {
             Some(store) => store.reserve(bytes, &mut dirty),
             None => dirty(),
         }

@@ -46,6 +46,15 @@ impl PageCache {
         find_in(&mut self.pages.lock(), index)
     }
 
+    /// As [`PageCache::find`], and whether the page can be written to without the store being asked.
+    pub(super) fn find_to_write(&self, index: u64) -> (Found, bool) {
+        let mut pages = self.pages.lock();
+        let found = find_in(&mut pages, index);
+        let has_room = matches!(found, Found::Ready(_) | Found::Marked(_))
+            && pages.get(index).is_some_and(|page| page.flags() & Flags::ROOM.bits() != 0);
+        (found, has_room)
+    }
+
     /// Whether the page is in memory.
     pub fn is_resident(&self, index: u64) -> bool {
         let pages = self.pages.lock();

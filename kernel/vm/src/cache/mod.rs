@@ -25,6 +25,10 @@
 //! meanwhile makes it dirty again. What comes first, the change or the flag: the bytes change,
 //! then the page is called dirty.
 //!
+//! **Room.** Before a page is changed the store is asked for room for that, once: as long as the
+//! page is there and is not cut short, it keeps the room. Only [`PageCache::write`] knows that,
+//! for its caller keeps others from changing the length meanwhile.
+//!
 //! **Mapped to be written.** A page is called dirty and `WRITABLE` before a program can write to
 //! it without a fault, and once more when it can. Whoever takes `DIRTY` away to store it takes
 //! `WRITABLE` away, too, and makes it read-only in all page tables (`vm::reverse`) before he reads
@@ -88,6 +92,8 @@ bitflags! {
         const FAILED = 1 << 5;
         /// Read ahead: whoever comes here has more read.
         const MARK = 1 << 6;
+        /// The store has room for all of it: it need not be asked before it is written to.
+        const ROOM = 1 << 7;
     }
 }
 

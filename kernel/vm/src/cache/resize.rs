@@ -22,6 +22,9 @@ impl PageCache {
         // Nobody finds the rest any more, before it goes.
         self.len.store(len, Ordering::Release);
         self.clear_tail(len.min(old));
+        if len <= old {
+            self.forget_room(len / PAGE);
+        }
         if len < old {
             let gone = len.div_ceil(PAGE)..u64::MAX;
             self.remove(gone.clone());
@@ -29,6 +32,11 @@ impl PageCache {
         } else if len > old {
             self.lengthened(old);
         }
+    }
+
+    /// A page is cut short: what the store has room for behind that may go.
+    fn forget_room(&self, index: u64) {
+        self.change(&mut self.pages.lock(), index, Flags::ROOM, Flags::empty());
     }
 
     /// Calls a page dirty that is there, since its tail was cut off.

@@ -32,6 +32,9 @@ pub trait PageStore: Send + Sync {
     /// `ENOSPC`, `EDQUOT`, `EIO`, `EFBIG`: `dirty` was not called then; what it says.
     fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 
+    /// Whether room comes in pages at least: then a page for which some was made has all.
+    fn gives_whole_pages(&self) -> bool;
+
     /// As [`PageStore::reserve`], for a page of a mapping, which nobody keeps from being cut off
     /// meanwhile: no room is made behind the end that the file has by then.
     ///

@@ -26,6 +26,9 @@ pub(super) struct Disk {
     pub(super) is_slow: AtomicBool,
     pub(super) is_full_from: AtomicU64,
     became_dirty: AtomicUsize,
+    /// How often room was asked for, and whether it comes in whole pages.
+    reserved: AtomicUsize,
+    whole_pages: AtomicBool,
 }
 
 pub(super) struct File {
@@ -44,6 +47,8 @@ impl Disk {
             is_slow: AtomicBool::new(false),
             is_full_from: AtomicU64::new(u64::MAX),
             became_dirty: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
+            whole_pages: AtomicBool::new(true),
         })
     }
 
@@ -115,7 +120,12 @@ impl PageStore for Handle {
         self.reserve(bytes, dirty)
     }
 
+    fn gives_whole_pages(&self) -> bool {
+        self.0.whole_pages.load(Ordering::Relaxed)
+    }
+
     fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.0.reserved.fetch_add(1, Ordering::Relaxed);
         let has_room = bytes.end.div_ceil(PAGE) <= self.0.is_full_from.load(Ordering::Relaxed);
         if has_room { dirty() } else { Err(Errno::ENOSPC) }
     }
@@ -185,6 +195,43 @@ fn what_is_written_is_read_and_stored() {
     assert_eq!(cache.write_back(1..4, Reach::Wait), Ok(()));
     assert_eq!(file.disk.writes.load(Ordering::Relaxed), writes + 1);
     assert_eq!(cache.unstored_pages(), 2);
+}
+
+#[base::kernel_test]
+fn room_is_asked_for_once() {
+    let (file, _handle) = File::new(0);
+    let cache = &file.cache;
+    let reserved = || file.disk.reserved.load(Ordering::Relaxed);
+    assert_eq!(cache.write_bytes(0, &[1; 10]), Ok(10));
+    assert_eq!(reserved(), 1);
+    // Also when it is stored, as long as it is in memory and not cut short.
+    for _ in 0..3 {
+        assert_eq!(cache.write_bytes(5, &[2; 100]), Ok(100));
+        assert_eq!(cache.write_back(0..u64::MAX, Reach::Wait), Ok(()));
+    }
+    assert_eq!((reserved(), file.disk.page(0)[104]), (1, 2));
+    cache.set_len(50);
+    assert_eq!(cache.write_bytes(49, &[3; 10]), Ok(10));
+    assert_eq!(reserved(), 2);
+    cache.set_len(0);
+    assert_eq!(cache.write_bytes(0, &[4]), Ok(1));
+    assert_eq!(reserved(), 3);
+    drop_clean();
+    assert_eq!(cache.write_back(0..u64::MAX, Reach::Wait), Ok(()));
+    drop_clean();
+    assert_eq!(cache.write_bytes(0, &[5]), Ok(1));
+    assert_eq!(reserved(), 4);
+    // Where room comes in less, a part of a page says nothing of the rest.
+    file.disk.whole_pages.store(false, Ordering::Relaxed);
+    assert_eq!(cache.write_bytes(PAGE, &[6; 10]), Ok(10));
+    assert_eq!(cache.write_bytes(PAGE + 10, &[6; 10]), Ok(10));
+    assert_eq!(reserved(), 6);
+    assert_eq!(cache.write_bytes(PAGE, &alloc::vec![7; BYTES]), Ok(BYTES));
+    assert_eq!(cache.write_bytes(PAGE + 10, &[6; 10]), Ok(10));
+    assert_eq!(reserved(), 7);
+    cache.set_len(PAGE + 2000);
+    assert_eq!(cache.write_bytes(PAGE + 10, &[6; 10]), Ok(10));
+    assert_eq!(reserved(), 8);
 }
 
 #[base::kernel_test]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use abi::Errno;
 use base::println;
-use fs::{LastLink, MountRequest};
+use fs::{LastLink, MountFlags, MountRequest};
 
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::commands::files::{failure, look_up};
@@ -16,22 +16,71 @@ pub(in crate::shell) fn kinds() -> Vec<String> {
     fs::file_systems().iter().map(|kind| kind.name().into()).collect()
 }
 
-/// Lists what is mounted, or mounts a file system.
+/// What `-o` says: flags, what is left for the file system, and whether a mount is changed.
+#[derive(Default)]
+struct Options {
+    flags: MountFlags,
+    own: String,
+    remount: bool,
+}
+
+impl Options {
+    /// Words with commas between them, on top of `flags`.
+    fn parse(text: &str, flags: MountFlags) -> Self {
+        let mut options = Self { flags, ..Self::default() };
+        for word in text.split(',').filter(|word| !word.is_empty()) {
+            if word == "remount" {
+                options.remount = true;
+            } else if !options.flags.apply(word) {
+                options.own += if options.own.is_empty() { "" } else { "," };
+                options.own += word;
+            }
+        }
+        options
+    }
+}
+
+/// Changes how what stands at a place is mounted.
+fn remount(place: &str, text: &str) -> Outcome {
+    let path = look_up(place, LastLink::Follow)?;
+    let options = Options::parse(text, path.mount().own_flags());
+    fs::remount(&path, options.flags, options.own.as_bytes(), false).map_err(|error| match error {
+        Errno::EINVAL if !path.begins_mount() => {
+            Failure::Message(format!("{place}: nothing is mounted there"))
+        }
+        error => failure(place, error),
+    })
+}
+
+/// Lists what is mounted, mounts a file system, or changes how it is mounted.
 pub(in crate::shell) fn mount(_: &mut Context<'_>, arguments: &[String]) -> Outcome {
-    let (read_only, arguments) = match arguments.split_first() {
-        Some((option, rest)) if option == "-r" => (true, rest),
-        _ => (false, arguments),
+    let (said, arguments) = match arguments {
+        [option, rest @ ..] if option == "-r" => ("ro", rest),
+        [option, said, rest @ ..] if option == "-o" => (said.as_str(), rest),
+        _ => ("", arguments),
     };
+    let said_options = Options::parse(said, MountFlags::empty());
+    if said_options.remount {
+        return match arguments {
+            [place] => remount(place, said),
+            _ => Err(usage("which directory?")),
+        };
+    }
     let (what, place, options) = match arguments {
-        [] if !read_only => return list(),
+        [] if said.is_empty() => return list(),
         [] => return Err(usage("what?")),
         [what] => (what, None, ""),
         [what, place] => (what, Some(place.as_str()), ""),
         [what, place, options] => (what, Some(place.as_str()), options.as_str()),
         _ => return Err(usage("too many arguments")),
     };
-    let (source, options) = (what.as_bytes(), options.as_bytes());
-    let request = MountRequest { source, read_only, options, ..MountRequest::default() };
+    let own = match (said_options.own.as_str(), options) {
+        ("", options) => options,
+        (own, "") => own,
+        _ => return Err(usage("options twice")),
+    };
+    let (source, options) = (what.as_bytes(), own.as_bytes());
+    let request = MountRequest { source, flags: said_options.flags, options };
     if let Ok(kind) = fs::find_file_system(source)
         && !kind.needs_device()
     {
@@ -66,7 +115,7 @@ fn list() -> Outcome {
             mount.source().escape_ascii(),
             path.escape_ascii(),
             mount.superblock().kind(),
-            mount.options()
+            mount.flags()
         );
     }
     Ok(())
