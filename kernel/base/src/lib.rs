@@ -29,6 +29,7 @@ pub mod initcall;
 pub mod io_ports;
 pub mod irq;
 pub mod ktest;
+pub mod log_ring;
 pub mod log_sink;
 pub mod modules;
 pub mod nmi;

@@ -1,12 +1,12 @@
 //! The kernel log behind the `log` crate's macros: a time stamp, the CPU, the level in
-//! colour, and the module, on the console.
+//! colour, and the module, on the console; and in the ring of those that are kept ([`log_ring`]).
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use arch::cpu::local;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::{console, modules, time};
+use crate::{console, log_ring, modules, time};
 
 struct ConsoleLog;
 
@@ -23,6 +23,7 @@ impl Log for ConsoleLog {
             return;
         }
         let micros = time::now_ns() / 1000;
+        log_ring::keep(record, micros);
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         let cpu = local::cpu_number();
         let (on, off) = match (COLOUR.load(Ordering::Relaxed), record.level()) {
