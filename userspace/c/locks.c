@@ -579,7 +579,10 @@ static void test_list(void)
     int pid = split();
     if (!pid)
         _exit(lock(file, F_SETLKW, F_WRLCK, 15, 5) != 0);
-    for (int tries = 0; tries < 200 && !is_listed("-> POSIX  ADVISORY  WRITE", " 15 19\n"); tries++)
+    // Others may run this program, too.
+    char waiter[64];
+    snprintf(waiter, sizeof waiter, "-> POSIX  ADVISORY  WRITE %d ", pid);
+    for (int tries = 0; tries < 200 && !is_listed(waiter, " 15 19\n"); tries++)
         pause_ms(5);
     listed("list-waits", "-> POSIX  ADVISORY  WRITE", pid, "15 19");
     close(another);
