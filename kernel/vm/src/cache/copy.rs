@@ -62,6 +62,8 @@ impl PageCache {
             let wanted = (within + (to.len() - done)).div_ceil(PAGE as usize) as u64;
             let frame = match self.page(index, wanted, ahead) {
                 Ok(frame) => frame,
+                // The file was cut short meanwhile.
+                Err(_) if at >= self.len() => break,
                 Err(error) => return outcome(done, Some(error.into())),
             };
             let copied = part.write_from_frame(&frame, within);
@@ -96,7 +98,12 @@ impl PageCache {
             if self.is_in_memory() && matches!(self.find(at / PAGE), Found::Absent) {
                 part.fill(0);
             } else {
-                self.page(at / PAGE, 1, None)?.read(within, part);
+                match self.page(at / PAGE, 1, None) {
+                    Ok(frame) => frame.read(within, part),
+                    // The file was cut short meanwhile.
+                    Err(_) if at >= self.len() => break,
+                    Err(error) => return Err(error),
+                }
             }
             done += len;
         }
