@@ -46,7 +46,8 @@ impl PageCache {
         self.cut(&range, false);
     }
 
-    /// Takes all pages with these numbers out that are clean and that nobody uses.
+    /// Takes pages out that are clean and that nobody uses: all of them, unless somebody has the
+    /// cache locked.
     pub fn drop_unused(&self) {
         let mut from = 0;
         while let Some((next, _)) = self.shrink(from, usize::MAX, true) {
