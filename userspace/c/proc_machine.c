@@ -113,7 +113,7 @@ static void test_load(void)
           field("MemTotal:"));
     double up, idle;
     read_all("/proc/uptime", 100);
-    check(sscanf(text, "%lf %lf", &up, &idle) == 2 && up >= info.uptime - 2 && up < info.uptime + 60 &&
+    check(sscanf(text, "%lf %lf", &up, &idle) == 2 && up >= (long)info.uptime - 2 && up < (long)info.uptime + 60 &&
               idle >= 0 && idle <= (up + 1) * cpus,
           "uptime", "%s at %ld", text, info.uptime);
 }

@@ -40,6 +40,7 @@ impl Counts {
     }
 
     fn now() -> Self {
+        vm::forget_all_ended();
         let (frames, stacks) = (frames::statistics(), stack::statistics());
         let kept = stacks.cached * (stack::STACK_BYTES / arch::paging::PAGE_SIZE) as usize
             + heap::statistics().map(|class| class.frames).sum::<usize>();

@@ -48,7 +48,7 @@ pub use layout::Layout;
 pub use map::VmaMap;
 pub use object::{MemoryObject, ObjectError, StaticBytes};
 pub use remap::RemapRequest;
-pub use reverse::unmap_idle;
+pub use reverse::{forget_all_ended, unmap_idle};
 pub use shared::SharedMemory;
 pub use space::{AddressSpace, address_spaces};
 pub use vma::{Backing, Vma, VmaFlags};

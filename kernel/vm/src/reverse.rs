@@ -138,17 +138,19 @@ pub(crate) fn next_number() -> u64 {
     NEXT_SPACE.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Sees to it that an address space is found.
-pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
-    let mut gone: ArrayVec<Weak<AddressSpace>, LOOKED_AT> = ArrayVec::new();
-    let mut spaces = SPACES.lock();
-    let known = spaces.get_or_insert_with(PageTree::new);
+/// Entries of address spaces that are gone.
+type Gone = ArrayVec<Weak<AddressSpace>, LOOKED_AT>;
+
+/// Takes out some entries that were left, if a pass goes on or is to begin. The number of the
+/// next to be looked at; 0 if there is no pass any more.
+fn sweep(known: &mut PageTree<Weak<AddressSpace>>, gone: &mut Gone) -> u64 {
     let mut at = SWEPT.load(Ordering::Relaxed);
-    let passes = at > 0 || ARE_LEFT.swap(false, Ordering::Relaxed);
-    for _ in 0..if passes { LOOKED_AT } else { 0 } {
-        let Some((number, is_gone)) =
-            known.next(at).map(|(number, space)| (number, space.strong_count() == 0))
-        else {
+    if at == 0 && !ARE_LEFT.swap(false, Ordering::Relaxed) {
+        return 0;
+    }
+    for _ in 0..LOOKED_AT {
+        let next = known.next(at).map(|(number, space)| (number, space.strong_count() == 0));
+        let Some((number, is_gone)) = next else {
             at = 0;
             break;
         };
@@ -158,6 +160,29 @@ pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
         at = number + 1;
     }
     SWEPT.store(at, Ordering::Relaxed);
+    at
+}
+
+/// Lets all go that is kept of address spaces that are gone: for those who count what is there.
+pub fn forget_all_ended() {
+    loop {
+        let mut gone = Gone::new();
+        let mut spaces = SPACES.lock();
+        let next = spaces.as_mut().map_or(0, |known| sweep(known, &mut gone));
+        drop(spaces);
+        drop(gone);
+        if next == 0 && !ARE_LEFT.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+/// Sees to it that an address space is found.
+pub(crate) fn know(space: &Arc<AddressSpace>) -> Result<(), OutOfMemory> {
+    let mut gone = Gone::new();
+    let mut spaces = SPACES.lock();
+    let known = spaces.get_or_insert_with(PageTree::new);
+    sweep(known, &mut gone);
     let result = known.insert(space.number, Arc::downgrade(space));
     drop(spaces);
     drop(gone);

@@ -128,7 +128,9 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("umount", &["umount: which directory?", "usage: umount PATH…"]),
     (
         "mount nothing",
-        &["mount: nothing: no such device, nor a kind of file system (proc, sysfs, tmpfs, ext2)"],
+        &[
+            "mount: nothing: no such device, nor a kind of file system (proc, sysfs, tmpfs, ext2, devtmpfs)",
+        ],
     ),
     ("mount proc /etc/motd", &["mount: /etc/motd: Not a directory"]),
     ("mount proc /no/such", &["mount: /no/such: No such file or directory"]),

@@ -56,7 +56,7 @@ pub use limits::{Features, Limits, LimitsFault, MAX_DEPTH, RangeLimits, SECTOR};
 pub use names::DeviceNumber;
 pub use partitions::{RescanError, rescan, rescan_held};
 pub use registry::{
-    Claim, ClaimError, DiskHandle, RegisterError, Registration, find, find_number, holder,
+    Claim, ClaimError, DiskHandle, RegisterError, Registration, find, find_number, holder, is_held,
     register, tell_of_changes, volumes,
 };
 pub use request::{Completion, Finished, Operation, Request};

@@ -311,6 +311,11 @@ pub fn holder(volume: &Volume) -> Option<String> {
     registry.entries.get(index)?.holder.clone()
 }
 
+/// Whether somebody has the volume for himself, the disk that it is a part of, or a part of it.
+pub fn is_held(volume: &Volume) -> bool {
+    REGISTRY.lock().holder(volume).is_some()
+}
+
 /// The whole of a disk.
 pub(super) fn whole(disk: &Arc<Disk>) -> Option<Arc<Volume>> {
     let is_whole =

@@ -136,7 +136,7 @@ impl BlockFile {
         // What is in memory is newer than the disk, beside the range, and older within.
         self.user.node.store()?;
         let result = change(self.volume(), start / SECTOR, len / SECTOR);
-        self.user.node.cache().remove(start / PAGE..end.div_ceil(PAGE));
+        self.user.node.cache().invalidate(start / PAGE..end.div_ceil(PAGE));
         result.map_err(errno)
     }
 
@@ -198,7 +198,7 @@ impl File for BlockFile {
             BLKROGET => UserSlice::write_value(argument, &u32::from(volume.is_read_only()))?,
             BLKFLSBUF => {
                 self.user.node.store()?;
-                self.user.node.cache().remove(0..u64::MAX);
+                self.user.node.cache().drop_unused();
             }
             BLKDISCARD => self.change_range(argument, Volume::discard)?,
             BLKZEROOUT => self.change_range(argument, Volume::write_zeroes)?,

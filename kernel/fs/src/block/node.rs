@@ -18,8 +18,8 @@ use super::transfer::{errno, most_pages, transfer};
 
 /// How long a page is in memory alone before it is stored.
 const INTERVAL_NS: u64 = 5_000_000_000;
-/// Tasks that store pages of disks.
-const WORKERS: usize = 2;
+/// Tasks that store pages of disks: as many disks can be written to all the time.
+const WORKERS: usize = 4;
 
 static FLUSHER: Once<Arc<WorkQueue>> = Once::new();
 
@@ -66,16 +66,23 @@ impl Drop for Node {
     }
 }
 
-/// Stores what is dirty, some time after it became that.
-fn flush(node: &Weak<Node>, work: &Arc<Work>) {
-    let Some(node) = node.upgrade() else { return };
-    let Err(error) = node.cache.write_back(0..u64::MAX, Reach::Wait) else { return };
-    let name = node.volume.name();
-    if node.volume.is_gone() {
-        return log::error!("{name}: gone; what was not stored is lost");
+/// Stores what is dirty, some time after it became that, and again as long as there is more.
+fn flush(node: &Weak<Node>) {
+    loop {
+        let Some(node) = node.upgrade() else { return };
+        if let Err(error) = node.cache.write_back(0..u64::MAX, Reach::Wait) {
+            let name = node.volume.name();
+            if node.volume.is_gone() {
+                return log::error!("{name}: gone; what was not stored is lost");
+            }
+            log::error!("{name}: pages are not stored: {error:?}; tried again");
+        }
+        if node.cache.unstored_pages() == 0 {
+            return;
+        }
+        drop(node);
+        task::sleep(INTERVAL_NS);
     }
-    log::error!("{name}: pages are not stored: {error:?}; tried again");
-    work.queue_after(INTERVAL_NS);
 }
 
 impl Node {
@@ -94,7 +101,7 @@ impl Node {
                 writes: named_mutex("writes to a disk", ()),
                 writers: named_mutex("writers of a disk", Writers::default()),
                 was_held: AtomicBool::new(false),
-                flusher: Work::new("disk pages", queue, move |work| flush(&later, work)),
+                flusher: Work::new("disk pages", queue, move |_| flush(&later)),
             }
         }))
     }
@@ -112,9 +119,13 @@ impl Node {
     /// The cache as it is to be read: nothing is kept in it as long as somebody has the disk for
     /// himself who is not one of those who write to it here.
     pub(super) fn refresh(&self) {
-        let has_other = self.writers.lock().count == 0 && block::holder(&self.volume).is_some();
-        if self.was_held.swap(has_other, Ordering::Relaxed) || has_other {
-            self.cache.remove(0..u64::MAX);
+        // Nobody comes to write before this is over.
+        let writers = self.writers.lock();
+        if writers.count == 0 {
+            let is_held = block::is_held(&self.volume);
+            if self.was_held.swap(is_held, Ordering::Relaxed) || is_held {
+                self.cache.invalidate(0..u64::MAX);
+            }
         }
     }
 
@@ -128,7 +139,8 @@ impl Node {
         if writers.count == 0 {
             writers.claim = Some(Claim::new(&self.volume, "a program")?);
             // Whatever another wrote in the meantime is not here.
-            self.cache.remove(0..u64::MAX);
+            self.cache.invalidate(0..u64::MAX);
+            self.was_held.store(false, Ordering::Relaxed);
         }
         writers.count += 1;
         Ok(())
@@ -144,7 +156,14 @@ impl Node {
         let claim = {
             let mut writers = self.writers.lock();
             writers.count -= 1;
-            if writers.count == 0 { writers.claim.take() } else { None }
+            if writers.count > 0 {
+                return;
+            }
+            if self.cache.unstored_pages() > 0 {
+                // They must not be stored over what the next one writes who has the disk.
+                self.cache.invalidate(0..u64::MAX);
+            }
+            writers.claim.take()
         };
         drop(claim);
     }

@@ -57,6 +57,7 @@ impl PageCache {
         let mut done = 0;
         while done < to.len() {
             let at = offset + done as u64;
+            let cuts = self.cuts();
             let Some(left) = self.len().checked_sub(at).filter(|&left| left > 0) else { break };
             let (index, within) = (at / PAGE, (at % PAGE) as usize);
             let room = (PAGE as usize - within).min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -71,6 +72,9 @@ impl PageCache {
             let wanted = (within + (to.len() - done)).div_ceil(PAGE as usize) as u64;
             let frame = match self.page(index, wanted, ahead) {
                 Ok(frame) => frame,
+                // The file was cut short meanwhile, and may be longer again.
+                Err(_) if at >= self.len() => break,
+                Err(_) if cuts != self.cuts() => continue,
                 Err(error) => return outcome(done, Some(error.into())),
             };
             let copied = part.write_from_frame(&frame, within);
@@ -93,10 +97,10 @@ impl PageCache {
         to: &mut [u8],
     ) -> core::result::Result<usize, ObjectError> {
         let mut done = 0;
-        while let Some(left) = self.len().checked_sub(offset + done as u64).filter(|&left| left > 0)
-            && done < to.len()
-        {
+        while done < to.len() {
             let at = offset + done as u64;
+            let cuts = self.cuts();
+            let Some(left) = self.len().checked_sub(at).filter(|&left| left > 0) else { break };
             let within = (at % PAGE) as usize;
             let room = (PAGE as usize - within).min(usize::try_from(left).unwrap_or(usize::MAX));
             let (_, rest) = to.split_at_mut(done);
@@ -105,7 +109,13 @@ impl PageCache {
             if self.is_in_memory() && matches!(self.find(at / PAGE), Found::Absent) {
                 part.fill(0);
             } else {
-                self.page(at / PAGE, 1, None)?.read(within, part);
+                match self.page(at / PAGE, 1, None) {
+                    Ok(frame) => frame.read(within, part),
+                    // As above.
+                    Err(_) if at >= self.len() => break,
+                    Err(_) if cuts != self.cuts() => continue,
+                    Err(error) => return Err(error),
+                }
             }
             done += len;
         }

@@ -62,11 +62,11 @@ impl PageCache {
     }
 
     /// The page, which is read if it is not there, and with it those that `ahead` says;
-    /// `wanted` pages are asked for from here on. May sleep. The caller has seen to it that the
-    /// page is within the file.
+    /// `wanted` pages are asked for from here on. May sleep.
     ///
     /// # Errors
-    /// As [`ObjectError`] says.
+    /// As [`ObjectError`] says; `Io` if the page is not there and behind the file's end, which
+    /// may have come nearer since the caller looked.
     pub fn page(
         self: &Arc<Self>,
         index: u64,
@@ -86,6 +86,7 @@ impl PageCache {
                 }
                 Found::Busy => self.changed.wait(|| (!self.is_busy(index)).then_some(())),
                 Found::Failed => return Err(self.take_failed(index)),
+                Found::Absent if index >= self.len().div_ceil(PAGE) => return Err(ObjectError::Io),
                 Found::Absent => {
                     let count = ahead.map_or(wanted, |ahead| ahead.window(index, wanted));
                     self.start_read(index, count.max(1))?;

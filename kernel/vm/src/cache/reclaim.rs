@@ -118,7 +118,7 @@ fn shrink(wanted: usize, even_used: bool) -> usize {
 impl PageCache {
     /// Throws some of the pages from `from` on away; where to go on, and how many those were.
     /// `None` at the end, or if the cache is locked.
-    fn shrink(&self, from: u64, most: usize, even_used: bool) -> Option<(u64, usize)> {
+    pub(super) fn shrink(&self, from: u64, most: usize, even_used: bool) -> Option<(u64, usize)> {
         if self.is_in_memory() {
             return None;
         }

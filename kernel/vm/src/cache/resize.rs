@@ -46,17 +46,37 @@ impl PageCache {
         }
     }
 
+    /// Takes all pages with these numbers out, also from those who have them mapped: what is
+    /// stored was changed past the cache. The caller has seen to it that nobody writes to them:
+    /// what is dirty is lost. It holds no lock that an address space's may be waited for with.
+    pub fn invalidate(self: &Arc<Self>, range: Range<u64>) {
+        self.remove(range.clone());
+        self.cut(&range, false);
+    }
+
+    /// Takes pages out that are clean and that nobody uses: all of them, unless somebody has the
+    /// cache locked.
+    pub fn drop_unused(&self) {
+        let mut from = 0;
+        while let Some((next, _)) = self.shrink(from, usize::MAX, true) {
+            from = next;
+        }
+    }
+
     /// Takes all pages with these numbers out.
-    pub fn remove(&self, range: Range<u64>) {
+    pub(super) fn remove(&self, range: Range<u64>) {
         let mut from = range.start;
         loop {
             self.wait_for_stored(range.clone());
             let mut pages = self.pages.lock();
             // A few at a time, for interrupts are off.
             for _ in 0..32 {
-                let Some((index, _)) = pages.next(from) else { return };
+                let Some((index, page)) = pages.next(from) else { return };
                 if index >= range.end {
                     return;
+                }
+                if page.flags() & Flags::WRITEBACK.bits() != 0 {
+                    break; // since we waited
                 }
                 from = index + 1;
                 let frame = self.take(&mut pages, index);

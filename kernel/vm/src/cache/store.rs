@@ -142,6 +142,8 @@ impl Part {
             let (clear, set) = match (self.batch.work, &result) {
                 (Work::Read, Ok(())) => (Flags::FAILED, Flags::UP_TO_DATE),
                 (Work::Read, Err(_)) => (Flags::MARK, Flags::FAILED),
+                // Nobody has tried yet: it is stored another time.
+                (Work::Write, Err(ObjectError::OutOfMemory)) => (Flags::WRITEBACK, Flags::DIRTY),
                 (Work::Write, _) => (Flags::WRITEBACK, Flags::empty()),
             };
             cache.change(&mut pages, index, clear, set);

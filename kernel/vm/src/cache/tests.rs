@@ -9,7 +9,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
-use task::{Mutex, named_mutex, sleep, spawn};
+use task::{Mutex, named_mutex, sleep, spawn, yield_now};
 
 use super::*;
 use crate::PAGE;
@@ -258,6 +258,35 @@ fn errors_are_told_and_go() {
     let page = cache.page(0, 1, None).expect("it is in memory");
     assert_eq!(cache.prepare_write(0, &page), Err(ObjectError::Io));
     assert_eq!(bytes_of(cache, 0, 1), [2]);
+}
+
+/// Whoever reads a file may find it cut short when he comes to a page.
+#[base::kernel_test]
+fn a_page_behind_the_end_is_not_looked_for_for_ever() {
+    let (file, _handle) = File::new(4 * PAGE);
+    file.fill_disk(4);
+    let cache = &file.cache;
+    assert!(cache.page(3, 1, None).is_ok());
+    cache.set_len(PAGE + 1);
+    for index in [2, 3, u64::MAX / PAGE] {
+        assert_eq!(cache.page(index, 1, None).err(), Some(ObjectError::Io));
+    }
+    assert_eq!(bytes_of(cache, 0, 4 * BYTES).len(), BYTES + 1);
+    // And the same while one reads and another one cuts.
+    let (reader, cutter) = (cache.clone(), cache.clone());
+    let reads = spawn("reader", move || {
+        let mut bytes = [0; BYTES];
+        for round in 0..2000 {
+            let read = reader.read_bytes(round % 4 * PAGE, &mut bytes);
+            assert!(read.is_ok_and(|read| read <= BYTES), "{read:?}");
+        }
+    });
+    let reads = reads.expect("memory at boot");
+    while !reads.has_ended() {
+        cutter.set_len(0);
+        cutter.set_len(4 * PAGE);
+        yield_now();
+    }
 }
 
 #[base::kernel_test]
