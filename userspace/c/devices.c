@@ -1,7 +1,7 @@
 // devices
 //
 // What it proves: null, zero, full, random and urandom read, write, seek, poll and map as on
-// Linux, and other minor numbers of their driver are no devices.
+// Linux, kmsg has what is written to it among the kernel's records, and other minor numbers of their driver are no devices.
 //
 // Nodes that are not in /dev are made in /tmp; without root's rights there is nothing to be tried.
 
@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -181,6 +182,61 @@ static void test_random(const char *name, int minor)
     close(file);
 }
 
+// Looks for a text among the records that are there, and checks how they look.
+static int has_record(int file, const char *text)
+{
+    char record[8192];
+    long got, before = -1, number, found = 0;
+    while ((got = SYS(SYS_read, file, record, sizeof record - 1)) > 0 || got == -EPIPE) {
+        if (got == -EPIPE)
+            continue; // some are gone
+        record[got] = 0;
+        int start = 0;
+        int fields = sscanf(record, "%*d,%ld,%*d,%*[^;];%n", &number, &start);
+        check(fields == 1 && start && number > before && strchr(record, '\n'), "kmsg-record", "%s",
+              record);
+        before = number;
+        found += strstr(record + start, text) != 0;
+    }
+    check_error("kmsg-no-more", got, EAGAIN);
+    return found;
+}
+
+static void test_kmsg(void)
+{
+    char text[96];
+    int file = device("kmsg", 11, O_RDWR | O_NONBLOCK);
+    snprintf(text, sizeof text, "<6>devices-%d says something\n", (int)getpid());
+    int len = strlen(text);
+    check_result("kmsg-write", SYS(SYS_write, file, text, len), len);
+    check_error("kmsg-long", SYS(SYS_write, file, bytes, 1100), EINVAL);
+    check_error("kmsg-bad-pointer", SYS(SYS_write, file, 16, 100), EFAULT);
+    // An error says that some are gone.
+    check_result("kmsg-poll", events(file) & ~POLLERR, POLLIN);
+    long got;
+    while ((got = SYS(SYS_read, file, bytes, 8)) == -EPIPE)
+        ;
+    check_error("kmsg-no-room", got, EINVAL);
+    text[len - 1] = 0;
+    check_result("kmsg-says", has_record(file, text + 3), 1);
+    check_error("kmsg-map", SYS(SYS_mmap, 0, PAGE, PROT_READ, MAP_PRIVATE, file, 0), ENODEV);
+    // Who waits for a record gets it.
+    pid_t child = fork();
+    if (!child) {
+        usleep(200000);
+        _exit(SYS(SYS_write, file, "<6>devices: one more\n", 21) != 21);
+    }
+    struct pollfd one = {.fd = file, .events = POLLIN};
+    check_result("kmsg-waits", poll(&one, 1, 20000), 1);
+    check(waitpid(child, 0, 0) == child, "kmsg-child", "%m");
+    check_result("kmsg-says-more", has_record(file, "devices: one more"), 1);
+    close(file);
+    file = device("kmsg", 11, O_WRONLY);
+    check_error("kmsg-write-only", SYS(SYS_read, file, bytes, 1000), EBADF);
+    check_result("kmsg-empty", SYS(SYS_write, file, "", 0), 0);
+    close(file);
+}
+
 int main(void)
 {
     if (geteuid()) {
@@ -192,5 +248,6 @@ int main(void)
     test_full();
     test_random("random", 8);
     test_random("urandom", 9);
+    test_kmsg();
     return summary();
 }

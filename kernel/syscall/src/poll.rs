@@ -12,6 +12,9 @@ use memory::user::UserSlice;
 use process::fds::MAX_DESCRIPTORS;
 use task::{WaitError, WaitOptions, sleep_until};
 
+/// How often one who waits for files with different queues looks.
+const LOOK_NS: u64 = 20_000_000;
+
 use crate::call::Call;
 
 const ENTRY_BYTES: u64 = size_of::<pollfd>() as u64;
@@ -49,6 +52,30 @@ fn look(polled: &mut [Polled]) -> usize {
     ready
 }
 
+/// Waits until some have an event; how many.
+fn wait(polled: &mut [Polled], deadline: Option<u64>) -> Result<usize, WaitError> {
+    let mut queues = polled.iter().filter_map(|one| one.file.as_ref()?.file().wait_queue());
+    let first = queues.next();
+    let has_more = first.is_some_and(|first| queues.any(|queue| !core::ptr::eq(queue, first)));
+    loop {
+        // A task waits in one queue: for what others are woken by it looks every now and then.
+        let look_again = has_more.then(|| time::now_ns().saturating_add(LOOK_NS));
+        let end = deadline.into_iter().chain(look_again).min();
+        let options = WaitOptions { deadline: end, interruptible: true };
+        let outcome = match first {
+            Some(queue) => queue.wait_with(options, || {
+                let ready = look(polled);
+                (ready > 0).then_some(ready)
+            }),
+            None => sleep_until(options).map(|()| 0),
+        };
+        match outcome {
+            Err(WaitError::TimedOut) if deadline.is_none_or(|end| time::now_ns() < end) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// poll(2).
 pub(crate) fn poll(call: &Call<'_>) -> Result<usize> {
     let [address, count, timeout, ..] = call.args;
@@ -71,17 +98,7 @@ pub(crate) fn poll(call: &Call<'_>) -> Result<usize> {
     if ready == 0 && timeout != 0 {
         let timeout = u64::try_from(timeout).ok();
         let deadline = timeout.map(|ms| time::now_ns().saturating_add(ms * 1_000_000));
-        let options = WaitOptions { deadline, interruptible: true };
-        // The console is the only file that may be not ready, so one queue is enough.
-        let queue = polled.iter().filter_map(|one| one.file.as_ref()?.file().wait_queue()).next();
-        let outcome = match queue {
-            Some(queue) => queue.wait_with(options, || {
-                let ready = look(&mut polled);
-                (ready > 0).then_some(ready)
-            }),
-            None => sleep_until(options).map(|()| 0),
-        };
-        ready = match outcome {
+        ready = match wait(&mut polled, deadline) {
             Ok(ready) => ready,
             Err(WaitError::TimedOut) => 0,
             Err(WaitError::Interrupted) => return Err(Errno::EINTR),

@@ -60,6 +60,8 @@ enum Phase {
     Running = 3,
     /// Runs, and was queued again.
     RunningAndReady = 4,
+    /// Runs, and is to run again when it is due.
+    RunningAndDelayed = 5,
 }
 
 intrusive_adapter!(ReadyAdapter = Arc<Work>: Work { link: RBTreeAtomicLink });
@@ -257,14 +259,22 @@ impl WorkQueue {
         let again = {
             let mut items = self.items.lock();
             items.running[slot] = None;
-            let again = work.phase() == Phase::RunningAndReady;
-            if again {
-                work.set_phase(Phase::Ready);
-                items.ready.insert(work.clone());
-            } else {
-                work.set_phase(Phase::Idle);
+            match work.phase() {
+                Phase::RunningAndReady => {
+                    work.set_phase(Phase::Ready);
+                    items.ready.insert(work.clone());
+                    true
+                }
+                Phase::RunningAndDelayed if !items.closed => {
+                    work.set_phase(Phase::Delayed);
+                    items.delayed.insert(work.clone());
+                    true // somebody is to watch the time
+                }
+                _ => {
+                    work.set_phase(Phase::Idle);
+                    false
+                }
             }
-            again
         };
         drop(work); // the last reference, perhaps: outside the lock
         if again {
@@ -329,7 +339,8 @@ impl Work {
             1 => Phase::Delayed,
             2 => Phase::Ready,
             3 => Phase::Running,
-            _ => Phase::RunningAndReady,
+            4 => Phase::RunningAndReady,
+            _ => Phase::RunningAndDelayed,
         }
     }
 
@@ -348,7 +359,7 @@ impl Work {
             }
             match self.phase() {
                 Phase::Ready | Phase::RunningAndReady => return false,
-                Phase::Running => {
+                Phase::Running | Phase::RunningAndDelayed => {
                     self.number.store(items.next_number(), Ordering::Relaxed);
                     self.set_phase(Phase::RunningAndReady);
                     return true; // its worker looks when it comes back
@@ -367,17 +378,22 @@ impl Work {
         queued
     }
 
-    /// Has the work done `ns` nanoseconds from now. False, and nothing changed, if it is queued
-    /// or delayed already, runs just now, or the queue is closed. May be called from interrupt
-    /// handlers; allocates nothing.
+    /// Has the work done `ns` nanoseconds from now, once more if it runs already. False, and
+    /// nothing changed, if it is queued or delayed already, or the queue is closed. May be called
+    /// from interrupt handlers; allocates nothing.
     pub fn queue_after(self: &Arc<Self>, ns: u64) -> bool {
         {
             let mut items = self.queue.items.lock();
-            if items.closed || self.phase() != Phase::Idle {
+            let phase = self.phase();
+            if items.closed || !matches!(phase, Phase::Idle | Phase::Running) {
                 return false;
             }
             self.due.store(time::now_ns().saturating_add(ns), Ordering::Relaxed);
             self.number.store(items.next_number(), Ordering::Relaxed);
+            if phase == Phase::Running {
+                self.set_phase(Phase::RunningAndDelayed);
+                return true; // its worker looks when it comes back
+            }
             self.set_phase(Phase::Delayed);
             items.delayed.insert(self.clone());
         }
@@ -399,7 +415,7 @@ impl Work {
                     let number = self.number.load(Ordering::Relaxed);
                     items.ready.find_mut(&number).remove()
                 }
-                Phase::RunningAndReady => {
+                Phase::RunningAndReady | Phase::RunningAndDelayed => {
                     self.set_phase(Phase::Running);
                     return true;
                 }
@@ -429,7 +445,9 @@ impl Work {
             let number = match self.phase() {
                 Phase::Idle | Phase::Delayed => return true,
                 Phase::Ready => &self.number,
-                Phase::Running | Phase::RunningAndReady => &self.running_number,
+                Phase::Running | Phase::RunningAndReady | Phase::RunningAndDelayed => {
+                    &self.running_number
+                }
             };
             number.load(Ordering::Relaxed) > last
         });

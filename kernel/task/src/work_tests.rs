@@ -9,6 +9,8 @@ use super::*;
 use crate::test_tools::comes;
 use crate::{Mutex, Semaphore, sleep, tasks, yield_now};
 
+const HOUR_NS: u64 = 3_600_000_000_000;
+
 #[base::kernel_test]
 fn work_is_done_in_order_and_never_queued_twice() {
     let queue = WorkQueue::start("test work", 1).expect("memory for a task");
@@ -84,7 +86,6 @@ fn delayed_work_is_done_at_its_time() {
 
 #[base::kernel_test]
 fn a_worker_that_sleeps_for_long_gets_up_for_what_is_due_before() {
-    const HOUR_NS: u64 = 3_600_000_000_000;
     let queue = WorkQueue::start("test work", 1).expect("memory for a task");
     static DONE: AtomicBool = AtomicBool::new(false);
     DONE.store(false, Ordering::Relaxed);
@@ -117,6 +118,39 @@ fn delayed_work_does_not_wait_for_a_worker_that_is_busy() {
     gate.release();
     queue.close();
     assert!(done);
+}
+
+#[base::kernel_test]
+fn work_is_delayed_once_more_while_it_runs() {
+    let queue = WorkQueue::start("test work", 2).expect("memory for a task");
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    RUNS.store(0, Ordering::Relaxed);
+    let work = Work::new("again", &queue, |work| {
+        let now = base::time::now_ns();
+        let before = LAST.swap(now, Ordering::Relaxed);
+        if RUNS.fetch_add(1, Ordering::Relaxed) < 3 {
+            assert!(work.queue_after(5_000_000) && work.is_queued());
+            assert!(!work.queue_after(5_000_000), "it is delayed already");
+        }
+        assert!(before == 0 || now - before >= 5_000_000, "it is too early");
+    });
+    LAST.store(0, Ordering::Relaxed);
+    assert!(work.queue());
+    assert!(comes(|| RUNS.load(Ordering::Relaxed) == 4));
+    work.flush();
+    assert!(!work.is_queued());
+    // Taken back while it runs, and given up with the queue.
+    let back = Work::new("back", &queue, |work| assert!(work.queue_after(1) && work.cancel()));
+    assert!(back.queue());
+    back.flush();
+    assert!(!back.is_queued() && !back.cancel());
+    let late = Work::new("late", &queue, |work| assert!(work.queue_after(HOUR_NS)));
+    assert!(late.queue());
+    late.flush();
+    assert!(late.is_queued());
+    queue.close();
+    assert!(!late.is_queued());
 }
 
 #[base::kernel_test]

@@ -315,12 +315,19 @@ impl AddressSpace {
                 Err(_) => break, // it may never be touched
             }
         }
+        let end = page + frames.len() as u64 * PAGE;
         self.table.map(at, frames, vma.access)?;
-        if object.file().is_some() && object.len() <= bytes.start {
-            // Cut off meanwhile, and the copies of it with it.
-            self.table
-                .unmap_range(addresses(&(page..page + PAGE)), addresses(&(page..page + PAGE)));
-            return Err(FaultKind::NoBytes);
+        if object.file().is_some() {
+            // What was cut off meanwhile goes, with the copies of it: who cuts the file says so
+            // first, and looks for copies then.
+            let left = object.len().saturating_sub(bytes.start).div_ceil(PAGE);
+            let cut = page.saturating_add(left.saturating_mul(PAGE)).min(end)..end;
+            if !cut.is_empty() {
+                self.table.unmap_range(addresses(&cut), addresses(&cut));
+            }
+            if left == 0 {
+                return Err(FaultKind::NoBytes);
+            }
         }
         Ok(())
     }

@@ -100,6 +100,8 @@ impl AddressSpace {
         // Before a page moves: the cache looks at links in the order in which they were made.
         let mut new = vma.elsewhere(address, to.clone());
         reverse::link(&self.table, &mut new)?;
+        // As long as pages move, whatever becomes of the VMA.
+        let _link = new.link.clone();
         state.map.insert(new)?;
         let moved = address..address + old_len.min(new_len);
         if let Err(error) = self.table.move_range(addresses(&moved), VirtAddr::new(to.start)) {

@@ -21,13 +21,15 @@ pub enum BlockError {
     Gone,
     /// No memory for what the request needs.
     NoMemory,
+    /// Whoever waits for it is killed: part of it may be done.
+    Interrupted,
     /// The request is malformed: not whole logical blocks, no memory or too much for a transfer.
     Invalid,
 }
 
 impl BlockError {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Io,
         Self::OutOfRange,
         Self::ReadOnly,
@@ -35,6 +37,7 @@ impl BlockError {
         Self::TimedOut,
         Self::Gone,
         Self::NoMemory,
+        Self::Interrupted,
         Self::Invalid,
     ];
 }
@@ -49,6 +52,7 @@ impl fmt::Display for BlockError {
             Self::TimedOut => "the device did not answer in time",
             Self::Gone => "the device is gone",
             Self::NoMemory => "out of memory",
+            Self::Interrupted => "given up",
             Self::Invalid => "not whole blocks of the device",
         })
     }
@@ -72,6 +76,7 @@ impl From<BlockError> for Errno {
             BlockError::TimedOut => Self::ETIMEDOUT,
             BlockError::Gone => Self::ENODEV,
             BlockError::NoMemory => Self::ENOMEM,
+            BlockError::Interrupted => Self::EINTR,
             BlockError::Invalid => Self::EINVAL,
         }
     }

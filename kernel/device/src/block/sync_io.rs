@@ -1,7 +1,8 @@
 //! Reading and writing by tasks that sleep meanwhile: [`Volume::read_at`] and its neighbours.
 //!
 //! Nothing ends these waits but the device, whose time is limited ([`super::watch`]), as a wait
-//! for a disk is in Linux.
+//! for a disk is in Linux. Zeros and discards, which may be about a whole disk, go on in steps
+//! until the task is killed.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -17,6 +18,11 @@ use super::waiter::Waiter;
 const CHUNK: u64 = 128 << 10;
 /// Requests of a long transfer that are in flight together.
 const WINDOW: usize = 8;
+
+/// A whole disk may be a lot: who is killed goes on no longer.
+fn check_not_killed() -> Result<(), BlockError> {
+    if task::is_killed() { Err(BlockError::Interrupted) } else { Ok(()) }
+}
 
 /// A part of a long transfer that is in flight.
 struct Part {
@@ -73,7 +79,8 @@ impl Volume {
     /// Tells the device that sectors are not needed any more, in as many requests as it takes.
     ///
     /// # Errors
-    /// As [`BlockError`] says; `NotSupported` if the device has no discard.
+    /// As [`BlockError`] says; `NotSupported` if the device has no discard, `Interrupted` if the task
+    /// is killed.
     pub fn discard(self: &Arc<Self>, sector: u64, sectors: u64) -> Result<(), BlockError> {
         let limits = self.features().discard.ok_or(BlockError::NotSupported)?;
         self.in_steps(sector, sectors, limits.max_sectors, |at, count, waiter| {
@@ -84,7 +91,7 @@ impl Volume {
     /// Fills sectors with zeros: by the device itself where it can.
     ///
     /// # Errors
-    /// As [`BlockError`] says.
+    /// As [`BlockError`] says; `Interrupted` if the task is killed.
     pub fn write_zeroes(self: &Arc<Self>, sector: u64, sectors: u64) -> Result<(), BlockError> {
         let Some(limits) = self.features().write_zeroes else {
             return self.write_zero_bytes(sector, sectors);
@@ -108,6 +115,7 @@ impl Volume {
         let mut at = sector;
         while at < end {
             let count = most.min(end - at);
+            check_not_killed()?;
             self.execute(|waiter| make(at, count, waiter))?;
             at += count;
         }
@@ -122,6 +130,7 @@ impl Volume {
         while at < end {
             let count = most.min(end - at);
             let bytes = (count * SECTOR) as usize;
+            check_not_killed()?;
             let mut segments = Segments::allocate(bytes)?;
             for offset in (0..bytes).step_by(zeros.len()) {
                 segments.write(offset, &zeros);

@@ -32,13 +32,19 @@ use crate::status::DeviceNumber;
 use file::BlockFile;
 use node::Node;
 
+/// A disk that is or was open, and where its [`block::Volume`] is: as long as the node is there the
+/// volume is, and nothing else can be at that address.
+type Open = (usize, Weak<Node>);
+
 /// The disks that are open.
-static OPEN: SpinLock<Vec<Weak<Node>>> = SpinLock::new("open disks", Vec::new());
+static OPEN: SpinLock<Vec<Open>> = SpinLock::new("open disks", Vec::new());
 
 /// The one node of a volume.
 fn node_of(volume: &Arc<block::Volume>) -> Result<Arc<Node>> {
-    let known = |open: &Vec<Weak<Node>>| {
-        open.iter().filter_map(Weak::upgrade).find(|node| Arc::ptr_eq(node.volume(), volume))
+    let address = Arc::as_ptr(volume).addr();
+    // No other node is taken hold of: its last reference might be given back under the lock.
+    let known = |open: &Vec<Open>| {
+        open.iter().filter(|(at, _)| *at == address).find_map(|(_, node)| node.upgrade())
     };
     let found = known(&OPEN.lock());
     if let Some(found) = found {
@@ -51,9 +57,9 @@ fn node_of(volume: &Arc<block::Volume>) -> Result<Arc<Node>> {
         drop(open);
         return Ok(found);
     }
-    open.retain(|node| node.strong_count() > 0);
+    open.retain(|(_, node)| node.strong_count() > 0);
     open.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-    open.push(Arc::downgrade(&new));
+    open.push((address, Arc::downgrade(&new)));
     Ok(new)
 }
 
@@ -80,7 +86,7 @@ pub(crate) fn store_all() -> Result<()> {
         nodes.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
         let open = OPEN.lock();
         if open.len() <= nodes.capacity() {
-            nodes.extend(open.iter().filter_map(Weak::upgrade));
+            nodes.extend(open.iter().filter_map(|(_, node)| node.upgrade()));
             break;
         }
     }

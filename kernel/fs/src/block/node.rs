@@ -63,6 +63,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         // It holds no reference, and finds nobody from now on.
         self.flusher.cancel();
+        self.cache.abandon();
     }
 }
 

@@ -2,13 +2,17 @@
 //! `Documentation/ABI/testing/dev-kmsg`). What is written is logged.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt::Write;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::fcntl::O_NONBLOCK;
 use abi::{Errno, Result};
 use base::log_ring::{self, Cursor, Found, Kept};
 use log::Level;
-use task::{Mutex, WaitOptions, WaitQueue, named_mutex};
+use memory::frames::check_user_may_allocate;
+use spin::Once;
+use task::{Mutex, WaitOptions, WaitQueue, Work, WorkQueue, named_mutex};
 
 use super::memory::status;
 use crate::buffer::{Destination, Source};
@@ -20,12 +24,27 @@ pub(super) const KMSG: u32 = 11;
 
 /// Longest text that is written, as on Linux.
 const MOST: usize = 1024 - 32;
-/// How often a reader who waits looks for records: whoever logs may be in any context, and wakes
-/// nobody.
+/// How often somebody looks for new records as long as the log is open: whoever logs may be in any
+/// context, and wakes nobody.
 const LOOK_NS: u64 = 50_000_000;
 
-/// For those who wait until it is time to look.
+/// For those who wait for records.
 static WAITING: WaitQueue = WaitQueue::new("kernel log");
+/// Open files of it.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// What looks.
+static WATCH: Once<Arc<Work>> = Once::new();
+
+fn watch(work: &Arc<Work>, last: &Mutex<Cursor>) {
+    let mut last = last.lock();
+    if last.has_more() {
+        *last = Cursor::end();
+        WAITING.wake_all();
+    }
+    if OPEN.load(Ordering::Acquire) > 0 {
+        work.queue_after(LOOK_NS);
+    }
+}
 
 /// An open file of it.
 #[derive(Debug)]
@@ -35,8 +54,27 @@ pub(super) struct Kmsg {
 }
 
 impl Kmsg {
-    pub(super) fn new(flags: u32) -> Self {
-        Self { cursor: named_mutex("kernel log", Cursor::first()), waits: flags & O_NONBLOCK == 0 }
+    /// # Errors
+    /// `ENOMEM`.
+    pub(super) fn new(flags: u32) -> Result<Self> {
+        check_user_may_allocate()?;
+        let watch = WATCH.call_once(|| {
+            let last = named_mutex("watch of the kernel log", Cursor::end());
+            Work::new("kernel log", WorkQueue::system(), move |work| watch(work, &last))
+        });
+        OPEN.fetch_add(1, Ordering::AcqRel);
+        // It is queued already if somebody else has the log open.
+        let _ = watch.queue_after(LOOK_NS);
+        Ok(Self {
+            cursor: named_mutex("kernel log", Cursor::first()),
+            waits: flags & O_NONBLOCK == 0,
+        })
+    }
+}
+
+impl Drop for Kmsg {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -83,12 +121,9 @@ impl File for Kmsg {
                 }
                 Found::Nothing if !self.waits => return Err(Errno::EAGAIN),
                 Found::Nothing => {
-                    let options =
-                        WaitOptions { interruptible: true, ..WaitOptions::within(LOOK_NS) };
-                    let _ = WAITING.wait_with(options, || cursor.has_more().then_some(()));
-                    if task::signal_pending() && !cursor.has_more() {
-                        return Err(Errno::ERESTART);
-                    }
+                    let has_more = || cursor.has_more().then_some(());
+                    let waited = WAITING.wait_with(WaitOptions::INTERRUPTIBLE, has_more);
+                    waited.map_err(|_| Errno::EINTR)?;
                 }
             }
         }
@@ -100,6 +135,7 @@ impl File for Kmsg {
         if len > MOST {
             return Err(Errno::EINVAL);
         }
+        check_user_may_allocate()?; // for what is no UTF-8
         let mut bytes = [0; MOST];
         let taken = from.take(&mut bytes)?;
         let text = String::from_utf8_lossy(bytes.get(..taken).unwrap_or_default());
@@ -126,8 +162,12 @@ impl File for Kmsg {
         status(KMSG)
     }
 
+    fn wait_queue(&self) -> Option<&'static WaitQueue> {
+        Some(&WAITING)
+    }
+
     fn readiness(&self) -> Readiness {
         let has_more = self.cursor.try_lock().is_some_and(|cursor| cursor.has_more());
-        Readiness { read: has_more, write: true }
+        Readiness { read: has_more, write: false } // Linux's is never ready to be written to
     }
 }

@@ -45,7 +45,7 @@ impl Characters for Memory {
             memory::ZERO => Arc::new(memory::Zero { is_full: false }),
             memory::FULL => Arc::new(memory::Zero { is_full: true }),
             random::RANDOM | random::URANDOM => Arc::new(random::Random { minor }),
-            kmsg::KMSG => Arc::new(kmsg::Kmsg::new(flags)),
+            kmsg::KMSG => Arc::new(kmsg::Kmsg::new(flags)?),
             _ => return Err(Errno::ENXIO),
         })
     }

@@ -296,6 +296,9 @@ impl fmt::Debug for Ext2Inode {
 
 impl Drop for Ext2Inode {
     fn drop(&mut self) {
+        if let Some(cache) = &self.cache {
+            cache.abandon();
+        }
         let has_name = self.about.get_mut().inode.links > 0;
         self.volume.forget(self.number, has_name);
     }

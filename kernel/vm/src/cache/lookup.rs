@@ -108,10 +108,13 @@ impl PageCache {
     /// Takes a page that could not be read out, so that the next one who asks tries again.
     fn take_failed(&self, index: u64) -> ObjectError {
         let mut pages = self.pages.lock();
-        if let Found::Failed = find_in(&mut pages, index) {
+        let flags =
+            pages.get(index).map_or(Flags::empty(), |page| Flags::from_bits_truncate(page.flags()));
+        if flags.contains(Flags::FAILED) {
             drop(self.take(&mut pages, index));
         }
-        ObjectError::Io
+        let is_memory = flags.contains(Flags::NO_MEMORY);
+        if is_memory { ObjectError::OutOfMemory } else { ObjectError::Io }
     }
 
     /// Puts `frame` into the place of a page if nothing is there.

@@ -94,6 +94,8 @@ bitflags! {
         const MARK = 1 << 6;
         /// The store has room for all of it: it need not be asked before it is written to.
         const ROOM = 1 << 7;
+        /// With `FAILED`: there was no memory for that.
+        const NO_MEMORY = 1 << 8;
     }
 }
 

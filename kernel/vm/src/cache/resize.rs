@@ -4,6 +4,9 @@ use alloc::sync::Arc;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
+use arrayvec::ArrayVec;
+use memory::frames::Frame;
+
 use super::lookup::Found;
 use super::{Flags, PageCache};
 use crate::PAGE;
@@ -52,6 +55,27 @@ impl PageCache {
     pub fn invalidate(self: &Arc<Self>, range: Range<u64>) {
         self.remove(range.clone());
         self.cut(&range, false);
+    }
+
+    /// Nobody finds the file again: takes all pages out that are not mapped. Those that are being
+    /// read keep the cache until that is over, and the last reference goes in an interrupt handler,
+    /// which should not have much to do then. Does not sleep.
+    pub fn abandon(&self) {
+        let mut from = 0;
+        while self.mapped_by.load(Ordering::SeqCst) == 0 {
+            let mut frames: ArrayVec<Frame, 32> = ArrayVec::new();
+            let mut pages = self.pages.lock();
+            while !frames.is_full()
+                && let Some((index, _)) = pages.next(from)
+            {
+                frames.extend(self.take(&mut pages, index));
+                from = index + 1;
+            }
+            drop(pages);
+            if frames.is_empty() {
+                return;
+            }
+        }
     }
 
     /// Takes pages out that are clean and that nobody uses: all of them, unless somebody has the

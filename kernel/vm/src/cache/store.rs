@@ -141,6 +141,9 @@ impl Part {
             }
             let (clear, set) = match (self.batch.work, &result) {
                 (Work::Read, Ok(())) => (Flags::FAILED, Flags::UP_TO_DATE),
+                (Work::Read, Err(ObjectError::OutOfMemory)) => {
+                    (Flags::MARK, Flags::FAILED | Flags::NO_MEMORY)
+                }
                 (Work::Read, Err(_)) => (Flags::MARK, Flags::FAILED),
                 // Nobody has tried yet: it is stored another time.
                 (Work::Write, Err(ObjectError::OutOfMemory)) => (Flags::WRITEBACK, Flags::DIRTY),

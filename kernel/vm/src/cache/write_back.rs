@@ -131,7 +131,7 @@ impl PageCache {
         loop {
             if reach == Reach::Wait {
                 // A page that is dirty and being stored is stored once more.
-                self.wait_for_dirty_ones(from..range.end);
+                self.wait_in_order(from..range.end, Flags::DIRTY);
             }
             let Some((first, frames)) = self.take_dirty(from..range.end)? else { break };
             from = first + frames.len() as u64;
@@ -140,7 +140,7 @@ impl PageCache {
             store.write(Batch::new(self, first, frames, Work::Write));
         }
         if reach == Reach::Wait {
-            self.wait_for_stored(range);
+            self.wait_in_order(range, Flags::empty());
             if self.failures() != failures {
                 return Err(ObjectError::Io);
             }
@@ -194,26 +194,35 @@ impl PageCache {
         }
     }
 
-    fn first_stored(&self, range: &Range<u64>, both: bool) -> bool {
+    /// The first page of `range` that is being stored and has the flags `also`.
+    fn first_stored(&self, range: Range<u64>, also: Flags) -> Option<u64> {
         let pages = self.pages.lock();
         let mut from = range.start;
         while let Some((index, page)) = pages.next_tagged(from, Tag::Writeback)
             && index < range.end
         {
-            if !both || page.flags() & Flags::DIRTY.bits() != 0 {
-                return true;
+            if Flags::from_bits_truncate(page.flags()).contains(also) {
+                return Some(index);
             }
             from = index + 1;
         }
-        false
+        None
     }
 
     /// Waits until no page of `range` is being stored.
     pub(super) fn wait_for_stored(&self, range: Range<u64>) {
-        self.changed.wait(|| (!self.first_stored(&range, false)).then_some(()));
+        let is_over = || self.first_stored(range.clone(), Flags::empty()).is_none();
+        self.changed.wait(|| is_over().then_some(()));
     }
 
-    fn wait_for_dirty_ones(&self, range: Range<u64>) {
-        self.changed.wait(|| (!self.first_stored(&range, true)).then_some(()));
+    /// Waits for each page of `range` that is being stored and has the flags `also`, one after the
+    /// other: this ends, also if others store pages of the file all the time.
+    fn wait_in_order(&self, range: Range<u64>, also: Flags) {
+        let mut from = range.start;
+        while let Some(index) = self.first_stored(from..range.end, also) {
+            let is_over = || self.first_stored(index..index + 1, also).is_none();
+            self.changed.wait(|| is_over().then_some(()));
+            from = index + 1;
+        }
     }
 }
