@@ -2,7 +2,8 @@
 //!
 //! The boot story, from the first Rust function to the shell, in order: [`boot`] on the
 //! boot stack with interrupts off, then [`start`] in a task of its own. The shell is in
-//! `shell/`, the kernel command line in `settings.rs`, what is said at boot in `banner.rs`.
+//! `shell/`, the kernel command line in `settings.rs`, what is mounted at boot in `mounting.rs`, what is said
+//! at boot in `banner.rs`.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@
 extern crate alloc;
 
 mod banner;
+mod mounting;
 mod settings;
 mod shell;
 
@@ -143,7 +145,7 @@ fn boot(loader: LoaderInformation) -> ! {
 fn start(mut data: Box<BootData>, settings: Settings) {
     start_cpus();
     find_devices();
-    start_programs(&mut data);
+    start_programs(&mut data, &settings);
     shell::run(data, settings.commands())
 }
 
@@ -174,7 +176,7 @@ fn find_devices() {
 
 /// Input, time, random numbers, files, and what programs need.
 #[inline(never)]
-fn start_programs(data: &mut BootData) {
+fn start_programs(data: &mut BootData, settings: &Settings) {
     match drivers::serial::init_input() {
         Ok(()) => base::exit::announce_input(),
         Err(error) => log::error!("no input from the serial line: {error}"),
@@ -196,22 +198,7 @@ fn start_programs(data: &mut BootData) {
     if let Err(error) = process::init() {
         log::error!("no task for ^C: {error}");
     }
-    mount_usual();
-}
-
-/// What programs look for in `/proc` and `/dev`. Another initramfs may have no such directories.
-fn mount_usual() {
-    let mount = |kind: &str, place: &str| {
-        let place = place.as_bytes();
-        let place = fs::lookup(&fs::Credentials::ROOT, &fs::root()?, place, fs::LastLink::Follow)?;
-        let request = fs::MountRequest { source: kind.as_bytes(), ..Default::default() };
-        fs::mount(fs::find_file_system(kind.as_bytes())?, place, &request)
-    };
-    for (kind, place) in [("proc", "/proc"), ("devtmpfs", "/dev")] {
-        if let Err(error) = mount(kind, place) {
-            log::warn!("{place} is not mounted: {}", error.description());
-        }
-    }
+    mounting::mount_at_boot(settings);
 }
 
 fn mount_initramfs(data: &mut BootData) {

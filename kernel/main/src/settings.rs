@@ -26,6 +26,11 @@ impl Settings {
         !self.commands().is_empty()
     }
 
+    /// The value of a setting, the last if there are several.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        self.0.settings().filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+    }
+
     /// Does what the settings say; what it does not know, or not in this way, it logs.
     pub(crate) fn apply(&self) {
         for (key, value) in self.0.settings() {
@@ -45,11 +50,12 @@ impl Settings {
                     "on" | "off" => process::exec::set_random_layout(value == "on"),
                     _ => log::warn!("aslr={value}: neither on nor off"),
                 },
-                _ => {
-                    log::warn!(
-                        "{key}={value}: no such setting; there are: loglevel, watchdog, aslr"
-                    )
-                }
+                // When devices are there.
+                "root" | "rootflags" => {}
+                _ => log::warn!(
+                    "{key}={value}: no such setting; there are: loglevel, watchdog, aslr, root, \
+                     rootflags"
+                ),
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::machine::{Config, Machine};
 use crate::place::Mode::{Debug, Release};
-use crate::place::scratch;
+use crate::place::{extra, scratch, top};
 use crate::runner::{Job, Outcome};
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -31,6 +31,8 @@ pub(super) fn jobs() -> Vec<Job> {
     jobs.push(Job::one("ext2: a mapping larger than the disk", || large(8, "2G", "1024")));
     jobs.push(Job::one("ext2: what is immutable or only added to", fixed));
     jobs.push(Job::one("ext2: mounted anew", remounted));
+    jobs.push(Job::one("ext2: a disk as the root", root));
+    jobs.push(Job::one("ext2: no disk for the root", no_root));
     jobs.push(Job::one("ext2: a full disk", full));
     jobs.push(Job::one("ext2: the power fails", power));
     jobs.push(Job::one("ext2: garbage is no file system", garbage));
@@ -260,6 +262,57 @@ fn remounted() -> Outcome {
     check(&image)?;
     let (_, text) = host("debugfs", &["-R", "cat /two", &image.to_string_lossy()])?;
     if text.contains("second") { Ok(()) } else { Err(format!("the file has {text:?}")) }
+}
+
+/// The root is a disk that has what the initramfs has, and is whole when the machine has stopped.
+fn root() -> Outcome {
+    let source = scratch("ext2-root-source");
+    let failed = |error: std::io::Error| format!("{}: {error}", source.display());
+    for programs in [top().join("target/userspace/root"), extra()] {
+        let all = programs.join(".");
+        std::fs::create_dir_all(&source).map_err(failed)?;
+        host("cp", &["-a", &all.to_string_lossy(), &source.to_string_lossy()])?;
+    }
+    for directory in ["proc", "dev", "tmp"] {
+        std::fs::create_dir_all(source.join(directory)).map_err(failed)?;
+    }
+    std::fs::write(source.join("mark"), "on the disk\n").map_err(failed)?;
+    let image = make("root", 64, &["-d", &source.to_string_lossy()])?;
+    let extra = format!(
+        "-drive if=none,id=d,format=raw,file={} -device virtio-blk-pci,drive=d",
+        image.display()
+    );
+    let line = "root=/dev/vda rootflags=noatime cat /mark";
+    let mut machine = Machine::start(&Config { smp: 2, extra, ..Config::new(Debug, line) })?;
+    machine.expect("on the disk", LIMIT)?;
+    machine.expect_prompt()?;
+    for (command, words) in [
+        ("mount", "/dev/vda on / type ext2 (rw,noatime)"),
+        ("exec files /tmp", ", 0 failed"),
+        ("df", "/dev/vda"),
+        ("umount /", "busy"),
+    ] {
+        let output = machine.command(command)?;
+        if !output.contains(words) {
+            return Err(machine.failure(&format!("`{command}` says {output:?}, not `{words}`")));
+        }
+    }
+    quietly(&mut machine, "write-to-file /new stays")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)?;
+    let (_, text) = host("debugfs", &["-R", "cat /new", &image.to_string_lossy()])?;
+    if text.contains("stays") { Ok(()) } else { Err(format!("the file has {text:?}")) }
+}
+
+/// Without the disk the initramfs is the root, and the log says so.
+fn no_root() -> Outcome {
+    let mut machine = Machine::start(&Config::new(Debug, "root=/dev/vda9 exec hello"))?;
+    machine.expect("root=/dev/vda9: No such device; the root is the initramfs", LIMIT)?;
+    machine.expect("Hello from user space", LIMIT)?;
+    machine.expect_prompt()?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)
 }
 
 /// What has no room says so, and what had room is whole.

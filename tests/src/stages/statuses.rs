@@ -37,7 +37,7 @@ pub(super) fn jobs() -> Vec<Job> {
         (
             "unknown setting",
             "colour=red exit 5",
-            &["colour=red: no such setting; there are: loglevel, watchdog, aslr"],
+            &["colour=red: no such setting; there are: loglevel, watchdog, aslr, root"],
         ),
         (
             "bad level",

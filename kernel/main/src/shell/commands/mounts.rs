@@ -8,36 +8,13 @@ use abi::Errno;
 use base::println;
 use fs::{LastLink, MountFlags, MountRequest};
 
+use crate::mounting::{Options, device_name, mount_device};
 use crate::shell::command::{Context, Failure, Outcome, usage};
 use crate::shell::commands::files::{failure, look_up};
 
 /// The kinds of file system, for Tab.
 pub(in crate::shell) fn kinds() -> Vec<String> {
     fs::file_systems().iter().map(|kind| kind.name().into()).collect()
-}
-
-/// What `-o` says: flags, what is left for the file system, and whether a mount is changed.
-#[derive(Default)]
-struct Options {
-    flags: MountFlags,
-    own: String,
-    remount: bool,
-}
-
-impl Options {
-    /// Words with commas between them, on top of `flags`.
-    fn parse(text: &str, flags: MountFlags) -> Self {
-        let mut options = Self { flags, ..Self::default() };
-        for word in text.split(',').filter(|word| !word.is_empty()) {
-            if word == "remount" {
-                options.remount = true;
-            } else if !options.flags.apply(word) {
-                options.own += if options.own.is_empty() { "" } else { "," };
-                options.own += word;
-            }
-        }
-        options
-    }
 }
 
 /// Changes how what stands at a place is mounted.
@@ -89,21 +66,16 @@ pub(in crate::shell) fn mount(_: &mut Context<'_>, arguments: &[String]) -> Outc
         return fs::mount(kind, directory, &request).map_err(|error| failure(place, error));
     }
     // A device: whatever kind is on it.
-    let name = what.strip_prefix("/dev/").unwrap_or(what);
-    if device::block::find(name).is_none() {
+    if device::block::find(device_name(what)).is_none() {
         let known = kinds().join(", ");
         return Err(format!("{what}: no such device, nor a kind of file system ({known})").into());
     }
     let place = place.ok_or_else(|| usage("on which directory?"))?;
     let directory = look_up(place, LastLink::Follow)?;
-    for kind in fs::file_systems().into_iter().filter(|kind| kind.needs_device()) {
-        match fs::mount(kind, directory.clone(), &request) {
-            // Another kind may know it.
-            Err(Errno::EINVAL) => {}
-            result => return result.map_err(|error| failure(what, error)),
-        }
-    }
-    Err(format!("{what}: no file system that is known is on it").into())
+    mount_device(&directory, &request).map_err(|error| match error {
+        Errno::EINVAL => format!("{what}: no file system that is known is on it").into(),
+        error => failure(what, error),
+    })
 }
 
 fn list() -> Outcome {
