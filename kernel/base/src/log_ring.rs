@@ -133,16 +133,9 @@ pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// What a [`Cursor`] finds.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// The next record.
-    Record(Kept),
-    /// The next records are gone; it goes on with the oldest that is there.
-    Gone,
-    /// Nothing yet.
-    Nothing,
-}
+/// The next records of a [`Cursor`] are gone; it goes on with the oldest that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
 
 /// Where somebody is who reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,15 +162,18 @@ impl Cursor {
         self.sequence < RING.lock().next
     }
 
-    /// Reads on.
-    pub fn read(&mut self) -> Found {
+    /// Reads on: the next record, if there is one.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn read(&mut self) -> Result<Option<Kept>, Gone> {
         let ring = RING.lock();
         if self.sequence < ring.first {
             *self = Self { sequence: ring.first, at: ring.start };
-            return Found::Gone;
+            return Err(Gone);
         }
         if self.sequence >= ring.next {
-            return Found::Nothing;
+            return Ok(None);
         }
         let (len, priority, facility, micros) = ring.header(self.at);
         let mut bytes = [0; TEXT];
@@ -193,7 +189,7 @@ impl Cursor {
             text: text.unwrap_or_default(),
         };
         *self = Self { sequence: self.sequence + 1, at: self.at + (HEADER + len) as u64 };
-        Found::Record(record)
+        Ok(Some(record))
     }
 }
 
@@ -203,16 +199,15 @@ fn what_is_logged_is_kept_in_order_until_there_is_no_room() {
     log::warn!(target: USER, "one {}", 1);
     log::info!("two");
     let mut next = || loop {
-        match cursor.read() {
-            // Others log, too.
-            Found::Record(record)
-                if !record.text.ends_with(": one 1") && !record.text.ends_with(": two") => {}
-            found => return found,
+        let record = cursor.read().expect("few are logged meanwhile").expect("two were");
+        // Others log, too.
+        if record.text.ends_with(": one 1") || record.text.ends_with(": two") {
+            return record;
         }
     };
-    let Found::Record(one) = next() else { panic!("nothing") };
+    let one = next();
     assert_eq!((one.text.as_str(), one.priority, one.facility), ("user: one 1", 4, 1));
-    let Found::Record(two) = next() else { panic!("nothing") };
+    let two = next();
     assert_eq!((two.text.as_str(), two.priority, two.facility), ("base::log_ring: two", 6, 0));
     assert!(two.sequence > one.sequence && two.micros >= one.micros);
 }

@@ -72,7 +72,7 @@ fn nodes() -> Outcome {
         " zero",
     ];
     gives(&mut machine, "ls -l /dev", &all)?;
-    gives(&mut machine, "mount", &["devtmpfs on /dev type devtmpfs (rw)\n"])?;
+    gives(&mut machine, "mount", &["devtmpfs on /dev type devtmpfs (rw,relatime)\n"])?;
     // There is one, wherever it is mounted, and the kernel's nodes do not depend on that.
     gives(&mut machine, "mkdir /tmp/dev; mount devtmpfs /tmp/dev; touch /dev/mark", &[""])?;
     gives(&mut machine, "ls /tmp/dev", &[" mark", " vda"])?;

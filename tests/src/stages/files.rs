@@ -216,7 +216,7 @@ fn no_proc() -> Outcome {
     let mut machine = Machine::start(&config)?;
     machine.expect_prompt()?;
     machine.expect_written(&["/proc is not mounted: No such file or directory"])?;
-    gives(&mut machine, "mount", &["rootfs on / type rootfs (rw)\n"])?;
+    gives(&mut machine, "mount", &["rootfs on / type rootfs (rw,relatime)\n"])?;
     gives(&mut machine, "mount proc", &["mount: /proc: No such file or directory"])?;
     // Anything can be mounted over the root.
     quietly(&mut machine, "mount proc /")?;

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::fcntl::O_NONBLOCK;
 use abi::{Errno, Result};
-use base::log_ring::{self, Cursor, Found, Kept};
+use base::log_ring::{self, Cursor, Gone, Kept};
 use log::Level;
 use memory::frames::check_user_may_allocate;
 use spin::Once;
@@ -106,8 +106,8 @@ impl File for Kmsg {
         loop {
             let before = *cursor;
             match cursor.read() {
-                Found::Gone => return Err(Errno::EPIPE),
-                Found::Record(record) => {
+                Err(Gone) => return Err(Errno::EPIPE),
+                Ok(Some(record)) => {
                     let line = line(&record)?;
                     let result = if line.len() > to.len() {
                         Err(Errno::EINVAL)
@@ -119,8 +119,8 @@ impl File for Kmsg {
                     }
                     return result;
                 }
-                Found::Nothing if !self.waits => return Err(Errno::EAGAIN),
-                Found::Nothing => {
+                Ok(None) if !self.waits => return Err(Errno::EAGAIN),
+                Ok(None) => {
                     let has_more = || cursor.has_more().then_some(());
                     let waited = WAITING.wait_with(WaitOptions::INTERRUPTIBLE, has_more);
                     waited.map_err(|_| Errno::EINTR)?;
