@@ -6,7 +6,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{Ordering, fence};
 
 use base::preempt::SIGNAL;
 use base::sync::{IrqSpinLock, assert_may_sleep};
@@ -170,10 +170,18 @@ impl WaitQueue {
 
     /// Takes the current task out of the queue; whether it was in it.
     ///
-    /// Also if it is in it no more, under the lock: whoever has woken it has the queue's reference
-    /// to the task in hand until the lock is free. Were the task faster than that, and ended, its
-    /// end would be there: in an interrupt handler, perhaps.
+    /// If it is in it no more, not before the lock was free: whoever has woken it has the queue's
+    /// reference to the task in hand until then. Were the task faster than that, and ended, its end
+    /// would be there: in an interrupt handler, perhaps.
     fn remove(&self, task: &Task) -> bool {
+        if !task.wait_link.is_linked() {
+            // It was taken out under the lock, which is seen as taken from then on until it is free.
+            // Only the task itself gets into a queue, so that it stays out.
+            fence(Ordering::Acquire);
+            if !self.waiters.is_locked() {
+                return false;
+            }
+        }
         let mut waiters = self.waiters.lock();
         let Some(waiters) = waiters.as_mut().filter(|_| task.wait_link.is_linked()) else {
             return false;
