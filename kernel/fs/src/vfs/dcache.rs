@@ -31,10 +31,10 @@ use crate::vfs::kept::{self, BATCH};
 use crate::vfs::superblock::Caching;
 
 /// One bucket for so many frames of memory, and how many there are at least and at most.
-const FRAMES_PER_BUCKET: usize = 32;
+const FRAMES_PER_BUCKET: usize = 16;
 const BUCKETS: [usize; 2] = [256, 1 << 16];
 /// Dentries that are kept for each bucket.
-const KEPT_PER_BUCKET: usize = 2;
+const KEPT_PER_BUCKET: usize = 4;
 
 /// What the table knows of a dentry without looking at it.
 struct Entry {

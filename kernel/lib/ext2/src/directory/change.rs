@@ -74,7 +74,7 @@ impl<S: Storage> Ext2<S> {
     pub(crate) fn remove_entry(&mut self, directory: u32, slot: &Slot) -> Result<(), Error> {
         let format = self.entry_format();
         let offset = slot.offset as usize;
-        let name =
+        let removed =
             self.change_file_block(slot.block, BlockKind::Directory, directory, |bytes| {
                 let mut entries = format.entries(bytes).map_while(Result::ok);
                 let mut before = None;
@@ -82,21 +82,26 @@ impl<S: Storage> Ext2<S> {
                     if entry.offset == offset {
                         return Some(hash(entry.name));
                     }
-                    before = Some(entry.offset);
+                    before = Some((entry.offset, entry.length - entry.needed()));
                     None
                 })?;
                 let raw = head(bytes, offset)?;
                 raw.inode = 0.into();
                 let length = raw.length.get();
-                if let Some(raw) = before.and_then(|before| head(bytes, before)) {
+                let mut room = usize::from(length);
+                if let Some((before, spare)) = before
+                    && let Some(raw) = head(bytes, before)
+                {
                     raw.length = raw.length.get().saturating_add(length).into();
+                    room += spare;
                 }
-                Some(name)
+                Some((name, room))
             })?;
-        if let Some(name) = name {
+        if let Some((name, room)) = removed {
             self.indices.remove(directory, slot.index, name);
+            // All other room in the block is as it was.
+            self.indices.raise_room(directory, slot.index, room);
         }
-        self.measure_room(directory, slot.index, slot.block);
         Ok(())
     }
 

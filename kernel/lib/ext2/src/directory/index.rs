@@ -156,6 +156,15 @@ impl Indices {
         }
     }
 
+    /// There is this much room in one place of a block, and perhaps more in others.
+    pub(super) fn raise_room(&mut self, directory: u32, block: u32, room: usize) {
+        let Some(index) = self.of_mut(directory) else { return };
+        let before = index.rooms.get(block as usize).map_or(0, |room| usize::from(*room));
+        if room > before {
+            self.set_room(directory, block, room);
+        }
+    }
+
     /// A directory has got one more block, of `size` bytes, which is empty.
     pub(super) fn grow(&mut self, directory: u32, block: u32, size: usize) {
         self.set_room(directory, block, size);
