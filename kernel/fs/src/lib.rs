@@ -36,6 +36,8 @@ mod regular;
 mod status;
 pub mod sysfs;
 pub mod system;
+#[cfg(not(test))]
+mod tests;
 mod tmpfs;
 mod vfs;
 
