@@ -43,7 +43,7 @@ mod vfs;
 
 use memory::OutOfMemory;
 
-pub use buffer::{Destination, Source};
+pub use buffer::{Destination, Source, UserParts};
 pub use credentials::{Access, Credentials};
 pub use devices::read_random;
 pub use devtmpfs::add_character;

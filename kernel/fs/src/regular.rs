@@ -80,20 +80,8 @@ impl<I: Cached> RegularFile<I> {
         if room == 0 {
             return Err(Errno::EFBIG);
         }
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let cache = self.inode.cache();
-        let wanted = from.len().min(room);
-        let result = match from {
-            Source::User(slice) => cache.write(position, slice.take(room)),
-            Source::Kernel(bytes) => {
-                cache.write_bytes(position, bytes.get(..wanted).unwrap_or_default())
-            }
-        };
-        let written = *result.as_ref().unwrap_or(&0);
-        match from {
-            Source::User(slice) => *slice = slice.skip(written),
-            Source::Kernel(bytes) => *bytes = bytes.get(written..).unwrap_or_default(),
-        }
+        let wanted = from.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        let (written, result) = self.write_parts(position, from, wanted);
         let noted = match written {
             0 => Ok(()),
             written => self.inode.was_written(position + written as u64),
@@ -102,7 +90,41 @@ impl<I: Cached> RegularFile<I> {
             self.inode.was_not_written();
         }
         noted?;
-        result
+        if written > 0 { Ok(written) } else { result.and(Ok(0)) }
+    }
+
+    /// Writes `wanted` bytes, part by part; how many came in, and what happened to the others.
+    fn write_parts(
+        &self,
+        position: u64,
+        from: &mut Source<'_>,
+        wanted: usize,
+    ) -> (usize, Result<()>) {
+        let cache = self.inode.cache();
+        let mut written = 0;
+        while written < wanted {
+            let (at, left) = (position + written as u64, wanted - written);
+            let (len, result) = match from {
+                Source::User(parts) => {
+                    let part = parts.first().take(left);
+                    (part.len(), cache.write(at, part))
+                }
+                Source::Kernel(bytes) => {
+                    let part = bytes.get(..left).unwrap_or(bytes);
+                    (part.len(), cache.write_bytes(at, part))
+                }
+            };
+            let done = match result {
+                Ok(done) => done,
+                Err(error) => return (written, Err(error)),
+            };
+            from.skip(done);
+            written += done;
+            if done < len {
+                break;
+            }
+        }
+        (written, Ok(()))
     }
 }
 
@@ -115,20 +137,30 @@ impl<I: Cached> fmt::Debug for RegularFile<I> {
 impl<I: Cached> File for RegularFile<I> {
     fn read(&self, position: u64, to: &mut Destination<'_>) -> Result<usize> {
         let cache = self.inode.cache();
-        let read = match to {
-            Destination::User(slice) => {
-                let read = cache.read(position, *slice, Some(&self.ahead))?;
-                *slice = slice.skip(read);
-                read
+        match to {
+            Destination::User(parts) => {
+                let mut read = 0;
+                while !parts.is_empty() {
+                    let part = parts.first();
+                    let len = match cache.read(position + read as u64, part, Some(&self.ahead)) {
+                        Err(error) if read == 0 => return Err(error),
+                        result => result.unwrap_or(0),
+                    };
+                    parts.skip(len);
+                    read += len;
+                    if len < part.len() {
+                        break;
+                    }
+                }
+                Ok(read)
             }
             Destination::Kernel(bytes) => {
                 let read = cache.read_bytes(position, bytes)?;
                 let (_, rest) = core::mem::take(bytes).split_at_mut(read);
                 *bytes = rest;
-                read
+                Ok(read)
             }
-        };
-        Ok(read)
+        }
     }
 
     fn was_read(&self, times: AccessTimes) {

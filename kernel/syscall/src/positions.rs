@@ -34,35 +34,26 @@ pub(crate) fn pwrite64(call: &Call<'_>) -> Result<usize> {
     let [fd, address, len, at, ..] = call.args;
     let at = position(at)?;
     let file = call.thread.process.descriptors.get(fd)?;
-    let _whole = file.file().whole_write();
     file.write_at(at, &mut buffer(address, len)?.into())
 }
 
 /// preadv(2).
 pub(crate) fn preadv(call: &Call<'_>) -> Result<usize> {
     let [fd, address, count, at, ..] = call.args;
-    let mut at = position(at)?;
+    let at = position(at)?;
     let file = call.thread.process.descriptors.get(fd)?;
+    // What is wrong with the file comes before what is wrong with the vector.
     file.read_at(at, &mut Destination::Kernel(&mut []))?;
-    vectored(address, count, |part| {
-        let read = file.read_at(at, &mut part.into())?;
-        at += read as u64;
-        Ok(read)
-    })
+    vectored(address, count, |parts| file.read_at(at, &mut Destination::User(parts)))
 }
 
 /// pwritev(2).
 pub(crate) fn pwritev(call: &Call<'_>) -> Result<usize> {
     let [fd, address, count, at, ..] = call.args;
-    let mut at = position(at)?;
+    let at = position(at)?;
     let file = call.thread.process.descriptors.get(fd)?;
     file.write_at(at, &mut Source::Kernel(&[]))?;
-    let _whole = file.file().whole_write();
-    vectored(address, count, |part| {
-        let written = file.write_at(at, &mut part.into())?;
-        at += written as u64;
-        Ok(written)
-    })
+    vectored(address, count, |parts| file.write_at(at, &mut Source::User(parts)))
 }
 
 /// Where one side of a copy is: at a position of its own, which the caller keeps, or at the

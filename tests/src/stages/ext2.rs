@@ -106,6 +106,7 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     for command in [
         "exec files /mnt",
         "exec 3 files /mnt",
+        "exec openfiles /mnt",
         "exec mapfiles /mnt",
         "exec 3 mapfiles /mnt",
         "exec locks /mnt",

@@ -112,7 +112,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("maps", &["maps: which process?", "usage: maps PID"]),
     ("cat /proc/meminfo", &["MemTotal:  ", "\nPageTables:  ", " kB\n"]),
     ("ls /proc", &[" filesystems\n", " meminfo\n", " self -> "]),
-    ("mount", &["rootfs on / type rootfs (rw,relatime)\n", "proc on /proc type proc (rw,relatime)\n"]),
+    (
+        "mount",
+        &["rootfs on / type rootfs (rw,relatime)\n", "proc on /proc type proc (rw,relatime)\n"],
+    ),
     ("ls /sys", &[""]),
     ("mount sysfs", &[""]),
     ("mount", &["sysfs on /sys type sysfs (rw,relatime)\n"]),

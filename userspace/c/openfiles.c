@@ -1,0 +1,112 @@
+// openfiles [DIRECTORY]
+//
+// What it proves: what is asked of open files, and of the descriptors that stand for them, is
+// done as Linux does it. It works in a directory of its own below the current one, or another.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "sys.h"
+
+#define FAILS(error, name, ...) check_error(name, SYS(__VA_ARGS__), error)
+#define GIVES(result, name, ...) check_result(name, SYS(__VA_ARGS__), result)
+
+static char bytes[1 << 18];
+
+enum { WRITERS = 4, LINES = 100, PARTS = 20, PART = 7, LINE = PARTS * PART };
+
+// Writes lines of one letter and a new line, each with one call and in many parts.
+static int write_lines(int file, char letter)
+{
+    char text[LINE];
+    struct iovec parts[PARTS];
+    memset(text, letter, sizeof text);
+    text[LINE - 1] = '\n';
+    for (int part = 0; part < PARTS; part++)
+        parts[part] = (struct iovec){text + part * PART, PART};
+    for (int line = 0; line < LINES; line++)
+        if (writev(file, parts, PARTS) != LINE)
+            return 1;
+    return 0;
+}
+
+// All lines of all writers are there, and whole. `shared`: they write to one open file.
+static void check_lines(const char *name, int shared)
+{
+    int flags = O_WRONLY | O_CREAT | (shared ? 0 : O_APPEND);
+    int file = open("lines", flags, 0600);
+    for (int writer = 0; writer < WRITERS; writer++)
+        if (fork() == 0) {
+            int own = shared ? file : open("lines", flags);
+            _exit(write_lines(own, (char)('a' + writer)));
+        }
+    int bad = 0, ended;
+    for (int writer = 0; writer < WRITERS; writer++)
+        bad += wait(&ended) < 0 || ended != 0;
+    check(bad == 0, name, "%d writers failed", bad);
+    close(file);
+    file = open("lines", O_RDONLY);
+    struct iovec halves[2] = {{bytes, 1000}, {bytes + 1000, sizeof bytes - 1000}};
+    ssize_t len = readv(file, halves, 2);
+    check(len == WRITERS * LINES * LINE, name, "%ld bytes", (long)len);
+    int torn = 0;
+    for (ssize_t at = 0; at + LINE <= len; at += LINE) {
+        int whole = bytes[at + LINE - 1] == '\n';
+        for (int byte = 0; byte < LINE - 1; byte++)
+            whole &= bytes[at + byte] == bytes[at];
+        torn += !whole;
+    }
+    check(torn == 0, name, "%d lines are torn", torn);
+    close(file);
+    unlink("lines");
+}
+
+static void test_vectors(void)
+{
+    check_lines("append", 0);
+    check_lines("shared", 1);
+    int file = open("f", O_RDWR | O_CREAT, 0600);
+    struct iovec parts[12] = {{"one", 3}, {0, 0}, {"", 0}, {" two", 4}};
+    GIVES(7, "writev", SYS_writev, file, parts, 4);
+    GIVES(7, "writev-position", SYS_lseek, file, 0, SEEK_CUR);
+    GIVES(7, "pwritev", SYS_pwritev, file, parts, 12, 5000);
+    GIVES(7, "pwritev-stays", SYS_lseek, file, 0, SEEK_CUR);
+    GIVES(0, "writev-empty", SYS_writev, file, parts + 4, 8);
+    // What comes before the bad part counts.
+    parts[2] = (struct iovec){(void *)8, 5};
+    GIVES(3, "writev-bad", SYS_pwritev, file, parts, 4, 100);
+    FAILS(EFAULT, "writev-bad-first", SYS_pwritev, file, parts + 2, 2, 100);
+    char first[2], second[10];
+    struct iovec to[3] = {{first, 2}, {second, 3}, {(void *)8, 2}};
+    GIVES(5, "preadv-bad", SYS_preadv, file, to, 3, 0);
+    check(!memcmp(first, "on", 2) && !memcmp(second, "e t", 3), "preadv-bytes", "other bytes");
+    to[1].iov_len = 10;
+    GIVES(7, "preadv-short", SYS_preadv, file, to, 2, 5000);
+    FAILS(EINVAL, "too-many", SYS_writev, file, parts, 1025);
+    close(file);
+    unlink("f");
+}
+
+int main(int count, char **arguments)
+{
+    if (count > 1 && chdir(arguments[1]) != 0) {
+        perror(arguments[1]);
+        return 2;
+    }
+    char directory[32];
+    snprintf(directory, sizeof directory, "openfiles-%d", getpid());
+    umask(022);
+    check(mkdir(directory, 0755) == 0 && chdir(directory) == 0, "begin", "%m");
+    test_vectors();
+    check(chdir("..") == 0 && rmdir(directory) == 0, "end", "%m");
+    return summary();
+}
