@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -96,6 +97,39 @@ static void test_vectors(void)
     unlink("f");
 }
 
+// An open that finds no free descriptor leaves all files as they are.
+static void test_full_table(void)
+{
+    static int open_files[1024];
+    int count = 0, limit = sizeof open_files / sizeof *open_files;
+    struct rlimit most;
+    getrlimit(RLIMIT_NOFILE, &most);
+    if (most.rlim_cur > 1024) {
+        most.rlim_cur = 1024;
+        setrlimit(RLIMIT_NOFILE, &most);
+    }
+    int file = open("f", O_WRONLY | O_CREAT, 0600);
+    check(write(file, "text", 4) == 4, "full-write", "%m");
+    long number = 0;
+    while (count < limit && (number = SYS(SYS_open, "f", O_RDONLY)) >= 0)
+        open_files[count++] = (int)number;
+    check_error("full", number, EMFILE);
+    FAILS(EMFILE, "full-create", SYS_open, "g", O_WRONLY | O_CREAT, 0600);
+    FAILS(EMFILE, "full-cut", SYS_open, "f", O_WRONLY | O_TRUNC);
+    struct stat status;
+    check(stat("g", &status) != 0 && errno == ENOENT, "full-not-made", "it is there");
+    check(stat("f", &status) == 0 && status.st_size == 4, "full-not-cut", "it is cut");
+    while (count > 0)
+        close(open_files[--count]);
+    // A number that an open had which failed is free again.
+    FAILS(ENOENT, "number-taken", SYS_open, "none", O_RDONLY);
+    long lowest = SYS(SYS_open, "f", O_RDONLY);
+    check(lowest == file + 1, "number-free", "%ld", lowest);
+    close((int)lowest);
+    close(file);
+    unlink("f");
+}
+
 int main(int count, char **arguments)
 {
     if (count > 1 && chdir(arguments[1]) != 0) {
@@ -107,6 +141,7 @@ int main(int count, char **arguments)
     umask(022);
     check(mkdir(directory, 0755) == 0 && chdir(directory) == 0, "begin", "%m");
     test_vectors();
+    test_full_table();
     check(chdir("..") == 0 && rmdir(directory) == 0, "end", "%m");
     return summary();
 }

@@ -66,8 +66,10 @@ fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32, mode: u64) ->
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
     let mode = mode as u32 & 0o7777 & !call.thread.process.places.umask();
+    // Without a number for it, no file is made or cut short.
+    let number = call.thread.process.descriptors.reserve()?;
     let file = fs::open(credentials(call), &start, &path, flags, mode)?;
-    call.thread.process.descriptors.add(file)
+    Ok(number.fill(file))
 }
 
 /// open(2).

@@ -82,7 +82,7 @@ fn a_descriptor_tells_where_it_is() {
     let by = fs::Credentials::ROOT;
     let file = fs::open(&by, &root, b"/bin/spin", 0, 0).expect("a file");
     file.seek(fs::Seek::Set(77)).expect("a position");
-    let number = process.descriptors.add(file).expect("a number");
+    let number = process.descriptors.reserve().expect("a number").fill(file);
     let path = format!("/proc/{}/fdinfo/{number}", process.pid());
     let text = super::tests::read(&path).expect("a text");
     assert!(text.starts_with("pos:\t77\nflags:\t00\nmnt_id:\t"), "{text}");
