@@ -130,6 +130,32 @@ static void test_full_table(void)
     unlink("f");
 }
 
+static void test_close_on_exec(void)
+{
+    int kept = (int)SYS(SYS_open, "f", O_RDWR | O_CREAT, 0600);
+    int closed = (int)SYS(SYS_open, "f", O_RDWR | O_CLOEXEC);
+    GIVES(0, "getfd", SYS_fcntl, kept, F_GETFD);
+    GIVES(FD_CLOEXEC, "getfd-cloexec", SYS_fcntl, closed, F_GETFD);
+    check(!(SYS(SYS_fcntl, closed, F_GETFL) & O_CLOEXEC), "getfl-cloexec", "it is the file's");
+    GIVES(0, "setfd", SYS_fcntl, kept, F_SETFD, -1);
+    GIVES(FD_CLOEXEC, "getfd-set", SYS_fcntl, kept, F_GETFD);
+    GIVES(0, "setfd-none", SYS_fcntl, closed, F_SETFD, 2);
+    GIVES(0, "getfd-none", SYS_fcntl, closed, F_GETFD);
+    int ended = -1, child = fork();
+    if (child == 0)
+        _exit((int)SYS(SYS_fcntl, kept, F_GETFD) * 2 + (int)SYS(SYS_fcntl, closed, F_GETFD));
+    check(waitpid(child, &ended, 0) == child && ended == FD_CLOEXEC * 2 << 8, "getfd-forked", "%x",
+          ended);
+    close(kept);
+    FAILS(EBADF, "getfd-closed", SYS_fcntl, kept, F_GETFD);
+    FAILS(EBADF, "setfd-closed", SYS_fcntl, kept, F_SETFD, 0);
+    kept = (int)SYS(SYS_open, "f", O_PATH);
+    GIVES(0, "getfd-path", SYS_fcntl, kept, F_GETFD);
+    close(kept);
+    close(closed);
+    unlink("f");
+}
+
 int main(int count, char **arguments)
 {
     if (count > 1 && chdir(arguments[1]) != 0) {
@@ -142,6 +168,7 @@ int main(int count, char **arguments)
     check(mkdir(directory, 0755) == 0 && chdir(directory) == 0, "begin", "%m");
     test_vectors();
     test_full_table();
+    test_close_on_exec();
     check(chdir("..") == 0 && rmdir(directory) == 0, "end", "%m");
     return summary();
 }

@@ -1,5 +1,8 @@
 //! [`Descriptors`]: the open files of a process, by number; and [`Reservation`], a number that a
 //! file is to have.
+//!
+//! Each number says whether it is closed by execve(2) (`FD_CLOEXEC`). That call does not exist yet,
+//! so nothing closes them so far.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,13 +20,16 @@ enum Slot {
     Free,
     /// For a file that is being opened. To all others there is none.
     Reserved,
-    Open(Arc<OpenFile>),
+    Open {
+        file: Arc<OpenFile>,
+        closes_on_exec: bool,
+    },
 }
 
 impl Slot {
     fn file(&self) -> Option<&Arc<OpenFile>> {
         match self {
-            Self::Open(file) => Some(file),
+            Self::Open { file, .. } => Some(file),
             Self::Free | Self::Reserved => None,
         }
     }
@@ -31,7 +37,7 @@ impl Slot {
     /// The file, whose slot is free then.
     fn take(&mut self) -> Option<Arc<OpenFile>> {
         match core::mem::replace(self, Self::Free) {
-            Self::Open(file) => Some(file),
+            Self::Open { file, .. } => Some(file),
             other => {
                 *self = other;
                 None
@@ -57,10 +63,10 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Has the number stand for `file`. Which it is.
-    pub fn fill(self, file: Arc<OpenFile>) -> usize {
+    /// Has the number stand for `file`, up to the next execve(2) if `closes_on_exec`. Which it is.
+    pub fn fill(self, file: Arc<OpenFile>, closes_on_exec: bool) -> usize {
         let Self { descriptors, index } = self;
-        descriptors.replace(index, Slot::Open(file));
+        descriptors.replace(index, Slot::Open { file, closes_on_exec });
         // By now the number may be somebody else's.
         core::mem::forget(self);
         index
@@ -76,7 +82,7 @@ impl Drop for Reservation<'_> {
 impl Descriptors {
     /// A table with `file` as 0, 1 and 2.
     pub fn with_standard(file: &Arc<OpenFile>) -> Self {
-        let standard = [(); 3].map(|()| Slot::Open(file.clone()));
+        let standard = [(); 3].map(|()| Slot::Open { file: file.clone(), closes_on_exec: false });
         Self::new(Vec::from(standard))
     }
 
@@ -114,6 +120,29 @@ impl Descriptors {
     /// `EBADF`.
     pub fn get(&self, number: u64) -> Result<Arc<OpenFile>> {
         self.slots.lock().get(index(number)?).and_then(Slot::file).cloned().ok_or(Errno::EBADF)
+    }
+
+    /// Whether the number is closed by execve(2).
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn closes_on_exec(&self, number: u64) -> Result<bool> {
+        match self.slots.lock().get(index(number)?) {
+            Some(Slot::Open { closes_on_exec, .. }) => Ok(*closes_on_exec),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Says whether the number is closed by execve(2).
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn set_closes_on_exec(&self, number: u64, closes: bool) -> Result<()> {
+        match self.slots.lock().get_mut(index(number)?) {
+            Some(Slot::Open { closes_on_exec, .. }) => *closes_on_exec = closes,
+            _ => return Err(Errno::EBADF),
+        }
+        Ok(())
     }
 
     /// Takes the lowest free number for a file that is still to be opened: if there is none, the

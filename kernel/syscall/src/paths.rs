@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::fcntl::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CREAT, O_TRUNC, O_WRONLY,
-    PATH_MAX,
+    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_TRUNC,
+    O_WRONLY, PATH_MAX,
 };
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
@@ -69,7 +69,7 @@ fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32, mode: u64) ->
     // Without a number for it, no file is made or cut short.
     let number = call.thread.process.descriptors.reserve()?;
     let file = fs::open(credentials(call), &start, &path, flags, mode)?;
-    Ok(number.fill(file))
+    Ok(number.fill(file, flags & O_CLOEXEC != 0))
 }
 
 /// open(2).

@@ -2,7 +2,8 @@
 //! vectors, sendfile, copy_file_range, ftruncate, fallocate, fsync, sync, fcntl.
 
 use abi::fcntl::{
-    F_GETFL, F_GETLK, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFL, F_SETLK, F_SETLKW,
+    F_GETFD, F_GETFL, F_GETLK, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL, F_SETLK,
+    F_SETLKW, FD_CLOEXEC,
 };
 use abi::{Errno, Result};
 use alloc::vec::Vec;
@@ -283,12 +284,18 @@ pub(crate) fn syncfs(call: &Call<'_>) -> Result<usize> {
     Ok(0)
 }
 
-/// fcntl(2): the flags of an open file, and locks of its bytes. What else there is, is refused so
-/// far.
+/// fcntl(2): the flags of a descriptor and of an open file, and locks of its bytes. What else there
+/// is, is refused so far.
 pub(crate) fn fcntl(call: &Call<'_>) -> Result<usize> {
     let [fd, command, argument, ..] = call.args;
-    let file = call.thread.process.descriptors.get(fd)?;
+    let descriptors = &call.thread.process.descriptors;
+    let file = descriptors.get(fd)?;
     match command as u32 {
+        F_GETFD => Ok(if descriptors.closes_on_exec(fd)? { FD_CLOEXEC as usize } else { 0 }),
+        F_SETFD => {
+            descriptors.set_closes_on_exec(fd, argument as u32 & FD_CLOEXEC != 0)?;
+            Ok(0)
+        }
         F_GETFL => Ok(file.flags() as usize),
         _ if !is_more_than_a_path(&file) => Err(Errno::EBADF),
         F_SETFL => {
