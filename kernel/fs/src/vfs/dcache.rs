@@ -339,6 +339,17 @@ pub(super) fn add(parent: &Arc<Dentry>, name: &[u8], inode: Arc<dyn Inode>) -> R
     Ok(dentry)
 }
 
+/// Forgets that there is no file of that name: a file system that failed may have made one all the
+/// same. Under the lock of the directory's names.
+pub(super) fn forget_missing(parent: &Arc<Dentry>, name: &[u8]) {
+    let Ok(key) = Key::new(parent, name) else { return };
+    let known = key.find(&key.bucket().lock());
+    if let Some(known) = known.filter(|known| known.inode().is_none()) {
+        unhash(key.table, &known);
+        kept::let_go(&known);
+    }
+}
+
 /// The dentry of a file without a name, which no look-up finds.
 ///
 /// # Errors

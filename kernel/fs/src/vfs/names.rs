@@ -53,7 +53,8 @@ pub(super) fn make_in(
     credentials.check(&status, Access::WRITE | Access::EXECUTE)?;
     let (uid, gid, mode) = credentials.of_new(&status, new.mode);
     let _allowance = dcache::allowance()?;
-    let made = inode_of(parent)?.make(name, &NewFile { uid, gid, mode, ..*new })?;
+    let made = inode_of(parent)?.make(name, &NewFile { uid, gid, mode, ..*new });
+    let made = made.inspect_err(|_| dcache::forget_missing(parent, name))?;
     let dentry = dcache::add(parent, name, made)?;
     Ok(directory.clone().with_dentry(dentry))
 }
@@ -142,7 +143,8 @@ pub fn link(credentials: &Credentials, file: &Path, start: &Path, path: &[u8]) -
         return Err(Errno::EPERM);
     }
     let _allowance = dcache::allowance()?;
-    inode_of(parent)?.link(name, file.inode())?;
+    let linked = inode_of(parent)?.link(name, file.inode());
+    linked.inspect_err(|_| dcache::forget_missing(parent, name))?;
     dcache::add(parent, name, file.inode().clone())?;
     Ok(())
 }
@@ -329,7 +331,7 @@ pub fn rename(
         _ => None,
     };
     let _allowance = dcache::allowance()?;
-    inode_of(source)?.rename(&Renaming {
+    let renamed = inode_of(source)?.rename(&Renaming {
         from_name,
         file: inode_of(&moved)?.as_ref(),
         to: inode_of(target)?.as_ref(),
@@ -339,7 +341,8 @@ pub fn rename(
             None => None,
         },
         exchange,
-    })?;
+    });
+    renamed.inspect_err(|_| dcache::forget_missing(target, to_name))?;
     match &other {
         Some(other) if exchange => dcache::exchange(&moved, other),
         _ => dcache::move_to(&moved, target, to_name),

@@ -1,0 +1,95 @@
+//! Kernel tests of names that change while something goes wrong, or something else goes on.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::stat::{S_IFDIR, S_IFREG};
+use abi::{Errno, Result};
+use base::sync::SpinLock;
+
+use super::{
+    Caching, Inode, LastLink, NewFile, Path, Renaming, Superblock, Unbacked, detached, link,
+    lookup, make, make_symlink, rename,
+};
+use crate::credentials::Credentials;
+use crate::file::File;
+use crate::status::{DeviceNumber, Kind, Status};
+
+const ROOT: Credentials = Credentials::ROOT;
+
+/// A directory that makes, links and moves names, and says then that there was no memory; or a
+/// file in it.
+#[derive(Debug)]
+struct Half {
+    kind: Kind,
+    names: SpinLock<Vec<Vec<u8>>>,
+}
+
+impl Half {
+    fn new(kind: Kind) -> Arc<Self> {
+        Arc::new(Self { kind, names: SpinLock::new("names of a test", Vec::new()) })
+    }
+
+    fn add(&self, name: &[u8]) {
+        self.names.lock().push(name.into());
+    }
+}
+
+impl Inode for Half {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn status(&self) -> Status {
+        Status { mode: self.kind.mode() | 0o755, links: 1, ..Status::default() }
+    }
+
+    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn File>> {
+        Err(Errno::ENXIO)
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<Option<Arc<dyn Inode>>> {
+        let is_there = self.names.lock().iter().any(|known| known == name);
+        Ok(is_there.then(|| Self::new(Kind::Regular) as Arc<dyn Inode>))
+    }
+
+    fn make(&self, name: &[u8], _new: &NewFile<'_>) -> Result<Arc<dyn Inode>> {
+        self.add(name);
+        Err(Errno::ENOMEM)
+    }
+
+    fn link(&self, name: &[u8], _file: &Arc<dyn Inode>) -> Result<()> {
+        self.add(name);
+        Err(Errno::ENOMEM)
+    }
+
+    fn rename(&self, renaming: &Renaming<'_>) -> Result<()> {
+        self.add(renaming.to_name);
+        Err(Errno::ENOMEM)
+    }
+}
+
+#[base::kernel_test]
+fn a_name_that_a_failure_made_is_found() {
+    let root = Half::new(Kind::Directory);
+    root.add(b"file");
+    let backing = Arc::new(Unbacked { magic: 0 });
+    let superblock = Superblock::new("test", root, backing, Caching::Kept, false);
+    let root = &detached(superblock.expect("memory")).expect("memory");
+    let find = |name: &[u8]| lookup(&ROOT, root, name, LastLink::Keep);
+    let file = find(b"file").expect("it is there");
+    let none = DeviceNumber::default();
+    let calls: [(&[u8], &dyn Fn(&[u8]) -> Result<()>); 5] = [
+        (b"made", &|name| make(&ROOT, root, name, S_IFREG | 0o644, none).map(|_: Path| ())),
+        (b"directory", &|name| make(&ROOT, root, name, S_IFDIR | 0o755, none).map(|_| ())),
+        (b"symlink", &|name| make_symlink(&ROOT, root, name, b"file").map(|_| ())),
+        (b"linked", &|name| link(&ROOT, &file, root, name)),
+        (b"moved", &|name| rename(&ROOT, (root, b"file"), (root, name), 0)),
+    ];
+    for (name, call) in calls {
+        // The cache knows by now that there is none.
+        assert_eq!(find(name).map(|_| ()), Err(Errno::ENOENT));
+        assert_eq!(call(name), Err(Errno::ENOMEM));
+        assert_eq!(find(name).map(|found| found.kind()), Ok(Kind::Regular));
+    }
+}
