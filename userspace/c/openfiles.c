@@ -156,6 +156,35 @@ static void test_close_on_exec(void)
     unlink("f");
 }
 
+static void test_path_alone(void)
+{
+    int file = open("f", O_RDWR | O_CREAT, 0600);
+    int path = open("f", O_PATH);
+    struct timespec times[2] = {{1000, 0}, {1000, 0}};
+    FAILS(EBADF, "path-fchmod", SYS_fchmod, path, 0644);
+    FAILS(EBADF, "path-fchown", SYS_fchown, path, -1, -1);
+    FAILS(EBADF, "path-utimens", SYS_utimensat, path, 0, times, 0);
+    FAILS(EBADF, "path-futimes", SYS_futimesat, path, 0, 0);
+    struct stat status;
+    check(fstat(path, &status) == 0 && status.st_mode == (S_IFREG | 0600) &&
+          status.st_mtim.tv_sec != 1000, "path-as-it-was", "%o", status.st_mode);
+    GIVES(0, "path-fchownat", SYS_fchownat, path, "", -1, -1, AT_EMPTY_PATH);
+    GIVES(0, "path-utimensat", SYS_utimensat, path, "", times, AT_EMPTY_PATH);
+    check(fstat(file, &status) == 0 && status.st_mtim.tv_sec == 1000, "path-time", "%ld",
+          (long)status.st_mtim.tv_sec);
+    GIVES(0, "file-utimens", SYS_utimensat, file, 0, times, 0);
+    FAILS(EINVAL, "file-utimens-flags", SYS_utimensat, file, 0, times, AT_SYMLINK_NOFOLLOW);
+    FAILS(EINVAL, "file-utimens-empty", SYS_utimensat, file, 0, times, AT_EMPTY_PATH);
+    FAILS(EFAULT, "utimens-nothing", SYS_utimensat, AT_FDCWD, 0, times, 0);
+    FAILS(EFAULT, "futimes-nothing", SYS_futimesat, AT_FDCWD, 0, 0);
+    times[0].tv_nsec = times[1].tv_nsec = UTIME_OMIT;
+    GIVES(0, "utimens-omits", SYS_utimensat, -1, 0, times, 1);
+    GIVES(0, "file-fchmod", SYS_fchmod, file, 0640);
+    close(path);
+    close(file);
+    unlink("f");
+}
+
 int main(int count, char **arguments)
 {
     if (count > 1 && chdir(arguments[1]) != 0) {
@@ -169,6 +198,7 @@ int main(int count, char **arguments)
     test_vectors();
     test_full_table();
     test_close_on_exec();
+    test_path_alone();
     check(chdir("..") == 0 && rmdir(directory) == 0, "end", "%m");
     return summary();
 }
