@@ -165,12 +165,14 @@ impl Dentry {
         self.slot.store(slot.unwrap_or(NOT_KEPT), Ordering::Relaxed);
     }
 
-    /// Whether something is mounted on it, in one mount or another.
+    /// Whether something is mounted on it, in one mount or another. Under the lock of its names
+    /// nothing more is mounted.
     pub(super) fn is_mount_point(&self) -> bool {
         self.mounts.load(Ordering::Acquire) != 0
     }
 
-    /// Says that one more mount stands on it. Under the lock of the mount table.
+    /// Says that one more mount stands on it. Under the lock of its names, and that of the mount
+    /// table.
     pub(super) fn add_mount(&self) {
         self.mounts.fetch_add(1, Ordering::Release);
     }

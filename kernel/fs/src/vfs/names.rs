@@ -211,10 +211,10 @@ pub fn remove_directory(credentials: &Credentials, start: &Path, path: &[u8]) ->
     if inode.kind() != Kind::Directory {
         return Err(Errno::ENOTDIR);
     }
+    let _inside = dentry.lock_names_to_change(1)?;
     if dentry.is_mount_point() {
         return Err(Errno::EBUSY);
     }
-    let _inside = dentry.lock_names_to_change(1)?;
     inode_of(parent)?.unlink(name, inode.as_ref())?;
     dcache::delete(&dentry);
     Ok(())
@@ -313,9 +313,6 @@ pub fn rename(
             _ => {}
         }
     }
-    if moved.is_mount_point() || other.as_ref().is_some_and(|other| other.is_mount_point()) {
-        return Err(Errno::EBUSY);
-    }
     // A directory takes its `..` along, which is a change of it.
     for (dentry, moves) in [(Some(&moved), true), (other.as_ref(), exchange)] {
         if let Some(dentry) = dentry
@@ -330,6 +327,9 @@ pub fn rename(
         Some(other) if !exchange && other_is_directory => Some(other.lock_names_to_change(2)?),
         _ => None,
     };
+    if moved.is_mount_point() || other.as_ref().is_some_and(|other| other.is_mount_point()) {
+        return Err(Errno::EBUSY);
+    }
     let _allowance = dcache::allowance()?;
     let renamed = inode_of(source)?.rename(&Renaming {
         from_name,

@@ -7,13 +7,17 @@ use abi::stat::{S_IFDIR, S_IFREG};
 use abi::{Errno, Result};
 use base::sync::SpinLock;
 
+use task::{spawn, yield_now};
+
+use super::mount::mount_superblock;
 use super::{
-    Caching, Inode, LastLink, NewFile, Path, Renaming, Superblock, Unbacked, detached, link,
-    lookup, make, make_symlink, rename,
+    Caching, Inode, LastLink, MountRequest, NewFile, Path, Renaming, Superblock, Unbacked,
+    detached, link, lookup, make, make_symlink, remove_directory, rename, unmount,
 };
 use crate::credentials::Credentials;
 use crate::file::File;
 use crate::status::{DeviceNumber, Kind, Status};
+use crate::tmpfs;
 
 const ROOT: Credentials = Credentials::ROOT;
 
@@ -91,5 +95,66 @@ fn a_name_that_a_failure_made_is_found() {
         assert_eq!(find(name).map(|_| ()), Err(Errno::ENOENT));
         assert_eq!(call(name), Err(Errno::ENOMEM));
         assert_eq!(find(name).map(|found| found.kind()), Ok(Kind::Regular));
+    }
+}
+
+fn tmpfs() -> Arc<Superblock> {
+    tmpfs::superblock("tmpfs", &MountRequest::default()).expect("memory")
+}
+
+fn make_directory(root: &Path, name: &[u8]) -> Path {
+    make(&ROOT, root, name, S_IFDIR | 0o755, DeviceNumber::default()).expect("a directory")
+}
+
+#[base::kernel_test]
+fn nothing_is_mounted_on_what_is_gone() {
+    let root = &detached(tmpfs()).expect("memory");
+    let place = make_directory(root, b"d");
+    remove_directory(&ROOT, root, b"d").expect("it is empty");
+    let mounted = mount_superblock(tmpfs(), place, &MountRequest::default());
+    assert_eq!(mounted, Err(Errno::ENOENT));
+    // The same of one that another takes the place of.
+    let place = make_directory(root, b"d");
+    make_directory(root, b"e");
+    assert_eq!(rename(&ROOT, (root, b"e"), (root, b"d"), 0), Ok(()));
+    let mounted = mount_superblock(tmpfs(), place, &MountRequest::default());
+    assert_eq!(mounted, Err(Errno::ENOENT));
+}
+
+#[base::kernel_test]
+fn a_directory_that_goes_meets_a_mount_that_comes() {
+    const ROUNDS: usize = 100;
+    let root = detached(tmpfs()).expect("memory");
+    for round in 0..ROUNDS {
+        let place = make_directory(&root, b"d");
+        make_directory(&root, b"e");
+        let result = Arc::new(SpinLock::new("result of a test", None));
+        let told = result.clone();
+        let mounter = spawn("mounter", move || {
+            yield_now();
+            let mounted = mount_superblock(tmpfs(), place, &MountRequest::default());
+            *told.lock() = Some(mounted);
+        });
+        let mounter = mounter.expect("a task");
+        if round % 3 > 0 {
+            yield_now();
+        }
+        let removed = match round % 2 {
+            0 => remove_directory(&ROOT, &root, b"d"),
+            _ => rename(&ROOT, (&root, b"e"), (&root, b"d"), 0),
+        };
+        mounter.join();
+        let mounted = *result.lock();
+        match (removed, mounted) {
+            (Ok(()), Some(Err(Errno::ENOENT))) => {}
+            (Err(Errno::EBUSY), Some(Ok(()))) => {
+                let mounted = lookup(&ROOT, &root, b"d", LastLink::Keep).expect("the mount");
+                assert_eq!(unmount(mounted), Ok(()));
+            }
+            other => panic!("one of the two has its way: {other:?}"),
+        }
+        for name in [b"d", b"e"] {
+            let _ = remove_directory(&ROOT, &root, name);
+        }
     }
 }
