@@ -185,6 +185,46 @@ static void test_path_alone(void)
     unlink("f");
 }
 
+// Calls that an empty path sends to what a descriptor stands for.
+static void test_empty_paths(void)
+{
+    symlink("target", "l");
+    int link = open("l", O_PATH | O_NOFOLLOW);
+    int file = open("f", O_RDWR | O_CREAT, 0600);
+    GIVES(6, "readlink-opened", SYS_readlinkat, link, "", bytes, 100);
+    check(!memcmp(bytes, "target", 6), "readlink-text", "%.6s", bytes);
+    FAILS(ENOENT, "readlink-file", SYS_readlinkat, file, "", bytes, 100);
+    FAILS(ENOENT, "readlink-here", SYS_readlinkat, AT_FDCWD, "", bytes, 100);
+    FAILS(EBADF, "readlink-closed", SYS_readlinkat, 999, "", bytes, 100);
+    FAILS(ENOENT, "readlink-empty", SYS_readlink, "", bytes, 100);
+    FAILS(EPERM, "link-here", SYS_linkat, AT_FDCWD, "", AT_FDCWD, "x", AT_EMPTY_PATH);
+    FAILS(EBADF, "link-closed", SYS_linkat, 999, "", AT_FDCWD, "x", AT_EMPTY_PATH);
+    FAILS(ENOENT, "link-empty", SYS_linkat, file, "", AT_FDCWD, "x", 0);
+    GIVES(0, "link-opened", SYS_linkat, link, "", AT_FDCWD, "m", AT_EMPTY_PATH);
+    GIVES(0, "link-unlinked", SYS_unlink, "m");
+    // What has lost its last name gets no other.
+    unlink("f");
+    FAILS(ENOENT, "link-gone", SYS_linkat, file, "", AT_FDCWD, "g", AT_EMPTY_PATH);
+    snprintf(bytes, sizeof bytes, "/proc/self/fd/%d", file);
+    FAILS(ENOENT, "link-gone-proc", SYS_linkat, AT_FDCWD, bytes, AT_FDCWD, "g",
+          AT_SYMLINK_FOLLOW);
+    FAILS(EEXIST, "link-gone-over", SYS_linkat, file, "", AT_FDCWD, "l", AT_EMPTY_PATH);
+    close(file);
+    // What never had one may get one, once.
+    int nameless = (int)SYS(SYS_open, ".", O_TMPFILE | O_RDWR, 0600);
+    GIVES(0, "link-nameless", SYS_linkat, nameless, "", AT_FDCWD, "g", AT_EMPTY_PATH);
+    GIVES(0, "link-nameless-too", SYS_linkat, nameless, "", AT_FDCWD, "h", AT_EMPTY_PATH);
+    unlink("g");
+    unlink("h");
+    FAILS(ENOENT, "link-nameless-gone", SYS_linkat, nameless, "", AT_FDCWD, "g", AT_EMPTY_PATH);
+    close(nameless);
+    nameless = (int)SYS(SYS_open, ".", O_TMPFILE | O_EXCL | O_RDWR, 0600);
+    FAILS(ENOENT, "link-never", SYS_linkat, nameless, "", AT_FDCWD, "g", AT_EMPTY_PATH);
+    close(nameless);
+    close(link);
+    unlink("l");
+}
+
 int main(int count, char **arguments)
 {
     if (count > 1 && chdir(arguments[1]) != 0) {
@@ -199,6 +239,7 @@ int main(int count, char **arguments)
     test_full_table();
     test_close_on_exec();
     test_path_alone();
+    test_empty_paths();
     check(chdir("..") == 0 && rmdir(directory) == 0, "end", "%m");
     return summary();
 }

@@ -15,7 +15,7 @@ use memory::user::{UserSlice, UserValue};
 
 use crate::call::{Call, read_optional};
 use crate::io::is_more_than_a_path;
-use crate::paths::{BLOCK, HERE, credentials, path_at, start_of};
+use crate::paths::{BLOCK, HERE, credentials, path_at, path_of, start_of};
 
 /// `UTIME_NOW` and `UTIME_OMIT` of utimensat(2).
 const UTIME_NOW: i64 = 0x3fff_ffff;
@@ -41,11 +41,8 @@ fn file_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<Pat
         path_at(path)?
     };
     if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
-        return if directory as i32 == HERE as i32 {
-            call.thread.process.places.directory()
-        } else {
-            open_path(call, directory)
-        };
+        // Nothing can be changed of files that have no path.
+        return path_of(call, directory, Errno::EPERM);
     }
     let last = match flags & AT_SYMLINK_NOFOLLOW {
         0 => LastLink::Follow,
@@ -54,16 +51,10 @@ fn file_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<Pat
     fs::lookup(credentials(call), &start_of(call, directory, &path)?, &path, last)
 }
 
-/// The path of an open file; nothing can be changed of files that have none.
-fn open_path(call: &Call<'_>, descriptor: u64) -> Result<Path> {
-    let file = call.thread.process.descriptors.get(descriptor)?;
-    file.path().cloned().ok_or(Errno::EPERM)
-}
-
 /// The path of an open file, of which more was opened than that.
 ///
 /// # Errors
-/// `EBADF`; as [`open_path`].
+/// `EBADF`; `EPERM` for a file that has no path.
 fn opened_path(call: &Call<'_>, descriptor: u64) -> Result<Path> {
     let file = call.thread.process.descriptors.get(descriptor)?;
     if !is_more_than_a_path(&file) {

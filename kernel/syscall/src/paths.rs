@@ -10,7 +10,7 @@ use abi::fcntl::{
 };
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
-use fs::{Access, Credentials, LastLink, LinkTarget, OpenFile, Path, Status};
+use fs::{Access, Credentials, Kind, LastLink, LinkTarget, OpenFile, Path, Status};
 use memory::frames::check_user_may_allocate;
 use memory::user::{UserSlice, read_c_string};
 
@@ -46,6 +46,19 @@ pub(crate) fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<P
     }
     let file = call.thread.process.descriptors.get(directory)?;
     file.directory().cloned()
+}
+
+/// What the descriptor of a directory stands for, whatever that is: what an empty path leads to,
+/// where there may be one. `pathless` is the error for a file that has no path.
+///
+/// # Errors
+/// `EBADF`, `pathless`.
+pub(crate) fn path_of(call: &Call<'_>, directory: u64, pathless: Errno) -> Result<Path> {
+    if directory as i32 == HERE as i32 {
+        return call.thread.process.places.directory();
+    }
+    let file = call.thread.process.descriptors.get(directory)?;
+    file.path().cloned().ok_or(pathless)
 }
 
 /// Who calls.
@@ -166,8 +179,17 @@ fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> R
         return Err(Errno::EINVAL);
     }
     let path = path_at(path)?;
-    let start = start_of(call, directory, &path)?;
-    let link = fs::lookup(credentials(call), &start, &path, LastLink::Keep)?;
+    let link = if path.is_empty() {
+        // A link that was itself opened, with `O_PATH`.
+        let link = path_of(call, directory, Errno::ENOENT)?;
+        if link.kind() != Kind::Symlink {
+            return Err(Errno::ENOENT);
+        }
+        link
+    } else {
+        let start = start_of(call, directory, &path)?;
+        fs::lookup(credentials(call), &start, &path, LastLink::Keep)?
+    };
     let to = UserSlice::new(to, len);
     match link.inode().link_target()? {
         LinkTarget::Text(target) => Ok(to.write(&target)?),

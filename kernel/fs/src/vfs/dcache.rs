@@ -350,15 +350,21 @@ pub(super) fn forget_missing(parent: &Arc<Dentry>, name: &[u8]) {
     }
 }
 
-/// The dentry of a file without a name, which no look-up finds.
+/// The dentry of a file without a name, which no look-up finds. The file may get a name later if
+/// it is `linkable`.
 ///
 /// # Errors
 /// `ENOMEM`.
-pub(super) fn nameless(parent: &Arc<Dentry>, inode: Arc<dyn Inode>) -> Result<Arc<Dentry>> {
+pub(super) fn nameless(
+    parent: &Arc<Dentry>,
+    inode: Arc<dyn Inode>,
+    linkable: bool,
+) -> Result<Arc<Dentry>> {
     let _allowance = allowance()?;
     let dentry = Arc::new(Dentry::child(parent, b"", 0, Some(inode)));
     COUNT.fetch_add(1, Ordering::Relaxed);
     dentry.set_gone();
+    dentry.set_linkable(linkable);
     Ok(dentry)
 }
 

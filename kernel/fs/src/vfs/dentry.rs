@@ -29,6 +29,8 @@ pub struct Dentry {
     used: AtomicBool,
     /// The name is gone, and with a directory all that it could hold.
     gone: AtomicBool,
+    /// Of a file that was made without a name, and had none since: it may get one.
+    linkable: AtomicBool,
     /// Where the cache keeps it; [`NOT_KEPT`] if it does not. Changed under the lock of that.
     slot: AtomicU32,
     /// Of a directory: held while one of its names is looked up in the file system, or changes.
@@ -57,6 +59,7 @@ impl Dentry {
             mounts: AtomicU32::new(0),
             used: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            linkable: AtomicBool::new(false),
             slot: AtomicU32::new(NOT_KEPT),
             names: named_mutex("names of a directory", ()),
         }
@@ -152,6 +155,16 @@ impl Dentry {
     /// directory, of its own.
     pub(super) fn set_gone(&self) {
         self.gone.store(true, Ordering::Release);
+    }
+
+    /// Whether the file, which has no name, may get one.
+    pub(super) fn is_linkable(&self) -> bool {
+        self.linkable.load(Ordering::Acquire)
+    }
+
+    /// Says whether the file may get a name that has none.
+    pub(super) fn set_linkable(&self, linkable: bool) {
+        self.linkable.store(linkable, Ordering::Release);
     }
 
     /// The slot that the cache keeps it in.

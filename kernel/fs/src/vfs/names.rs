@@ -139,12 +139,18 @@ pub fn link(credentials: &Credentials, file: &Path, start: &Path, path: &[u8]) -
         return Err(Errno::EROFS);
     }
     credentials.check(&directory_status(parent)?, Access::WRITE | Access::EXECUTE)?;
-    if file.is_directory() || file.inode().status().is_fixed() {
+    let file_status = file.inode().status();
+    if file.is_directory() || file_status.is_fixed() {
         return Err(Errno::EPERM);
+    }
+    // What has lost its last name stays without one.
+    if file_status.links == 0 && !file.dentry().is_linkable() {
+        return Err(Errno::ENOENT);
     }
     let _allowance = dcache::allowance()?;
     let linked = inode_of(parent)?.link(name, file.inode());
     linked.inspect_err(|_| dcache::forget_missing(parent, name))?;
+    file.dentry().set_linkable(false);
     dcache::add(parent, name, file.inode().clone())?;
     Ok(())
 }
