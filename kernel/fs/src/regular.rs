@@ -1,7 +1,7 @@
 //! [`RegularFile`]: a regular file that is open, of any file system whose files have their pages
 //! in a page cache ([`Cached`]).
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -58,6 +58,8 @@ pub(crate) trait Cached: Inode {
 
 /// An open regular file.
 pub(crate) struct RegularFile<I> {
+    /// For its mappings.
+    this: Weak<Self>,
     inode: Arc<I>,
     ahead: ReadAhead,
     /// Failures to store the file that whoever has it open was told of, or that came before.
@@ -68,7 +70,15 @@ impl<I: Cached> RegularFile<I> {
     /// The file of an inode.
     pub(crate) fn new(inode: Arc<I>) -> Arc<Self> {
         let told = AtomicU32::new(inode.cache().failures());
-        Arc::new(Self { inode, ahead: ReadAhead::new(), told })
+        let ahead = ReadAhead::new();
+        Arc::new_cyclic(|this| Self { this: this.clone(), inode, ahead, told })
+    }
+
+    /// Whether something could not be stored since this was asked for the last time: then whoever
+    /// asks for the file to be stored, in one way or another, is told once.
+    fn has_failed(&self) -> bool {
+        let failures = self.inode.cache().failures();
+        self.told.swap(failures, Ordering::Relaxed) != failures
     }
 
     /// Writes under the lock of the writes.
@@ -189,10 +199,7 @@ impl<I: Cached> File for RegularFile<I> {
 
     fn sync(&self, only_data: bool) -> Result<()> {
         let result = self.inode.sync(only_data);
-        // What went wrong since the last time is told once.
-        let failures = self.inode.cache().failures();
-        let told = self.told.swap(failures, Ordering::Relaxed);
-        if told == failures { result } else { result.and(Err(Errno::EIO)) }
+        if self.has_failed() { result.and(Err(Errno::EIO)) } else { result }
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
@@ -208,46 +215,51 @@ impl<I: Cached> File for RegularFile<I> {
     }
 
     fn object(&self) -> Result<Arc<dyn MemoryObject>> {
-        let file = MappedCache::new(self.inode.cache());
-        Ok(Arc::new(Mapped { inode: self.inode.clone(), file }))
+        let file = self.this.upgrade().ok_or(Errno::EBADF)?;
+        let pages = MappedCache::new(self.inode.cache());
+        Ok(Arc::new(Mapped { file, pages }))
     }
 }
 
-/// The pages of a file, to be mapped. Keeps the inode.
+/// The pages of a file, to be mapped. Keeps the file, and with it the inode.
 #[derive(Debug)]
-struct Mapped<I> {
-    inode: Arc<I>,
-    file: MappedCache,
+struct Mapped<I: Cached> {
+    file: Arc<RegularFile<I>>,
+    pages: MappedCache,
 }
 
 impl<I: Cached> MemoryObject for Mapped<I> {
     fn len(&self) -> u64 {
-        self.inode.cache().len()
+        self.file.inode.cache().len()
     }
 
     fn read_at(&self, offset: u64, to: &mut [u8]) -> core::result::Result<(), ObjectError> {
-        self.inode.cache().read_bytes(offset, to).map(|_| ())
+        self.file.inode.cache().read_bytes(offset, to).map(|_| ())
     }
 
     fn is_resident(&self, index: u64) -> bool {
-        self.inode.cache().is_resident(index)
+        self.file.inode.cache().is_resident(index)
     }
 
     fn file(&self) -> Option<&MappedCache> {
-        Some(&self.file)
+        Some(&self.pages)
     }
 
     fn is_written(&self) {
-        self.inode.was_mapped_to_write();
+        self.file.inode.was_mapped_to_write();
     }
 
     fn sync(&self, range: Range<u64>) -> core::result::Result<(), ObjectError> {
+        let inode = &self.file.inode;
         let pages = range.start / PAGE..range.end.div_ceil(PAGE);
-        self.inode.cache().write_back(pages, Reach::Wait)?;
-        // And what leads to the pages.
-        self.inode.sync(true).map_err(|error| match error {
-            Errno::ENOMEM => ObjectError::OutOfMemory,
-            _ => ObjectError::Io,
-        })
+        let result = inode.cache().write_back(pages, Reach::Wait).and_then(|()| {
+            // And what leads to the pages.
+            inode.sync(true).map_err(|error| match error {
+                Errno::ENOMEM => ObjectError::OutOfMemory,
+                _ => ObjectError::Io,
+            })
+        });
+        // Pages may have been lost before this was asked for.
+        if self.file.has_failed() { result.and(Err(ObjectError::Io)) } else { result }
     }
 }
