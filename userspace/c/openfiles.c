@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -225,6 +226,42 @@ static void test_empty_paths(void)
     unlink("l");
 }
 
+static long read_at(const char *name)
+{
+    struct stat status;
+    check(lstat(name, &status) == 0, name, "%m");
+    return status.st_atim.tv_sec;
+}
+
+// Directories that are listed and links that are followed say when. ext2 does not say it yet.
+static void test_access_times(void)
+{
+    struct statfs system;
+    if (statfs(".", &system) == 0 && system.f_type == 0xef53)
+        return;
+    struct timespec times[2] = {{1000, 0}, {2000, 0}};
+    mkdir("d", 0700);
+    symlink("d", "l");
+    int directory = open("d", O_RDONLY);
+    int quiet = open("d", O_RDONLY | O_NOATIME);
+    GIVES(0, "set-directory", SYS_utimensat, AT_FDCWD, "d", times, 0);
+    GIVES(0, "set-link", SYS_utimensat, AT_FDCWD, "l", times, AT_SYMLINK_NOFOLLOW);
+    check(read_at("d") == 1000 && read_at("l") == 1000, "as-set", "%ld", read_at("d"));
+    check(SYS(SYS_getdents64, quiet, bytes, sizeof bytes) > 0, "list-quietly", "it fails");
+    check(read_at("d") == 1000, "not-read", "%ld", read_at("d"));
+    check(SYS(SYS_getdents64, directory, bytes, sizeof bytes) > 0, "list", "it fails");
+    check(read_at("d") > 1000000000, "directory-read", "%ld", read_at("d"));
+    GIVES(1, "readlink", SYS_readlink, "l", bytes, 100);
+    check(read_at("l") > 1000000000, "link-read", "%ld", read_at("l"));
+    GIVES(0, "set-link-again", SYS_utimensat, AT_FDCWD, "l", times, AT_SYMLINK_NOFOLLOW);
+    GIVES(0, "follow", SYS_access, "l", R_OK);
+    check(read_at("l") > 1000000000, "link-followed", "%ld", read_at("l"));
+    close(directory);
+    close(quiet);
+    unlink("l");
+    rmdir("d");
+}
+
 int main(int count, char **arguments)
 {
     if (count > 1 && chdir(arguments[1]) != 0) {
@@ -240,6 +277,7 @@ int main(int count, char **arguments)
     test_close_on_exec();
     test_path_alone();
     test_empty_paths();
+    test_access_times();
     check(chdir("..") == 0 && rmdir(directory) == 0, "end", "%m");
     return summary();
 }

@@ -312,6 +312,12 @@ impl OpenFile {
         let mut position = self.position.lock();
         let result = self.file.entries(&mut position, visit);
         self.position_seen.store(*position, Ordering::Relaxed);
+        if let Some(path) = &self.path
+            && result.is_ok()
+            && self.flags() & O_NOATIME == 0
+        {
+            path.was_read();
+        }
         result
     }
 

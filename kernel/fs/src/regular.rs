@@ -27,9 +27,9 @@ pub(crate) trait Cached: Inode {
     /// Most bytes that a file can have.
     fn max_len(&self) -> u64;
 
-    /// The file was read: its time of that changes as `times` says, if it has one. Several at once.
+    /// As [`Inode::was_read`], of a regular file alone. Several at once.
     fn was_read(&self, times: AccessTimes) {
-        let _ = times;
+        Inode::was_read(self, times);
     }
 
     /// Bytes up to `end`, behind those written last, were written; under the lock of the writes.
@@ -174,7 +174,7 @@ impl<I: Cached> File for RegularFile<I> {
     }
 
     fn was_read(&self, times: AccessTimes) {
-        self.inode.was_read(times);
+        Cached::was_read(&*self.inode, times);
     }
 
     fn write(&self, position: u64, from: &mut Source<'_>) -> Result<usize> {

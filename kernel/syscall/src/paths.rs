@@ -191,7 +191,7 @@ fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> R
         fs::lookup(credentials(call), &start, &path, LastLink::Keep)?
     };
     let to = UserSlice::new(to, len);
-    match link.inode().link_target()? {
+    match link.link_target()? {
         LinkTarget::Text(target) => Ok(to.write(&target)?),
         LinkTarget::File(file) => Ok(to.write(&file.text()?)?),
     }

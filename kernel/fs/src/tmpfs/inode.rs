@@ -262,6 +262,12 @@ impl Inode for TmpInode {
         }
     }
 
+    fn was_read(&self, times: AccessTimes) {
+        let now = Time::now();
+        let mut about = self.about.lock();
+        about.atime = now.of_read(about.atime, about.mtime.max(about.ctime), times);
+    }
+
     fn make(&self, name: &[u8], new: &NewFile<'_>) -> Result<Arc<dyn Inode>> {
         let names = self.names()?;
         let made = Self::new(&self.fs, new)?;
@@ -385,12 +391,6 @@ impl Cached for TmpInode {
 
     fn max_len(&self) -> u64 {
         MAX_LEN
-    }
-
-    fn was_read(&self, times: AccessTimes) {
-        let now = Time::now();
-        let mut about = self.about.lock();
-        about.atime = now.of_read(about.atime, about.mtime.max(about.ctime), times);
     }
 
     fn was_written(&self, _end: u64) -> Result<()> {
