@@ -73,6 +73,9 @@ impl Inode for Half {
     }
 }
 
+/// Makes a file of that name.
+type Call<'a> = &'a dyn Fn(&[u8]) -> Result<()>;
+
 #[base::kernel_test]
 fn a_name_that_a_failure_made_is_found() {
     let root = Half::new(Kind::Directory);
@@ -83,7 +86,7 @@ fn a_name_that_a_failure_made_is_found() {
     let find = |name: &[u8]| lookup(&ROOT, root, name, LastLink::Keep);
     let file = find(b"file").expect("it is there");
     let none = DeviceNumber::default();
-    let calls: [(&[u8], &dyn Fn(&[u8]) -> Result<()>); 5] = [
+    let calls: [(&[u8], Call<'_>); 5] = [
         (b"made", &|name| make(&ROOT, root, name, S_IFREG | 0o644, none).map(|_: Path| ())),
         (b"directory", &|name| make(&ROOT, root, name, S_IFDIR | 0o755, none).map(|_| ())),
         (b"symlink", &|name| make_symlink(&ROOT, root, name, b"file").map(|_| ())),
