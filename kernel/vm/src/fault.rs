@@ -220,7 +220,7 @@ impl AddressSpace {
                     Some(file) if from.is_multiple_of(PAGE) && vma.is_shared() && is_write => {
                         let (object, index) = (object.as_ref(), from / PAGE);
                         let is_dirty = self.bring_to_write(vma, page, object, file, index)?;
-                        return Ok(is_dirty && file.cache().has_to_wait());
+                        return Ok(is_dirty && file.cache().has_too_much());
                     }
                     Some(file) if from.is_multiple_of(PAGE) && !is_write && !is_cut => {
                         self.bring_to_read(vma, page, file, from / PAGE, whole_end)?;

@@ -34,7 +34,17 @@ pub(super) fn jobs() -> Vec<Job> {
     jobs.push(Job::one("ext2: a disk as the root", root));
     jobs.push(Job::one("ext2: no disk for the root", no_root));
     jobs.push(Job::one("ext2: a full disk", full));
+    for block in ["1024", "2048", "4096"] {
+        let name = format!("ext2: a full disk with blocks of {block}");
+        jobs.push(Job::one(name, move || no_room(block)));
+    }
     jobs.push(Job::one("ext2: the power fails", power));
+    for (block, kind) in [("1024", "virtio-blk-pci"), ("4096", "virtio-blk-pci"), ("4096", "nvme")]
+    {
+        let name =
+            format!("ext2: the power fails while files are stored, blocks of {block}, {kind}");
+        jobs.push(Job::one(name, move || power_of_stored(block, kind)));
+    }
     jobs.push(Job::one("ext2: garbage is no file system", garbage));
     jobs
 }
@@ -367,6 +377,97 @@ fn power() -> Outcome {
         let (_, text) = host("debugfs", &["-R", "cat /stored", &image.to_string_lossy()])?;
         if !text.contains("these words") {
             return Err(format!("what was stored is lost, round {round}: {text}"));
+        }
+    }
+    Ok(())
+}
+
+/// More room than there is, and all that there is.
+fn no_room(block: &str) -> Outcome {
+    let image = make(&format!("no-room-{block}"), 24, &["-b", block])?;
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &Config::new(Release, ""))?;
+    for command in ["exec full /mnt", "exec full /mnt again"] {
+        quietly(&mut machine, "mount vda /mnt")?;
+        machine.begin(command, "")?;
+        if !machine.finish(LIMIT)?.contains(", 0 failed\n") {
+            return Err(machine.failure(&format!("`{command}` fails")));
+        }
+        quietly(&mut machine, "umount /mnt")?;
+        check(&image)?;
+    }
+    machine.type_line("exit")?;
+    machine.expect_status(0)
+}
+
+/// The machine ends while programs store files: what fsync had returned for is there. Behind that
+/// a file has what was written, or zeros: its size may be on the disk before its last blocks are.
+fn power_of_stored(block: &str, kind: &str) -> Outcome {
+    for round in 0..2u32 {
+        let image = make(&format!("stored-{kind}-{block}-{round}"), 64, &["-b", block])?;
+        let device = match kind {
+            "nvme" => "nvme,drive=d,serial=1",
+            _ => "virtio-blk-pci,drive=d",
+        };
+        let mut machine = start(&image, device, &Config { smp: 4, ..Config::new(Release, "") })?;
+        quietly(&mut machine, &format!("mount {} /mnt", name_of(device)))?;
+        machine.begin("exec stored /mnt", "")?;
+        machine.expect("A 0 ", LIMIT)?;
+        std::thread::sleep(Duration::from_millis(2500 + 2700 * u64::from(round)));
+        let said = machine.text();
+        drop(machine); // kills it
+        host("e2fsck", &["-f", "-y", &image.to_string_lossy()])?;
+        check(&image)?;
+        check_stored(&image, &said).map_err(|error| format!("round {round}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Compares what the program `stored` said with what is on the disk.
+fn check_stored(image: &Path, said: &str) -> Outcome {
+    let mut stored = std::collections::BTreeMap::new();
+    for line in said.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if let [kind @ ("A" | "R"), writer, number] = words[..]
+            && let Ok(number) = number.parse::<usize>()
+        {
+            stored.insert(format!("{}{writer}", kind.to_lowercase()), number);
+        }
+    }
+    if stored.len() < 4 {
+        return Err(format!("only {} files were stored", stored.len()));
+    }
+    let record = |number: usize| {
+        let mut record = vec![b'a' + (number % 26) as u8; 200];
+        record.splice(..8, format!("{number:08}").into_bytes());
+        record.splice(199.., [b'\n']);
+        record
+    };
+    for (name, number) in stored {
+        let copy = image.with_extension(&name);
+        let request = format!("dump /{name} {}", copy.display());
+        host("debugfs", &["-R", &request, &image.to_string_lossy()])?;
+        let bytes = std::fs::read(&copy).map_err(|error| format!("{name}: {error}"))?;
+        let whole = if name.starts_with('a') {
+            let wanted: Vec<u8> = (0..bytes.len().div_ceil(200)).flat_map(record).collect();
+            let is_right =
+                |at: usize, byte: u8| byte == wanted[at] || (at >= number * 200 && byte == 0);
+            bytes.len() >= number * 200
+                && bytes.iter().enumerate().all(|(at, byte)| is_right(at, *byte))
+        } else {
+            let version =
+                bytes.get(..8).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            let is_whole = |version: usize| {
+                version >= number
+                    && bytes.len() == (version * 977 % 60 + 1) * 200
+                    && bytes.chunks(200).all(|part| part == record(version))
+            };
+            version.is_some_and(is_whole)
+        };
+        if !whole {
+            return Err(format!(
+                "{name}, stored up to {number}, has {} bytes that are not so",
+                bytes.len()
+            ));
         }
     }
     Ok(())

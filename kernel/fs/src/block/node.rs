@@ -214,7 +214,7 @@ impl Node {
             match len.saturating_sub(start).min((end - at) * PAGE) {
                 // The device has become shorter.
                 bytes if bytes <= (end - at - 1) * PAGE => part.done(Err(ObjectError::Io)),
-                bytes => transfer(&self.volume, part, start / SECTOR, bytes, is_write),
+                bytes => transfer(&self.volume, part, (), start / SECTOR, bytes, is_write),
             }
             at = end;
         }
@@ -251,5 +251,9 @@ impl PageStore for Node {
 
     fn became_dirty(&self) {
         self.flusher.queue_after(INTERVAL_NS);
+    }
+
+    fn hurry(&self) {
+        self.flusher.queue();
     }
 }

@@ -9,14 +9,15 @@ use memory::OutOfMemory;
 use vm::cache::Part;
 use vm::{ObjectError, PAGE};
 
-/// A part that is on its way.
-struct OnItsWay(IrqSpinLock<Option<Part>>);
+/// A part that is on its way, and what is dropped when it has arrived.
+struct OnItsWay<G>(IrqSpinLock<Option<(Part, G)>>);
 
-impl Completion for OnItsWay {
+impl<G: Send + 'static> Completion for OnItsWay<G> {
     fn finished(&self, finished: Finished) {
         let part = self.0.lock().take();
-        if let Some(part) = part {
+        if let Some((part, guard)) = part {
             part.done(finished.result.map_err(object_error));
+            drop(guard);
         }
     }
 }
@@ -47,13 +48,20 @@ pub(crate) fn most_pages(volume: &Volume) -> u64 {
 
 /// Begins a request for the pages of a part, at most [`most_pages`], which lie side by side on the
 /// disk from `sector` on. The first `bytes` bytes of them are read or written: whole sectors, with
-/// some of each page. What goes wrong the part is told. May sleep until there is room in the disk's
-/// queue.
-pub(crate) fn transfer(volume: &Arc<Volume>, part: Part, sector: u64, bytes: u64, is_write: bool) {
+/// some of each page. What goes wrong the part is told; then, perhaps in an interrupt handler,
+/// `guard` is dropped. May sleep until there is room in the disk's queue.
+pub(crate) fn transfer<G: Send + 'static>(
+    volume: &Arc<Volume>,
+    part: Part,
+    guard: G,
+    sector: u64,
+    bytes: u64,
+    is_write: bool,
+) {
     let Ok(segments) = segments_of(&part, bytes) else {
         return part.done(Err(ObjectError::OutOfMemory));
     };
-    let on_its_way = Arc::new(OnItsWay(IrqSpinLock::new("pages of a file", Some(part))));
+    let on_its_way = Arc::new(OnItsWay(IrqSpinLock::new("pages of a file", Some((part, guard)))));
     let request = match is_write {
         true => Request::write(sector, segments, on_its_way.clone()),
         false => Request::read(sector, segments, on_its_way.clone()),
@@ -62,7 +70,7 @@ pub(crate) fn transfer(volume: &Arc<Volume>, part: Part, sector: u64, bytes: u64
         Ok(request) => volume.submit(request),
         Err(OutOfMemory) => {
             let part = on_its_way.0.lock().take();
-            if let Some(part) = part {
+            if let Some((part, _)) = part {
                 part.done(Err(ObjectError::OutOfMemory));
             }
         }

@@ -75,6 +75,8 @@ pub(super) struct Ext2Inode {
     number: u32,
     kind: Kind,
     about: SpinLock<About>,
+    /// The inode itself, as long as something of it is to be stored: the table has it listed then.
+    kept: SpinLock<Option<Arc<Self>>>,
     /// Of a regular file.
     cache: Option<Arc<PageCache>>,
     writes: Mutex<()>,
@@ -115,6 +117,7 @@ impl Ext2Inode {
                     "ext2 inode",
                     About { inode: *about, newer_size: false, newer_times: false },
                 ),
+                kept: SpinLock::new("ext2 listing", None),
                 cache,
                 writes: named_mutex("writes to a file", ()),
                 writers: Writers::default(),
@@ -134,8 +137,8 @@ impl Ext2Inode {
         self.number
     }
 
-    /// Whether it has a name, or somebody beside the list of what is to be stored, and who looks,
-    /// uses it.
+    /// Whether it has a name, or somebody uses it beside the list of what is to be stored and the
+    /// one who asks, with a reference of his own.
     pub(super) fn is_wanted(&self) -> bool {
         self.about.lock().inode.links > 0 || self.this.strong_count() > 2
     }
@@ -162,10 +165,44 @@ impl Ext2Inode {
 
     /// Puts it on the list of what is to be stored.
     pub(super) fn list_to_be_stored(&self) {
+        self.list_after(|| ());
+    }
+
+    /// Puts it on that list after `change`. Under one lock with that: who sees what has changed finds
+    /// the inode there.
+    fn list_after(&self, change: impl FnOnce()) {
+        // What is being dropped is nobody's any more.
         let Some(this) = self.this() else { return };
-        let known = self.volume.dirty.lock().insert(self.number, this);
+        let mut kept = self.kept.lock();
+        change();
+        self.volume.inodes.list(self.number);
+        let known = kept.replace(this);
+        drop(kept);
         drop(known);
         self.volume.flusher.wake_later();
+    }
+
+    /// Takes it from the list if it is stored, or nobody wants it. The caller has a reference.
+    pub(super) fn unlist_stored(&self) {
+        let mut kept = self.kept.lock();
+        if self.is_stored() || !self.is_wanted() {
+            self.unlist(&mut kept);
+        }
+    }
+
+    fn unlist(&self, kept: &mut Option<Arc<Self>>) {
+        self.volume.inodes.unlist(self.number);
+        // The caller has another one: this is not the last.
+        *kept = None;
+    }
+
+    /// Takes it from the list, whatever is lost by that: true if something is. The caller has a
+    /// reference.
+    pub(super) fn unlist_lost(&self) -> bool {
+        let mut kept = self.kept.lock();
+        let is_lost = !self.is_stored() && self.is_wanted();
+        self.unlist(&mut kept);
+        is_lost
     }
 
     /// Tells the engine what is newer here: true if the file has become longer by that.
@@ -184,6 +221,7 @@ impl Ext2Inode {
             engine.set_attributes(self.number, &times)?;
         }
         self.was_handed_over(&about);
+        self.take_over(engine)?;
         Ok(about.newer_size)
     }
 
@@ -202,10 +240,16 @@ impl Ext2Inode {
     /// Nothing can be changed any more: what is newer here is lost.
     pub(super) fn give_up(&self) {
         let about = *self.about.lock();
+        if about.is_newer()
+            && let Some(cache) = &self.cache
+        {
+            // Who has the file open is told with the next fsync(2).
+            cache.note_lost();
+        }
         self.was_handed_over(&about);
     }
 
-    fn take_over(&self, engine: &Ext2<Store>) -> EngineResult<()> {
+    pub(super) fn take_over(&self, engine: &Ext2<Store>) -> EngineResult<()> {
         let now = engine.inode(self.number)?;
         self.about.lock().take_over(now);
         Ok(())
@@ -246,14 +290,7 @@ impl Ext2Inode {
                 return change(&mut about);
             }
         }
-        let Some(this) = self.this() else { return };
-        // Under the lock of the list: who sees that something is newer finds the inode there.
-        let mut dirty = self.volume.dirty.lock();
-        change(&mut self.about.lock());
-        let known = dirty.insert(self.number, this);
-        drop(dirty);
-        drop(known);
-        self.volume.flusher.wake_later();
+        self.list_after(|| change(&mut self.about.lock()));
     }
 
     fn check_directory(&self) -> Result<()> {
@@ -456,7 +493,8 @@ impl Inode for Ext2Inode {
 
     fn sync(&self, _only_data: bool) -> Result<()> {
         if self.volume.is_read_only() {
-            return Ok(());
+            // It has become so, of damage, and nothing is stored any more.
+            return if self.is_stored() { Ok(()) } else { Err(Errno::EROFS) };
         }
         self.store_pages(Reach::Wait)?;
         self.volume.store_batch(Scope::Inode(self.number))

@@ -10,21 +10,21 @@
 //! | `inode.rs` | [`Ext2Inode`](inode::Ext2Inode), as the VFS sees it |
 //! | `names.rs` | what changes names |
 //! | `pages.rs` | from the page cache to the disk and back |
+//! | `in_flight.rs` | [`InFlight`](in_flight::InFlight): pages on their way, which a batch waits for |
 //!
 //! **Locks**, the first before the second: the VFS's of names; an inode's of its writes; those of
 //! reading inodes; the one of storing (`flight`); the barrier, which writers hold for reading from taking room on the
-//! disk until the page is dirty, and a batch for writing as it begins; the engine's; the one of the
-//! list of what is to be stored. Pages are
-//! read and stored under none but the engine's for reading, and that only to learn where they
+//! disk until the page is dirty, and a batch for writing as it begins; the engine's; spin locks: the one
+//! of an inode being listed as to be stored, then those of the table and of what is told of an inode.
+//! Pages are read and stored under none but the engine's for reading, and that only to learn where they
 //! are.
 
+mod in_flight;
 mod inode;
 mod names;
 mod pages;
 mod store;
 mod table;
-#[cfg(not(test))]
-mod tests;
 mod volume;
 mod write_back;
 

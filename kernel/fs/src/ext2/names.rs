@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use abi::{Errno, Result};
 use ext2::{Exchange, NewInode, NewKind, Rename};
+use memory::frames::Allowance;
 
 use super::inode::{Ext2Inode, own};
 use crate::status::Kind;
@@ -28,12 +29,14 @@ impl Ext2Inode {
         };
         let new = NewInode { kind, permissions: new.mode & 0o7777, uid: new.uid, gid: new.gid };
         let directory = self.number();
+        // What is made can be had.
+        let _allowance = Allowance::take(2)?;
         let number = self.volume().change(|engine, caller| match name {
             Some(name) => engine.create(directory, name, &new, caller),
             None => engine.create_unnamed(directory, &new, caller),
         })?;
         self.refresh()?;
-        Ok(self.volume().inode(number)?)
+        Ok(self.volume().inode_allowed(number)?)
     }
 
     /// Gives a file one more name here.

@@ -88,6 +88,8 @@ impl Ext2Inode {
     /// Reads or writes a batch, in as many requests as it takes.
     fn transfer(&self, batch: &Arc<Batch>, is_write: bool) {
         let pages = batch.pages();
+        // Before it is looked up where they go.
+        let flight = is_write.then(|| Arc::new(self.volume().in_flight.begin()));
         let runs = match self.runs(pages.clone()) {
             Ok(runs) => runs,
             Err(error) => return batch.part(pages).done(Err(error)),
@@ -112,7 +114,7 @@ impl Ext2Inode {
                     }
                     let sector = first * self.volume().block_size / SECTOR;
                     let (part, bytes) = (batch.part(at..end), (end - at) * PAGE);
-                    transfer(self.volume().device(), part, sector, bytes, is_write);
+                    transfer(self.volume().device(), part, flight.clone(), sector, bytes, is_write);
                 }
             }
             at = end;
@@ -151,7 +153,7 @@ impl Ext2Inode {
     }
 
     /// Gives blocks a place, those that have none; `None` if everything is to be stored before.
-    /// With `within` only if that byte is within the file.
+    /// With `within` only if that byte is within the file, and only as far as that goes.
     fn place_blocks(
         &self,
         blocks: Range<u32>,
@@ -167,9 +169,15 @@ impl Ext2Inode {
         let mut at = blocks.start;
         let mut is_new = false;
         let mut engine = volume.engine.write();
-        // Who cuts the file short says so before it comes here for the blocks.
-        if within.is_some_and(|start| start >= self.cache().len()) {
-            return Err(Errno::EIO);
+        let mut blocks = blocks;
+        if let Some(start) = within {
+            // Who cuts the file short says so before it comes here for the blocks.
+            let len = self.cache().len();
+            if start >= len {
+                return Err(Errno::EIO);
+            }
+            let end = u32::try_from(len.div_ceil(volume.block_size)).unwrap_or(u32::MAX);
+            blocks.end = blocks.end.min(end);
         }
         let result = loop {
             if at >= blocks.end {
@@ -183,11 +191,16 @@ impl Ext2Inode {
                 Err(error) => break Err(error),
             }
         };
+        // How much room the file takes is told by stat(2).
+        let seen = if is_new { self.take_over(&engine) } else { Ok(()) };
         drop(engine);
         volume.flusher.wake_later();
         if is_new {
             // Under the barrier: a batch that makes the disk point to the blocks finds the pages.
             self.list_to_be_stored();
+        }
+        if let Err(error) = seen {
+            volume.errno(error); // it is told and noted
         }
         match result {
             Ok(()) => dirty().map(Some),
@@ -256,5 +269,9 @@ impl PageStore for Ext2Inode {
 
     fn became_dirty(&self) {
         self.list_to_be_stored();
+    }
+
+    fn hurry(&self) {
+        self.volume().flusher.hurry();
     }
 }

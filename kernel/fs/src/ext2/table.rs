@@ -1,5 +1,6 @@
 //! [`Table`]: the inodes of a file system that are in memory, by number, so that each is there once;
-//! and those that nobody uses any more and that are still to go from the disk.
+//! and which of them have something that is to be stored, or that nobody uses any more and that are
+//! still to go from the disk.
 //!
 //! An inode says itself when it goes, in its `Drop` ([`Table::forget`]). That can be anywhere: where
 //! a name is let go because memory is out, in a task that stores something, in one that holds locks
@@ -28,6 +29,8 @@ const LOADERS: usize = 16;
 
 /// The mark of an inode that is dead and has no name: which of the tree's it is means nothing.
 const RELEASED: Tag = Tag::Dirty;
+/// The mark of one of which something is to be stored, likewise.
+const LISTED: Tag = Tag::Writeback;
 
 /// Inodes by number.
 pub(super) struct Table<T> {
@@ -74,14 +77,47 @@ impl<T> Table<T> {
         }
     }
 
+    /// Marks an inode that is there as one of which something is to be stored. Takes no memory.
+    pub(super) fn list(&self, number: u32) {
+        self.inodes.lock().set_tag(number.into(), LISTED, true);
+    }
+
+    /// Takes the mark away.
+    pub(super) fn unlist(&self, number: u32) {
+        self.inodes.lock().set_tag(number.into(), LISTED, false);
+    }
+
+    /// The first inode from `number` on of which something is to be stored.
+    pub(super) fn next_listed(&self, number: u32) -> Option<(u32, Arc<T>)> {
+        let inodes = self.inodes.lock();
+        let mut at = u64::from(number);
+        loop {
+            let (index, inode) = inodes.next_tagged(at, LISTED)?;
+            if let Some(inode) = inode.upgrade() {
+                return u32::try_from(index).ok().map(|number| (number, inode));
+            }
+            at = index + 1;
+        }
+    }
+
+    /// The inode of a number, if something of it is to be stored.
+    pub(super) fn listed(&self, number: u32) -> Option<Arc<T>> {
+        let inodes = self.inodes.lock();
+        let inode = inodes.get(number.into()).filter(|_| inodes.has_tag(number.into(), LISTED));
+        inode.and_then(Weak::upgrade)
+    }
+
     /// An inode is being dropped. One without a name is to go from the disk
     /// ([`Table::take_released`]); true then.
     pub(super) fn forget(&self, number: u32, has_name: bool) -> bool {
         let index = number.into();
         let mut inodes = self.inodes.lock();
+        let is_marked = inodes.has_tag(index, RELEASED);
         let dead = match inodes.get_mut(index) {
             // It has come back under its number meanwhile.
             Some(known) if known.strong_count() > 0 => None,
+            // It has come back, and gone once more before this: the mark is that one's.
+            Some(_) if has_name && is_marked => None,
             Some(_) if has_name => inodes.remove(index),
             Some(known) => {
                 let dead = core::mem::take(known);
@@ -173,6 +209,40 @@ mod tests {
         assert_eq!(table.take_released(), Some(70_000));
         assert_eq!(table.take_released(), None);
         assert!(table.inodes.lock().is_empty());
+    }
+
+    #[base::kernel_test]
+    fn what_is_listed_is_found_in_order() {
+        let table = Arc::new(Table::new());
+        let nodes: Vec<_> = [7, 3, 5000].map(|number| load(&table, number, true)).into();
+        table.list(5000);
+        table.list(3);
+        let numbers = |table: &Table<Node>| {
+            let mut from = 0;
+            let next = || {
+                let (number, node) = table.next_listed(from)?;
+                assert_eq!(node.number, number);
+                from = number + 1;
+                Some(number)
+            };
+            core::iter::from_fn(next).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&table), [3, 5000]);
+        assert!(table.listed(7).is_none() && table.listed(3).is_some());
+        table.unlist(3);
+        assert_eq!(numbers(&table), [5000]);
+        drop(nodes);
+        assert!(numbers(&table).is_empty());
+        assert!(table.inodes.lock().is_empty());
+    }
+
+    /// An inode dies, comes back and goes for good before the first one's end was told.
+    #[base::kernel_test]
+    fn an_inode_that_dies_late_does_not_take_the_next_ones_mark() {
+        let table = Arc::new(Table::new());
+        drop(load(&table, 12, false));
+        assert!(table.forget(12, true));
+        assert_eq!(table.take_released(), Some(12));
     }
 
     /// As when memory is out while an inode is read, and names are let go for that.

@@ -1,6 +1,5 @@
 //! [`Ext2Volume`]: a mounted ext2, its inodes in memory, and the locks around its engine.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +14,7 @@ use ext2::{
 use memory::frames::Allowance;
 use task::{Mutex, RwLock, named_mutex, named_rwlock};
 
+use super::in_flight::InFlight;
 use super::inode::Ext2Inode;
 use super::store::Store;
 use super::table::Table;
@@ -36,10 +36,10 @@ pub(super) struct Ext2Volume {
     pub(super) barrier: RwLock<()>,
     /// Held while something is stored.
     pub(super) flight: Mutex<()>,
+    /// Pages that are on their way to the disk.
+    pub(super) in_flight: Arc<InFlight>,
     /// Inodes in memory.
-    inodes: Table<Ext2Inode>,
-    /// Those with pages that are not stored.
-    pub(super) dirty: Mutex<BTreeMap<u32, Arc<Ext2Inode>>>,
+    pub(super) inodes: Table<Ext2Inode>,
     pub(super) flusher: Flusher,
     /// Nothing more is changed: it is unmounted.
     is_over: AtomicBool,
@@ -116,8 +116,8 @@ impl Ext2Volume {
             engine: named_rwlock("ext2", engine),
             barrier: named_rwlock("ext2 barrier", ()),
             flight: named_mutex("ext2 storing", ()),
+            in_flight: InFlight::new(),
             inodes: Table::new(),
-            dirty: named_mutex("ext2 dirty", BTreeMap::new()),
             flusher: Flusher::new(),
             is_over: AtomicBool::new(false),
             read_only: AtomicBool::new(!is_writable),
@@ -244,8 +244,16 @@ impl Ext2Volume {
     /// # Errors
     /// `ENOMEM`, `EIO`, `EUCLEAN`.
     pub(super) fn inode(&self, number: u32) -> Result<Arc<Ext2Inode>> {
+        let _allowance = Allowance::take(2)?;
+        self.inode_allowed(number)
+    }
+
+    /// As [`Ext2Volume::inode`], by one who has an allowance.
+    ///
+    /// # Errors
+    /// As that.
+    pub(super) fn inode_allowed(&self, number: u32) -> Result<Arc<Ext2Inode>> {
         self.inodes.inode(number, || {
-            let _allowance = Allowance::take(2)?;
             let found = self.look(|engine| engine.inode(number))?;
             Ok(Ext2Inode::new(self.this.upgrade().ok_or(Errno::ENOENT)?, &found))
         })
@@ -314,9 +322,12 @@ impl Backing for Ext2Volume {
         self.flusher.stop();
         let closed = if self.is_read_only() { Ok(()) } else { self.close() };
         // What could not be stored is lost, and keeps the volume no longer.
-        let left = core::mem::take(&mut *self.dirty.lock());
-        drop(left);
-        closed
+        let (mut from, mut is_lost) = (0, false);
+        while let Some((number, inode)) = self.inodes.next_listed(from) {
+            is_lost |= inode.unlist_lost();
+            from = number.saturating_add(1);
+        }
+        if is_lost { closed.and(Err(Errno::EIO)) } else { closed }
     }
 }
 

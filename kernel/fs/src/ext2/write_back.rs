@@ -53,18 +53,20 @@ impl Ext2Volume {
     pub(super) fn store_batch(&self, scope: Scope) -> Result<()> {
         let _flight = self.flight.lock();
         let mut longer = Vec::new();
-        let (batch, damage) = {
+        let (batch, before, damage) = {
             let _barrier = self.barrier.write();
             let mut engine = self.engine.write();
             let damage = self.hand_over(&mut engine, scope, &mut longer);
             let begun = damage.and_then(|damage| {
                 let batch = engine.begin(scope, stamp(Time::now()))?;
-                Ok((batch, damage))
+                Ok((batch, self.in_flight.batch_begins(), damage))
             });
             drop(engine);
             begun.map_err(|error| self.errno(error))?
         };
         let written = self.write_batch(&batch, &longer);
+        // Blocks that were freed before can be used after this.
+        self.in_flight.wait(before);
         {
             let mut engine = self.engine.write();
             engine.finish(batch, written.is_ok());
@@ -90,25 +92,24 @@ impl Ext2Volume {
         longer: &mut Vec<u32>,
     ) -> core::result::Result<Option<Error>, Error> {
         let mut damage = None;
-        let dirty = self.dirty.lock();
-        let numbers = match scope {
-            Scope::All => 0..=u32::MAX,
-            Scope::Inode(number) => number..=number,
-        };
-        for (number, inode) in dirty.range(numbers) {
-            // What has no name and no user goes as it is.
-            if !inode.is_wanted() {
-                continue;
+        match scope {
+            Scope::All => {
+                let mut from = 0;
+                while let Some((number, inode)) = self.inodes.next_listed(from) {
+                    hand_over_one(&inode, engine, longer, &mut damage)?;
+                    from = number.saturating_add(1);
+                }
             }
-            longer.try_reserve(1).map_err(|_| Error::NoMemory)?;
-            match inode.hand_over(engine) {
-                Ok(true) => longer.push(*number),
-                Ok(false) => {}
-                Err(error @ (Error::NoMemory | Error::Device { .. })) => return Err(error),
-                Err(error) => {
-                    inode.give_up();
-                    // It was told when that became so.
-                    damage = Some(error).filter(|error| *error != Error::ReadOnly).or(damage);
+            Scope::Inode(number) => {
+                if let Some(inode) = self.inodes.listed(number) {
+                    hand_over_one(&inode, engine, longer, &mut damage)?;
+                }
+                // The disk must not have blocks of other files, in the same blocks of inodes, without
+                // their sizes.
+                for number in engine.data_of(number)? {
+                    if let Some(inode) = self.inodes.listed(number) {
+                        hand_over_one(&inode, engine, longer, &mut damage)?;
+                    }
                 }
             }
         }
@@ -119,8 +120,7 @@ impl Ext2Volume {
     /// say that a file has bytes before it has them.
     fn write_batch(&self, batch: &Batch<Frozen>, longer: &[u32]) -> Result<()> {
         for number in longer.iter().chain(batch.data()) {
-            let inode = self.dirty.lock().get(number).cloned();
-            if let Some(inode) = inode {
+            if let Some(inode) = self.inodes.listed(*number) {
                 inode.store_pages(Reach::Wait)?;
             }
         }
@@ -164,9 +164,8 @@ impl Ext2Volume {
     pub(super) fn store_everything(&self) -> Result<()> {
         for _ in 0..ROUNDS {
             self.let_released_go();
-            let inodes = self.listed()?;
-            let stored = store_pages_of(&inodes).and_then(|()| self.store_batch(Scope::All));
-            self.unlist_stored(&inodes);
+            let stored = self.store_pages().and_then(|()| self.store_batch(Scope::All));
+            self.unlist_stored();
             stored?;
             if self.engine.read().is_settled() {
                 break;
@@ -175,41 +174,57 @@ impl Ext2Volume {
         Ok(())
     }
 
-    /// What is on the list of what is to be stored.
-    fn listed(&self) -> Result<Vec<Arc<Ext2Inode>>> {
-        let mut inodes: Vec<Arc<Ext2Inode>> = Vec::new();
-        let dirty = self.dirty.lock();
-        inodes.try_reserve(dirty.len()).map_err(|_| Errno::ENOMEM)?;
-        inodes.extend(dirty.values().cloned());
-        Ok(inodes)
+    /// Stores the pages of all files.
+    fn store_pages(&self) -> Result<()> {
+        let mut result = Ok(());
+        // All are begun before the first is waited for.
+        for reach in [Reach::Start, Reach::Wait] {
+            let mut from = 0;
+            while let Some((number, inode)) = self.inodes.next_listed(from) {
+                // What has no name and no user goes as it is.
+                if inode.is_wanted() {
+                    result = inode.store_pages(reach).and(result);
+                }
+                from = number.saturating_add(1);
+            }
+        }
+        result
     }
 
-    /// Takes those of `inodes` from the list that are stored by now.
-    fn unlist_stored(&self, inodes: &[Arc<Ext2Inode>]) {
-        for inode in inodes {
-            let stored = {
-                let mut dirty = self.dirty.lock();
-                let is_stored = inode.is_stored() || !inode.is_wanted();
-                if is_stored { dirty.remove(&inode.number()) } else { None }
-            };
-            drop(stored);
+    /// Takes what is stored by now from the list of what is to be stored.
+    fn unlist_stored(&self) {
+        let mut from = 0;
+        while let Some((number, inode)) = self.inodes.next_listed(from) {
+            inode.unlist_stored();
+            from = number.saturating_add(1);
         }
     }
 }
 
-/// Stores the pages of these files.
-fn store_pages_of(inodes: &[Arc<Ext2Inode>]) -> Result<()> {
-    // All are begun before the first is waited for.
-    let mut result = Ok(());
-    for reach in [Reach::Start, Reach::Wait] {
-        for inode in inodes {
-            // What has no name and no user goes as it is.
-            if inode.is_wanted() {
-                result = inode.store_pages(reach).and(result);
-            }
+/// Tells the engine what is newer in an inode; see [`Ext2Volume::hand_over`].
+fn hand_over_one(
+    inode: &Ext2Inode,
+    engine: &mut Ext2<Store>,
+    longer: &mut Vec<u32>,
+    damage: &mut Option<Error>,
+) -> core::result::Result<(), Error> {
+    // What has no name and no user goes as it is.
+    if !inode.is_wanted() {
+        return Ok(());
+    }
+    longer.try_reserve(1).map_err(|_| Error::NoMemory)?;
+    match inode.hand_over(engine) {
+        Ok(true) => longer.push(inode.number()),
+        Ok(false) => {}
+        Err(Error::NoMemory) => return Err(Error::NoMemory),
+        // Also if the disk does not give its block of inodes.
+        Err(error) => {
+            inode.give_up();
+            // It was told when that became so.
+            *damage = Some(error).filter(|error| *error != Error::ReadOnly).or(*damage);
         }
     }
-    result
+    Ok(())
 }
 
 /// The task that stores what was changed, some seconds later.
@@ -219,6 +234,8 @@ struct Shared {
     is_started: AtomicBool,
     /// Something is to be stored.
     is_wanted: AtomicBool,
+    /// At once.
+    is_urgent: AtomicBool,
     is_over: AtomicBool,
     changed: WaitQueue,
 }
@@ -228,6 +245,7 @@ impl Flusher {
         Self(Arc::new(Shared {
             is_started: AtomicBool::new(false),
             is_wanted: AtomicBool::new(false),
+            is_urgent: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             changed: WaitQueue::new("changes of files"),
         }))
@@ -257,6 +275,16 @@ impl Flusher {
         }
     }
 
+    /// What was changed is to be stored at once.
+    pub(super) fn hurry(&self) {
+        if !self.0.is_urgent.load(Ordering::Relaxed)
+            && !self.0.is_urgent.swap(true, Ordering::AcqRel)
+        {
+            self.0.is_wanted.store(true, Ordering::Release);
+            self.0.changed.wake_all();
+        }
+    }
+
     /// Ends the task.
     pub(super) fn stop(&self) {
         self.0.is_over.store(true, Ordering::Release);
@@ -272,15 +300,21 @@ impl Drop for Flusher {
 
 fn flush(shared: &Shared, volume: &Weak<Ext2Volume>) {
     let is_over = || shared.is_over.load(Ordering::Acquire);
+    let mut has_failed = false;
     loop {
         let woken = || (is_over() || shared.is_wanted.load(Ordering::Acquire)).then_some(());
         shared.changed.wait(woken);
         // For more to come together.
         let options = WaitOptions::within(INTERVAL_NS);
-        let _ = shared.changed.wait_with(options, || is_over().then_some(()));
+        // What could not be stored is not tried again at once.
+        let is_urgent = || is_over() || (!has_failed && shared.is_urgent.load(Ordering::Acquire));
+        let _ = shared.changed.wait_with(options, || is_urgent().then_some(()));
+        shared.is_urgent.store(false, Ordering::Release);
         let Some(volume) = volume.upgrade().filter(|_| !is_over()) else { return };
         shared.is_wanted.store(false, Ordering::Release);
-        let Err(error) = volume.store_everything() else { continue };
+        let result = volume.store_everything();
+        has_failed = result.is_err();
+        let Err(error) = result else { continue };
         let name = volume.device().name();
         if volume.device().is_gone() {
             return log::error!("{name}: gone; what was not stored is lost");

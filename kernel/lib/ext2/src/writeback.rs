@@ -85,6 +85,16 @@ impl<S: Storage> Ext2<S> {
         self.groups.iter().any(|(_, group)| group.dirty)
     }
 
+    /// The files with blocks that were allocated and that a batch for this inode
+    /// ([`Scope::Inode`]) would make the disk point to.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]; a failure of the device.
+    pub fn data_of(&self, inode: u32) -> Result<Vec<u32>, Error> {
+        let closure = self.order.closure(inode, self.home(inode))?;
+        self.order.data_of(&closure.blocks)
+    }
+
     /// Takes what is to be written: a snapshot, which stays as it is while the file system is
     /// changed further. Then write the data and the phases
     /// ([`Batch::data`], [`Batch::phases`]) without the lock around the file system, and give

@@ -197,6 +197,9 @@ impl PageCache {
                 return outcome(done, Some(Errno::EFAULT));
             }
             self.throttle();
+            if task::is_killed() {
+                break;
+            }
         }
         Ok(done)
     }
@@ -257,10 +260,14 @@ impl PageCache {
             is_put = self.put(index, frame.share(), flags)?;
             Ok(())
         };
-        match store {
-            Some(store) => store.reserve(bytes, &mut put)?,
-            None => put()?,
+        let made = match store {
+            Some(store) => store.reserve(bytes, &mut put),
+            None => put(),
+        };
+        if made.is_err() {
+            self.forget_room(index);
         }
+        made?;
         if is_put {
             self.note_dirty(was_clean);
         }
@@ -276,10 +283,14 @@ impl PageCache {
             self.make_dirty(index, frame, room);
             Ok(())
         };
-        match store {
+        let made = match store {
             Some(store) => store.reserve(bytes, &mut dirty),
             None => dirty(),
+        };
+        if made.is_err() {
+            self.forget_room(index);
         }
+        made
     }
 
     /// Takes room for these bytes: what was not there is zeros, and stored. The caller has seen to
@@ -290,12 +301,16 @@ impl PageCache {
     pub fn write_zeros(self: &Arc<Self>, bytes: Range<u64>) -> Result<()> {
         let mut at = bytes.start;
         while at < bytes.end {
+            if task::is_killed() {
+                return Err(Errno::EINTR);
+            }
             let part = at..bytes.end.min((at / PAGE + 1) * PAGE);
             at = part.end;
             let is_behind = part.start / PAGE * PAGE >= self.len();
             if is_behind && matches!(self.find(part.start / PAGE), Found::Absent) {
                 let zeros = Frame::zeroed(FrameUse::FileCache).map_err(|_| Errno::ENOMEM)?;
                 if self.put_written(part.clone(), &zeros)? {
+                    self.throttle();
                     continue;
                 }
             }

@@ -67,7 +67,7 @@ pub fn drop_clean() -> usize {
 }
 
 /// The first cache from number `from` on.
-fn next_cache(from: u64) -> Option<Arc<PageCache>> {
+pub(super) fn next_cache(from: u64) -> Option<Arc<PageCache>> {
     let caches = CACHES.lock();
     let caches = caches.as_ref()?;
     let mut at = from;

@@ -25,20 +25,20 @@ impl PageCache {
         // Nobody finds the rest any more, before it goes.
         self.len.store(len, Ordering::Release);
         self.clear_tail(len.min(old));
-        if len <= old {
-            self.forget_room(len / PAGE);
+        if len > old {
+            return self.lengthened(old);
         }
+        self.forget_room(len / PAGE);
+        // Also if it stays as long as it is: what could not be written to its end lies behind it.
+        let gone = len.div_ceil(PAGE)..u64::MAX;
+        self.remove(gone.clone());
         if len < old {
-            let gone = len.div_ceil(PAGE)..u64::MAX;
-            self.remove(gone.clone());
             self.cut(&gone, true);
-        } else if len > old {
-            self.lengthened(old);
         }
     }
 
     /// A page is cut short: what the store has room for behind that may go.
-    fn forget_room(&self, index: u64) {
+    pub(super) fn forget_room(&self, index: u64) {
         self.change(&mut self.pages.lock(), index, Flags::ROOM, Flags::empty());
     }
 

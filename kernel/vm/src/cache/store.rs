@@ -24,12 +24,13 @@ pub trait PageStore: Send + Sync {
     /// open. May sleep, but not for the batch.
     fn write(&self, batch: Arc<Batch>);
 
-    /// Makes room for these bytes of the file, and calls `dirty`, which makes their pages dirty: what the store keeps
-    /// of the file must not lead to the room before it has their bytes, so the two are one to
-    /// whoever has pages stored. May sleep; `dirty` does not.
+    /// Makes room for these bytes of the file, and calls `dirty`, which makes their pages dirty: what
+    /// the store keeps of the file must not lead to the room before it has their bytes, so the two
+    /// are one to whoever has pages stored. May sleep; `dirty` does not.
     ///
     /// # Errors
-    /// `ENOSPC`, `EDQUOT`, `EIO`, `EFBIG`: `dirty` was not called then; what it says.
+    /// `ENOSPC`, `EDQUOT`, `EIO`, `EFBIG`: there is not room for all of them then, and `dirty` was
+    /// called if there is for some; what it says.
     fn reserve(&self, bytes: Range<u64>, dirty: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 
     /// Whether room comes in pages at least: then a page for which some was made has all.
@@ -49,6 +50,10 @@ pub trait PageStore: Send + Sync {
     /// The file has pages that are not stored, after it had none: somebody is to see to them
     /// within a while. Called without locks.
     fn became_dirty(&self);
+
+    /// There is more that is not stored than should be: what the store was told of is to be stored
+    /// at once, without anybody waiting for that here. Called without locks.
+    fn hurry(&self);
 }
 
 /// What is done with a batch.

@@ -130,6 +130,8 @@ impl PageStore for Handle {
         if has_room { dirty() } else { Err(Errno::ENOSPC) }
     }
 
+    fn hurry(&self) {}
+
     fn became_dirty(&self) {
         self.0.became_dirty.fetch_add(1, Ordering::Relaxed);
     }

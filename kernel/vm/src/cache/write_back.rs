@@ -3,11 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 
+use base::time;
 use memory::frames::{self, Frame};
 use page_tree::Tag;
 
+use super::reclaim::next_cache;
 use super::store::{Batch, Work};
 use super::{Flags, PageCache};
 use crate::PAGE;
@@ -87,18 +89,63 @@ fn limit() -> usize {
     frames::total() / 100 * dirty_ratio()
 }
 
+/// How often all files are looked at for what is to be stored soon, at most.
+const HURRY_NS: u64 = 100_000_000;
+/// When they were last.
+static HURRIED: AtomicU64 = AtomicU64::new(0);
+
+/// Has all files stored soon.
+fn hurry_all() {
+    let now = time::now_ns();
+    let last = HURRIED.load(Ordering::Relaxed);
+    if now < last.saturating_add(HURRY_NS) {
+        return;
+    }
+    let is_first =
+        HURRIED.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    if !is_first {
+        return;
+    }
+    let mut from = 0;
+    while let Some(cache) = next_cache(from) {
+        from = cache.id + 1;
+        if cache.unstored_pages() > 0
+            && let Ok(Some(store)) = cache.store()
+        {
+            store.hurry();
+        }
+    }
+}
+
 impl PageCache {
-    /// Whether who makes pages dirty has to wait for some to be stored.
-    pub(crate) fn has_to_wait(&self) -> bool {
-        dirty_pages() > limit() && !self.is_in_memory()
+    /// Whether who makes pages dirty is to see to it that some are stored ([`PageCache::throttle`]).
+    pub(crate) fn has_too_much(&self) -> bool {
+        dirty_pages() > limit() / 2 && !self.is_in_memory()
     }
 
-    /// Has whoever made pages dirty wait if there is too much that is not stored.
+    /// Sees to it that there is not too much that is not stored: from half of the limit on it is
+    /// stored soon, and beyond that whoever made pages dirty waits.
     pub(crate) fn throttle(self: &Arc<Self>) {
-        if self.has_to_wait() {
+        if !self.has_too_much() {
+            return;
+        }
+        if let Ok(Some(store)) = self.store() {
+            store.hurry();
+        }
+        if dirty_pages() > limit() {
             // An error is told by fsync(2).
             let _ = self.write_back(0..u64::MAX, Reach::Wait);
+            // It is other files that have so much, perhaps.
+            if dirty_pages() > limit() {
+                hurry_all();
+            }
         }
+    }
+
+    /// Something of the file that is not in its pages can never be stored: counted among
+    /// [`PageCache::failures`].
+    pub fn note_lost(&self) {
+        self.note_failure();
     }
 
     pub(super) fn note_failure(&self) {

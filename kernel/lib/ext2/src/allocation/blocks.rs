@@ -59,8 +59,15 @@ impl<S: Storage> Ext2<S> {
         }
         self.trim(inode);
         let scarce = self.groups.totals().free_blocks / 16;
-        if ahead == 0 || wanted.count + ahead > scarce || !self.windows.prepare() {
+        if ahead == 0 || wanted.count + ahead > scarce {
             return self.take_blocks(wanted);
+        }
+        if !self.windows.prepare() {
+            // Those that grew long ago have theirs still.
+            self.trim_all();
+            if !self.windows.prepare() {
+                return self.take_blocks(wanted);
+            }
         }
         let count = wanted.count + ahead;
         let (start, taken) = self.take_blocks(Wanted { count, ..wanted })?;

@@ -3,7 +3,8 @@
 //! A file that grows at its end gets more blocks than were asked for: marked as taken in the
 //! bitmap, but with nothing pointing to them. So files that grow by turns do not lie in
 //! between each other, and most of the times no bitmap is looked through. What is left is
-//! given back when the file is closed, when the disk is full otherwise, and before unmounting.
+//! given back when the file is gone or cut short, when the disk is full otherwise or too many files
+//! have some, and before unmounting.
 //! After a cut of the power e2fsck finds it free.
 
 use hashbrown::HashMap;
