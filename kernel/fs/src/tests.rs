@@ -147,6 +147,8 @@ impl PageStore for Broken {
     }
 
     fn became_dirty(&self) {}
+
+    fn hurry(&self) {}
 }
 
 /// A file on such a disk.
