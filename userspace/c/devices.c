@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -230,6 +232,26 @@ static void test_kmsg(void)
     check_result("kmsg-waits", poll(&one, 1, 20000), 1);
     check(waitpid(child, 0, 0) == child, "kmsg-child", "%m");
     check_result("kmsg-says-more", has_record(file, "devices: one more"), 1);
+    // Parts are one record.
+    struct iovec parts[2] = {{"<6>devices: in", 14}, {" parts\n", 7}};
+    check_result("kmsg-parts", SYS(SYS_writev, file, parts, 2), 21);
+    check_result("kmsg-says-parts", has_record(file, "devices: in parts"), 1);
+    close(file);
+    // Those who wait for a record at one open file can be killed, all of them.
+    file = device("kmsg", 11, O_RDWR);
+    pid_t readers[3];
+    for (int reader = 0; reader < 3; reader++)
+        if (!(readers[reader] = fork()))
+            for (;;)
+                SYS(SYS_read, file, bytes, sizeof bytes);
+    usleep(300000);
+    for (int reader = 2; reader >= 0; reader--) {
+        kill(readers[reader], SIGKILL);
+        int tries = 0;
+        while (waitpid(readers[reader], 0, WNOHANG) == 0 && ++tries < 500)
+            usleep(10000);
+        check(tries < 500, "kmsg-killed", "reader %d lives", reader);
+    }
     close(file);
     file = device("kmsg", 11, O_WRONLY);
     check_error("kmsg-write-only", SYS(SYS_read, file, bytes, 1000), EBADF);

@@ -144,6 +144,16 @@ static void test_open(void)
     GIVES(0, "fsync", SYS_fsync, truncated);
     GIVES(0, "fdatasync", SYS_fdatasync, truncated);
     close(truncated);
+    int stored = SYS(SYS_open, "new", O_WRONLY | O_SYNC);
+    check((SYS(SYS_fcntl, stored, F_GETFL) & O_SYNC) == O_SYNC, "getfl-sync", "no O_SYNC");
+    GIVES(5, "write-sync", SYS_write, stored, "12345", 5);
+    GIVES(2, "pwrite-sync", SYS_pwrite64, stored, "ab", 2, 1);
+    close(stored);
+    stored = SYS(SYS_open, "new", O_WRONLY | O_DSYNC | O_APPEND);
+    check((SYS(SYS_fcntl, stored, F_GETFL) & O_SYNC) == O_DSYNC, "getfl-dsync", "no O_DSYNC");
+    GIVES(1, "append-dsync", SYS_write, stored, "6", 1);
+    close(stored);
+    has("new", "1ab456");
     int nameless = SYS(SYS_open, ".", O_TMPFILE | O_RDWR, 0600);
     check(nameless >= 0, "nameless", "%d", nameless);
     GIVES(4, "nameless-write", SYS_write, nameless, "text", 4);

@@ -187,6 +187,20 @@ static void test_remounting(void)
     check(pread(file, bytes, 4, 0) == 4 && !fstat(file, &after)
               && after.st_atim.tv_nsec != before.st_atim.tv_nsec, "strictatime", "is not noted");
     close(file);
+    // Of directories alone.
+    mkdir(PLACE "/directory", 0755);
+    check_result("remount-nodiratime", AGAIN(MS_RELATIME | MS_NODIRATIME), 0);
+    file = open(PLACE "/directory", O_RDONLY);
+    char entries[1000];
+    for (int is_noted = 0; is_noted < 2; is_noted++) {
+        utimensat(AT_FDCWD, PLACE "/directory", times, 0);
+        lseek(file, 0, SEEK_SET);
+        check(SYS(SYS_getdents64, file, entries, sizeof entries) > 0, "list", "it fails");
+        check(!fstat(file, &after) && (after.st_atime > 2000) == is_noted, "nodiratime", "%ld",
+              (long)after.st_atime);
+        check_result("remount-diratime", AGAIN(MS_RELATIME), 0);
+    }
+    close(file);
     file = SYS(SYS_open, PLACE "/null", O_RDONLY);
     check(file >= 0, "open-dev", "%d", file);
     close(file);
@@ -204,6 +218,11 @@ static void test_errors(void)
     FAILS(EINVAL, "mount-einval-long", SYS_mount, "test", PLACE, longest, 0, NULL);
     FAILS(ENOENT, "mount-enoent", SYS_mount, "test", "/no/such/place", "proc", 0, NULL);
     FAILS(ENOENT, "mount-enoent-empty", SYS_mount, "test", "", "proc", 0, NULL);
+    if (!mkdir(PLACE "/mounts-gone", 0700) && !chdir(PLACE "/mounts-gone")) {
+        rmdir(PLACE "/mounts-gone");
+        FAILS(ENOENT, "mount-enoent-gone", SYS_mount, "test", ".", "proc", 0, NULL);
+        chdir("/");
+    }
     FAILS(ENOTDIR, "mount-enotdir", SYS_mount, "test", "/proc/meminfo", "proc", 0, NULL);
     FAILS(EFAULT, "mount-efault-target", SYS_mount, "test", kernel, "proc", 0, NULL);
     FAILS(EFAULT, "mount-efault-kind", SYS_mount, "test", PLACE, kernel, 0, NULL);

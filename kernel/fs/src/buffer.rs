@@ -1,14 +1,91 @@
 //! Where a read puts its bytes and a write takes them from: [`Destination`] and [`Source`],
-//! in user memory or in the kernel's. Both are used up from the front.
+//! in user memory, in one part or several ([`UserParts`]), or in the kernel's. Both are used up
+//! from the front.
 
 use abi::Result;
-use memory::user::UserSlice;
+use memory::user::{BadAddress, UserSlice};
+
+/// Memory of the current thread's program, in parts that follow each other as the bytes of a file
+/// do (readv(2)). It is used up from the front.
+#[derive(Clone, Copy, Debug)]
+pub struct UserParts<'a> {
+    /// What is left of the part that comes next; empty only if nothing is left of any.
+    first: UserSlice,
+    /// Those behind it.
+    rest: &'a [UserSlice],
+    /// Bytes of all.
+    len: usize,
+}
+
+impl<'a> UserParts<'a> {
+    /// All of `parts`, of which some may be empty. Together they have at most `isize::MAX` bytes.
+    pub fn new(parts: &'a [UserSlice]) -> Self {
+        let len = parts.iter().map(UserSlice::len).sum();
+        let mut all = Self { first: UserSlice::new(0, 0), rest: parts, len };
+        all.skip(0);
+        all
+    }
+
+    /// Bytes that are left.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none are left.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes that are left of the part that comes next.
+    pub const fn first(&self) -> UserSlice {
+        self.first
+    }
+
+    /// Leaves out the first `len` bytes, or all.
+    pub fn skip(&mut self, len: usize) {
+        let mut left = len.min(self.len);
+        self.len -= left;
+        while left >= self.first.len()
+            && let Some((next, rest)) = self.rest.split_first()
+        {
+            left -= self.first.len();
+            (self.first, self.rest) = (*next, rest);
+        }
+        self.first = self.first.skip(left);
+    }
+
+    /// Calls `copy` with the start, part by part, as many bytes as `len` says or there are, and
+    /// how many came before; leaves them out. Returns how many.
+    fn transfer(
+        &mut self,
+        len: usize,
+        mut copy: impl FnMut(UserSlice, usize) -> Result<(), BadAddress>,
+    ) -> Result<usize> {
+        let len = len.min(self.len);
+        let mut after = *self;
+        let mut done = 0;
+        while done < len {
+            let part = after.first.take(len - done);
+            copy(part, done)?;
+            done += part.len();
+            after.skip(part.len());
+        }
+        *self = after;
+        Ok(len)
+    }
+}
+
+impl From<UserSlice> for UserParts<'_> {
+    fn from(slice: UserSlice) -> Self {
+        Self { first: slice, rest: &[], len: slice.len() }
+    }
+}
 
 /// Where the bytes of a read go.
 #[derive(Debug)]
 pub enum Destination<'a> {
     /// Memory of the current thread's program.
-    User(UserSlice),
+    User(UserParts<'a>),
     /// Memory of the kernel.
     Kernel(&'a mut [u8]),
 }
@@ -17,7 +94,7 @@ impl Destination<'_> {
     /// Bytes that there is still room for.
     pub fn len(&self) -> usize {
         match self {
-            Self::User(slice) => slice.len(),
+            Self::User(parts) => parts.len(),
             Self::Kernel(bytes) => bytes.len(),
         }
     }
@@ -35,11 +112,9 @@ impl Destination<'_> {
     /// written.
     pub fn put(&mut self, bytes: &[u8]) -> Result<usize> {
         match self {
-            Self::User(slice) => {
-                let len = slice.write(bytes)?;
-                *slice = slice.skip(len);
-                Ok(len)
-            }
+            Self::User(parts) => parts.transfer(bytes.len(), |part, done| {
+                part.write(bytes.get(done..).unwrap_or_default()).map(|_| ())
+            }),
             Self::Kernel(room) => {
                 let len = room.len().min(bytes.len());
                 let (to, rest) = core::mem::take(room).split_at_mut(len);
@@ -50,21 +125,14 @@ impl Destination<'_> {
             }
         }
     }
-}
 
-impl Destination<'_> {
     /// Clears the start, at most `most` bytes; how many. What is put next goes behind them.
     ///
     /// # Errors
     /// As [`Destination::put`].
     pub fn put_zeros(&mut self, most: usize) -> Result<usize> {
         match self {
-            Self::User(slice) => {
-                let part = slice.take(most);
-                part.clear()?;
-                *slice = slice.skip(part.len());
-                Ok(part.len())
-            }
+            Self::User(parts) => parts.transfer(most, |part, _| part.clear()),
             Self::Kernel(room) => {
                 let len = room.len().min(most);
                 let (to, rest) = core::mem::take(room).split_at_mut(len);
@@ -78,7 +146,7 @@ impl Destination<'_> {
 
 impl From<UserSlice> for Destination<'_> {
     fn from(slice: UserSlice) -> Self {
-        Self::User(slice)
+        Self::User(slice.into())
     }
 }
 
@@ -86,7 +154,7 @@ impl From<UserSlice> for Destination<'_> {
 #[derive(Debug)]
 pub enum Source<'a> {
     /// Memory of the current thread's program.
-    User(UserSlice),
+    User(UserParts<'a>),
     /// Memory of the kernel.
     Kernel(&'a [u8]),
 }
@@ -95,7 +163,7 @@ impl Source<'_> {
     /// Bytes that are left.
     pub fn len(&self) -> usize {
         match self {
-            Self::User(slice) => slice.len(),
+            Self::User(parts) => parts.len(),
             Self::Kernel(bytes) => bytes.len(),
         }
     }
@@ -112,11 +180,9 @@ impl Source<'_> {
     /// `EFAULT`; nothing is used up then.
     pub fn take(&mut self, to: &mut [u8]) -> Result<usize> {
         match self {
-            Self::User(slice) => {
-                let len = slice.read(to)?;
-                *slice = slice.skip(len);
-                Ok(len)
-            }
+            Self::User(parts) => parts.transfer(to.len(), |part, done| {
+                part.read(to.get_mut(done..).unwrap_or_default()).map(|_| ())
+            }),
             Self::Kernel(bytes) => {
                 let len = bytes.len().min(to.len());
                 let (from, rest) = bytes.split_at(len);
@@ -127,13 +193,11 @@ impl Source<'_> {
             }
         }
     }
-}
 
-impl Source<'_> {
     /// Leaves out the first `len` bytes, or all, without looking at them.
     pub fn skip(&mut self, len: usize) {
         match self {
-            Self::User(slice) => *slice = slice.skip(len),
+            Self::User(parts) => parts.skip(len),
             Self::Kernel(bytes) => *bytes = bytes.get(len..).unwrap_or_default(),
         }
     }
@@ -141,7 +205,7 @@ impl Source<'_> {
 
 impl From<UserSlice> for Source<'_> {
     fn from(slice: UserSlice) -> Self {
-        Self::User(slice)
+        Self::User(slice.into())
     }
 }
 
@@ -160,6 +224,33 @@ fn buffers_are_used_up_from_the_front() {
     assert_eq!((from.take(&mut part), from.len()), (Ok(2), 0));
     assert_eq!(&part, b"dec");
 
-    let mut bad = Source::User(UserSlice::new(0, 4));
+    let mut bad = Source::from(UserSlice::new(0, 4));
     assert_eq!((bad.take(&mut part), bad.len()), (Err(abi::Errno::EFAULT), 4));
+}
+
+#[base::kernel_test]
+fn parts_are_used_up_one_after_the_other() {
+    let slices = [(100, 0), (200, 3), (300, 0), (400, 5)];
+    let slices = slices.map(|(address, len)| UserSlice::new(address, len));
+    let mut parts = UserParts::new(&slices);
+    let first = |parts: &UserParts<'_>| (parts.first().address(), parts.first().len(), parts.len());
+    assert_eq!(first(&parts), (200, 3, 8));
+    parts.skip(2);
+    assert_eq!(first(&parts), (202, 1, 6));
+    let mut seen = 0;
+    // What fails uses nothing up.
+    let fails = |part: UserSlice, _| if part.address() == 400 { Err(BadAddress) } else { Ok(()) };
+    assert_eq!(parts.transfer(4, fails), Err(abi::Errno::EFAULT));
+    assert_eq!(first(&parts), (202, 1, 6));
+    let moved = parts.transfer(4, |part, done| {
+        assert_eq!(done, seen);
+        seen += part.len();
+        Ok(())
+    });
+    assert_eq!((moved, seen), (Ok(4), 4));
+    assert_eq!(first(&parts), (403, 2, 2));
+    parts.skip(2);
+    assert!(parts.is_empty() && parts.first().is_empty());
+    assert!(UserParts::new(&[]).is_empty());
+    assert!(UserParts::new(slices.get(..1).unwrap_or_default()).first().is_empty());
 }

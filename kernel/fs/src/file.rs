@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::fmt::Debug;
 
 use abi::{Errno, Result};
-use task::{MutexGuard, WaitQueue};
+use task::WaitQueue;
 use vm::MemoryObject;
 
 use crate::buffer::{Destination, Source};
@@ -36,7 +36,8 @@ pub trait File: Debug + Send + Sync {
         let _ = times;
     }
 
-    /// Writes at `position`; the number of bytes.
+    /// Writes at `position`; the number of bytes. No other call's bytes come in between, where the
+    /// file keeps what is written, whatever parts they are in.
     ///
     /// # Errors
     /// As write(2).
@@ -92,12 +93,6 @@ pub trait File: Debug + Send + Sync {
             true => Ok(offset),
             false => Err(Errno::ENXIO),
         }
-    }
-
-    /// Held by a call that writes in several parts, so that no other writer's come in
-    /// between. [`File::write`] itself does not take it.
-    fn whole_write(&self) -> Option<MutexGuard<'static, ()>> {
-        None
     }
 
     /// What stat(2) tells.

@@ -36,12 +36,14 @@ mod regular;
 mod status;
 pub mod sysfs;
 pub mod system;
+#[cfg(not(test))]
+mod tests;
 mod tmpfs;
 mod vfs;
 
 use memory::OutOfMemory;
 
-pub use buffer::{Destination, Source};
+pub use buffer::{Destination, Source, UserParts};
 pub use credentials::{Access, Credentials};
 pub use devices::read_random;
 pub use devtmpfs::add_character;

@@ -6,8 +6,8 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fcntl::{
-    FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME,
-    O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY,
+    FALLOC_FL_KEEP_SIZE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DSYNC, O_EXCL,
+    O_NOATIME, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, O_SYNC, O_TRUNC, O_WRONLY,
 };
 use abi::{Errno, Result};
 use memory::frames::Frame;
@@ -220,10 +220,11 @@ impl OpenFile {
         }
     }
 
-    /// Writes at the position and moves it on.
+    /// Writes at the position and moves it on. If opened with `O_SYNC` or `O_DSYNC`, what was
+    /// written is stored then.
     ///
     /// # Errors
-    /// `EBADF` if not opened for writing; as [`File::write`].
+    /// `EBADF` if not opened for writing; as [`File::write`] and [`File::sync`].
     pub fn write(&self, from: &mut Source<'_>) -> Result<usize> {
         if !self.is_writable() {
             return Err(Errno::EBADF);
@@ -231,11 +232,32 @@ impl OpenFile {
         if self.flags() & O_APPEND != 0 && self.file.has_position() {
             let mut position = self.position.lock();
             let (end, written) = self.file.append(from)?;
+            self.store_written(written)?;
             *position = end;
             self.position_seen.store(end, Ordering::Relaxed);
             return Ok(written);
         }
-        self.at_position(|position| self.file.write(position, from))
+        self.at_position(|position| {
+            let written = self.file.write(position, from)?;
+            self.store_written(written)?;
+            Ok(written)
+        })
+    }
+
+    /// Has bytes stored that were just written, if it was opened for that (`O_SYNC`, `O_DSYNC`).
+    ///
+    /// # Errors
+    /// `EIO`, `ENOSPC`: the write fails, as on Linux, though the bytes are in the file.
+    fn store_written(&self, written: usize) -> Result<()> {
+        let flags = self.flags();
+        if flags & O_DSYNC == 0 || written == 0 {
+            return Ok(());
+        }
+        match self.file.sync(flags & O_SYNC != O_SYNC) {
+            // Nothing of it can be stored: it is where it belongs.
+            Err(Errno::EINVAL) => Ok(()),
+            result => result,
+        }
     }
 
     /// Reads at a position of the caller's.
@@ -255,11 +277,12 @@ impl OpenFile {
         Ok(read)
     }
 
-    /// Writes at a position of the caller's; or at the end, if opened to append, as on Linux.
+    /// Writes at a position of the caller's; or at the end, if opened to append, as on Linux. It
+    /// is stored as after [`OpenFile::write`].
     ///
     /// # Errors
     /// `EBADF` if not opened for writing, `ESPIPE` for a file without positions; as
-    /// [`File::write`].
+    /// [`File::write`] and [`File::sync`].
     pub fn write_at(&self, position: u64, from: &mut Source<'_>) -> Result<usize> {
         if !self.is_writable() {
             return Err(Errno::EBADF);
@@ -268,9 +291,13 @@ impl OpenFile {
             return Err(Errno::ESPIPE);
         }
         if self.flags() & O_APPEND != 0 && self.file.has_position() {
-            return self.file.append(from).map(|(_, written)| written);
+            let (_, written) = self.file.append(from)?;
+            self.store_written(written)?;
+            return Ok(written);
         }
-        self.file.write(position, from)
+        let written = self.file.write(position, from)?;
+        self.store_written(written)?;
+        Ok(written)
     }
 
     /// Calls `visit` with the entries of the directory from the position on, until it breaks
@@ -285,6 +312,12 @@ impl OpenFile {
         let mut position = self.position.lock();
         let result = self.file.entries(&mut position, visit);
         self.position_seen.store(*position, Ordering::Relaxed);
+        if let Some(path) = &self.path
+            && result.is_ok()
+            && self.flags() & O_NOATIME == 0
+        {
+            path.was_read();
+        }
         result
     }
 

@@ -1,7 +1,7 @@
 //! [`RegularFile`]: a regular file that is open, of any file system whose files have their pages
 //! in a page cache ([`Cached`]).
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -26,11 +26,6 @@ pub(crate) trait Cached: Inode {
 
     /// Most bytes that a file can have.
     fn max_len(&self) -> u64;
-
-    /// The file was read: its time of that changes as `times` says, if it has one. Several at once.
-    fn was_read(&self, times: AccessTimes) {
-        let _ = times;
-    }
 
     /// Bytes up to `end`, behind those written last, were written; under the lock of the writes.
     ///
@@ -58,6 +53,8 @@ pub(crate) trait Cached: Inode {
 
 /// An open regular file.
 pub(crate) struct RegularFile<I> {
+    /// For its mappings.
+    this: Weak<Self>,
     inode: Arc<I>,
     ahead: ReadAhead,
     /// Failures to store the file that whoever has it open was told of, or that came before.
@@ -68,7 +65,15 @@ impl<I: Cached> RegularFile<I> {
     /// The file of an inode.
     pub(crate) fn new(inode: Arc<I>) -> Arc<Self> {
         let told = AtomicU32::new(inode.cache().failures());
-        Arc::new(Self { inode, ahead: ReadAhead::new(), told })
+        let ahead = ReadAhead::new();
+        Arc::new_cyclic(|this| Self { this: this.clone(), inode, ahead, told })
+    }
+
+    /// Whether something could not be stored since this was asked for the last time: then whoever
+    /// asks for the file to be stored, in one way or another, is told once.
+    fn has_failed(&self) -> bool {
+        let failures = self.inode.cache().failures();
+        self.told.swap(failures, Ordering::Relaxed) != failures
     }
 
     /// Writes under the lock of the writes.
@@ -80,20 +85,8 @@ impl<I: Cached> RegularFile<I> {
         if room == 0 {
             return Err(Errno::EFBIG);
         }
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let cache = self.inode.cache();
-        let wanted = from.len().min(room);
-        let result = match from {
-            Source::User(slice) => cache.write(position, slice.take(room)),
-            Source::Kernel(bytes) => {
-                cache.write_bytes(position, bytes.get(..wanted).unwrap_or_default())
-            }
-        };
-        let written = *result.as_ref().unwrap_or(&0);
-        match from {
-            Source::User(slice) => *slice = slice.skip(written),
-            Source::Kernel(bytes) => *bytes = bytes.get(written..).unwrap_or_default(),
-        }
+        let wanted = from.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        let (written, result) = self.write_parts(position, from, wanted);
         let noted = match written {
             0 => Ok(()),
             written => self.inode.was_written(position + written as u64),
@@ -102,7 +95,41 @@ impl<I: Cached> RegularFile<I> {
             self.inode.was_not_written();
         }
         noted?;
-        result
+        if written > 0 { Ok(written) } else { result.and(Ok(0)) }
+    }
+
+    /// Writes `wanted` bytes, part by part; how many came in, and what happened to the others.
+    fn write_parts(
+        &self,
+        position: u64,
+        from: &mut Source<'_>,
+        wanted: usize,
+    ) -> (usize, Result<()>) {
+        let cache = self.inode.cache();
+        let mut written = 0;
+        while written < wanted {
+            let (at, left) = (position + written as u64, wanted - written);
+            let (len, result) = match from {
+                Source::User(parts) => {
+                    let part = parts.first().take(left);
+                    (part.len(), cache.write(at, part))
+                }
+                Source::Kernel(bytes) => {
+                    let part = bytes.get(..left).unwrap_or(bytes);
+                    (part.len(), cache.write_bytes(at, part))
+                }
+            };
+            let done = match result {
+                Ok(done) => done,
+                Err(error) => return (written, Err(error)),
+            };
+            from.skip(done);
+            written += done;
+            if done < len {
+                break;
+            }
+        }
+        (written, Ok(()))
     }
 }
 
@@ -115,20 +142,30 @@ impl<I: Cached> fmt::Debug for RegularFile<I> {
 impl<I: Cached> File for RegularFile<I> {
     fn read(&self, position: u64, to: &mut Destination<'_>) -> Result<usize> {
         let cache = self.inode.cache();
-        let read = match to {
-            Destination::User(slice) => {
-                let read = cache.read(position, *slice, Some(&self.ahead))?;
-                *slice = slice.skip(read);
-                read
+        match to {
+            Destination::User(parts) => {
+                let mut read = 0;
+                while !parts.is_empty() {
+                    let part = parts.first();
+                    let len = match cache.read(position + read as u64, part, Some(&self.ahead)) {
+                        Err(error) if read == 0 => return Err(error),
+                        result => result.unwrap_or(0),
+                    };
+                    parts.skip(len);
+                    read += len;
+                    if len < part.len() {
+                        break;
+                    }
+                }
+                Ok(read)
             }
             Destination::Kernel(bytes) => {
                 let read = cache.read_bytes(position, bytes)?;
                 let (_, rest) = core::mem::take(bytes).split_at_mut(read);
                 *bytes = rest;
-                read
+                Ok(read)
             }
-        };
-        Ok(read)
+        }
     }
 
     fn was_read(&self, times: AccessTimes) {
@@ -157,10 +194,7 @@ impl<I: Cached> File for RegularFile<I> {
 
     fn sync(&self, only_data: bool) -> Result<()> {
         let result = self.inode.sync(only_data);
-        // What went wrong since the last time is told once.
-        let failures = self.inode.cache().failures();
-        let told = self.told.swap(failures, Ordering::Relaxed);
-        if told == failures { result } else { result.and(Err(Errno::EIO)) }
+        if self.has_failed() { result.and(Err(Errno::EIO)) } else { result }
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
@@ -176,46 +210,51 @@ impl<I: Cached> File for RegularFile<I> {
     }
 
     fn object(&self) -> Result<Arc<dyn MemoryObject>> {
-        let file = MappedCache::new(self.inode.cache());
-        Ok(Arc::new(Mapped { inode: self.inode.clone(), file }))
+        let file = self.this.upgrade().ok_or(Errno::EBADF)?;
+        let pages = MappedCache::new(self.inode.cache());
+        Ok(Arc::new(Mapped { file, pages }))
     }
 }
 
-/// The pages of a file, to be mapped. Keeps the inode.
+/// The pages of a file, to be mapped. Keeps the file, and with it the inode.
 #[derive(Debug)]
-struct Mapped<I> {
-    inode: Arc<I>,
-    file: MappedCache,
+struct Mapped<I: Cached> {
+    file: Arc<RegularFile<I>>,
+    pages: MappedCache,
 }
 
 impl<I: Cached> MemoryObject for Mapped<I> {
     fn len(&self) -> u64 {
-        self.inode.cache().len()
+        self.file.inode.cache().len()
     }
 
     fn read_at(&self, offset: u64, to: &mut [u8]) -> core::result::Result<(), ObjectError> {
-        self.inode.cache().read_bytes(offset, to).map(|_| ())
+        self.file.inode.cache().read_bytes(offset, to).map(|_| ())
     }
 
     fn is_resident(&self, index: u64) -> bool {
-        self.inode.cache().is_resident(index)
+        self.file.inode.cache().is_resident(index)
     }
 
     fn file(&self) -> Option<&MappedCache> {
-        Some(&self.file)
+        Some(&self.pages)
     }
 
     fn is_written(&self) {
-        self.inode.was_mapped_to_write();
+        self.file.inode.was_mapped_to_write();
     }
 
     fn sync(&self, range: Range<u64>) -> core::result::Result<(), ObjectError> {
+        let inode = &self.file.inode;
         let pages = range.start / PAGE..range.end.div_ceil(PAGE);
-        self.inode.cache().write_back(pages, Reach::Wait)?;
-        // And what leads to the pages.
-        self.inode.sync(true).map_err(|error| match error {
-            Errno::ENOMEM => ObjectError::OutOfMemory,
-            _ => ObjectError::Io,
-        })
+        let result = inode.cache().write_back(pages, Reach::Wait).and_then(|()| {
+            // And what leads to the pages.
+            inode.sync(true).map_err(|error| match error {
+                Errno::ENOMEM => ObjectError::OutOfMemory,
+                _ => ObjectError::Io,
+            })
+        });
+        // Pages may have been lost before this was asked for.
+        if self.file.has_failed() { result.and(Err(ObjectError::Io)) } else { result }
     }
 }

@@ -17,7 +17,7 @@ use base::console;
 use drivers::console_input;
 use fs::{Destination, DeviceNumber, File, Readiness, Source, Status};
 use memory::user::UserSlice;
-use task::{Mutex, MutexGuard, WaitOptions, WaitQueue, named_mutex};
+use task::{Mutex, WaitOptions, WaitQueue, named_mutex};
 
 use crate::{foreground, with_thread};
 
@@ -169,11 +169,8 @@ impl File for Console {
         Ok(count)
     }
 
-    fn whole_write(&self) -> Option<MutexGuard<'static, ()>> {
-        Some(WRITER.lock())
-    }
-
     fn write(&self, _position: u64, from: &mut Source<'_>) -> Result<usize> {
+        let _writer = WRITER.lock();
         let mut chunk = [0; WRITE_CHUNK];
         let mut written = 0;
         while !from.is_empty() {

@@ -14,7 +14,8 @@ use fs::{Access, FileFlags, LastLink, MountFlags, Path, Time, TimeChange};
 use memory::user::{UserSlice, UserValue};
 
 use crate::call::{Call, read_optional};
-use crate::paths::{BLOCK, HERE, credentials, path_at, start_of};
+use crate::io::is_more_than_a_path;
+use crate::paths::{BLOCK, HERE, credentials, path_at, path_of, start_of};
 
 /// `UTIME_NOW` and `UTIME_OMIT` of utimensat(2).
 const UTIME_NOW: i64 = 0x3fff_ffff;
@@ -40,11 +41,8 @@ fn file_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<Pat
         path_at(path)?
     };
     if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
-        return if directory as i32 == HERE as i32 {
-            call.thread.process.places.directory()
-        } else {
-            open_path(call, directory)
-        };
+        // Nothing can be changed of files that have no path.
+        return path_of(call, directory, Errno::EPERM);
     }
     let last = match flags & AT_SYMLINK_NOFOLLOW {
         0 => LastLink::Follow,
@@ -53,9 +51,15 @@ fn file_at(call: &Call<'_>, directory: u64, path: u64, flags: u32) -> Result<Pat
     fs::lookup(credentials(call), &start_of(call, directory, &path)?, &path, last)
 }
 
-/// The path of an open file; nothing can be changed of files that have none.
-fn open_path(call: &Call<'_>, descriptor: u64) -> Result<Path> {
+/// The path of an open file, of which more was opened than that.
+///
+/// # Errors
+/// `EBADF`; `EPERM` for a file that has no path.
+fn opened_path(call: &Call<'_>, descriptor: u64) -> Result<Path> {
     let file = call.thread.process.descriptors.get(descriptor)?;
+    if !is_more_than_a_path(&file) {
+        return Err(Errno::EBADF);
+    }
     file.path().cloned().ok_or(Errno::EPERM)
 }
 
@@ -109,7 +113,7 @@ pub(crate) fn chmod(call: &Call<'_>) -> Result<usize> {
 /// fchmod(2).
 pub(crate) fn fchmod(call: &Call<'_>) -> Result<usize> {
     let [fd, mode, ..] = call.args;
-    change_mode(call, &open_path(call, fd)?, mode)
+    change_mode(call, &opened_path(call, fd)?, mode)
 }
 
 /// fchmodat(2) without its flags, as the kernel has it.
@@ -150,7 +154,7 @@ pub(crate) fn lchown(call: &Call<'_>) -> Result<usize> {
 /// fchown(2).
 pub(crate) fn fchown(call: &Call<'_>) -> Result<usize> {
     let [fd, uid, gid, ..] = call.args;
-    change_owner(call, &open_path(call, fd)?, uid, gid)
+    change_owner(call, &opened_path(call, fd)?, uid, gid)
 }
 
 /// fchownat(2).
@@ -201,19 +205,37 @@ fn two_times<T: UserValue>(
     Ok(Some([of(first)?, of(second)?]))
 }
 
+/// Changes the times of the file at a path that begins at a directory; without a path, of what the
+/// descriptor of the directory stands for.
+fn change_times_at(
+    call: &Call<'_>,
+    [directory, path]: [u64; 2],
+    times: Option<[TimeChange; 2]>,
+    flags: u32,
+) -> Result<usize> {
+    // As on Linux, nothing else is looked at then.
+    if times == Some([TimeChange::Keep; 2]) {
+        return Ok(0);
+    }
+    let file = if path == 0 && directory as i32 != HERE as i32 {
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
+        opened_path(call, directory)?
+    } else {
+        if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        file_at(call, directory, path, flags)?
+    };
+    change_times(call, &file, times)
+}
+
 /// utimensat(2).
 pub(crate) fn utimensat(call: &Call<'_>) -> Result<usize> {
     let [directory, path, times, flags, ..] = call.args;
-    let flags = flags as u32;
-    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
-        return Err(Errno::EINVAL);
-    }
     let times = two_times(times, of_timespec)?;
-    let file = match path {
-        0 if directory as i32 != HERE as i32 => open_path(call, directory)?,
-        _ => file_at(call, directory, path, flags)?,
-    };
-    change_times(call, &file, times)
+    change_times_at(call, [directory, path], times, flags as u32)
 }
 
 /// utimes(2).
@@ -226,12 +248,7 @@ pub(crate) fn utimes(call: &Call<'_>) -> Result<usize> {
 /// futimesat(2).
 pub(crate) fn futimesat(call: &Call<'_>) -> Result<usize> {
     let [directory, path, times, ..] = call.args;
-    let times = two_times(times, of_timeval)?;
-    let file = match path {
-        0 => open_path(call, directory)?,
-        _ => file_at(call, directory, path, 0)?,
-    };
-    change_times(call, &file, times)
+    change_times_at(call, [directory, path], two_times(times, of_timeval)?, 0)
 }
 
 /// utime(2).

@@ -7,7 +7,7 @@ use abi::{Errno, Result};
 use fs::{DeviceNumber, Kind, LastLink, Path};
 
 use crate::call::Call;
-use crate::paths::{HERE, credentials, path_at, start_of};
+use crate::paths::{HERE, credentials, path_at, path_of, start_of};
 
 fn make_directory(call: &Call<'_>, directory: u64, path: u64, mode: u64) -> Result<usize> {
     let path = path_at(path)?;
@@ -85,8 +85,7 @@ fn make_link(call: &Call<'_>, from: [u64; 2], to: [u64; 2], flags: u32) -> Resul
     let [to_directory, to] = to;
     let from = path_at(from)?;
     let file: Path = if from.is_empty() && flags & AT_EMPTY_PATH != 0 {
-        let open = call.thread.process.descriptors.get(from_directory)?;
-        open.path().cloned().ok_or(Errno::EXDEV)?
+        path_of(call, from_directory, Errno::EXDEV)?
     } else {
         let follow = flags & AT_SYMLINK_FOLLOW != 0;
         let last = if follow { LastLink::Follow } else { LastLink::Keep };

@@ -5,12 +5,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::fcntl::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CREAT, O_TRUNC, O_WRONLY,
-    PATH_MAX,
+    AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_TRUNC,
+    O_WRONLY, PATH_MAX,
 };
 use abi::stat::stat as UserStat;
 use abi::{Errno, Result};
-use fs::{Access, Credentials, LastLink, LinkTarget, OpenFile, Path, Status};
+use fs::{Access, Credentials, Kind, LastLink, LinkTarget, OpenFile, Path, Status};
 use memory::frames::check_user_may_allocate;
 use memory::user::{UserSlice, read_c_string};
 
@@ -48,6 +48,19 @@ pub(crate) fn start_of(call: &Call<'_>, directory: u64, path: &[u8]) -> Result<P
     file.directory().cloned()
 }
 
+/// What the descriptor of a directory stands for, whatever that is: what an empty path leads to,
+/// where there may be one. `pathless` is the error for a file that has no path.
+///
+/// # Errors
+/// `EBADF`, `pathless`.
+pub(crate) fn path_of(call: &Call<'_>, directory: u64, pathless: Errno) -> Result<Path> {
+    if directory as i32 == HERE as i32 {
+        return call.thread.process.places.directory();
+    }
+    let file = call.thread.process.descriptors.get(directory)?;
+    file.path().cloned().ok_or(pathless)
+}
+
 /// Who calls.
 pub(crate) fn credentials<'a>(call: &Call<'a>) -> &'a Credentials {
     call.thread.process.credentials()
@@ -66,8 +79,10 @@ fn open_at(call: &Call<'_>, directory: u64, path: u64, flags: u32, mode: u64) ->
     let path = path_at(path)?;
     let start = start_of(call, directory, &path)?;
     let mode = mode as u32 & 0o7777 & !call.thread.process.places.umask();
+    // Without a number for it, no file is made or cut short.
+    let number = call.thread.process.descriptors.reserve()?;
     let file = fs::open(credentials(call), &start, &path, flags, mode)?;
-    call.thread.process.descriptors.add(file)
+    Ok(number.fill(file, flags & O_CLOEXEC != 0))
 }
 
 /// open(2).
@@ -164,10 +179,19 @@ fn read_link(call: &Call<'_>, directory: u64, path: u64, to: u64, len: u64) -> R
         return Err(Errno::EINVAL);
     }
     let path = path_at(path)?;
-    let start = start_of(call, directory, &path)?;
-    let link = fs::lookup(credentials(call), &start, &path, LastLink::Keep)?;
+    let link = if path.is_empty() {
+        // A link that was itself opened, with `O_PATH`.
+        let link = path_of(call, directory, Errno::ENOENT)?;
+        if link.kind() != Kind::Symlink {
+            return Err(Errno::ENOENT);
+        }
+        link
+    } else {
+        let start = start_of(call, directory, &path)?;
+        fs::lookup(credentials(call), &start, &path, LastLink::Keep)?
+    };
     let to = UserSlice::new(to, len);
-    match link.inode().link_target()? {
+    match link.link_target()? {
         LinkTarget::Text(target) => Ok(to.write(&target)?),
         LinkTarget::File(file) => Ok(to.write(&file.text()?)?),
     }

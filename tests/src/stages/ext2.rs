@@ -38,6 +38,7 @@ pub(super) fn jobs() -> Vec<Job> {
         let name = format!("ext2: a full disk with blocks of {block}");
         jobs.push(Job::one(name, move || no_room(block)));
     }
+    jobs.push(Job::one("ext2: 64 MiB and 10,000 files", many));
     jobs.push(Job::one("ext2: the power fails", power));
     for (block, kind) in [("1024", "virtio-blk-pci"), ("4096", "virtio-blk-pci"), ("4096", "nvme")]
     {
@@ -116,6 +117,7 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
     for command in [
         "exec files /mnt",
         "exec 3 files /mnt",
+        "exec openfiles /mnt",
         "exec mapfiles /mnt",
         "exec 3 mapfiles /mnt",
         "exec locks /mnt",
@@ -379,6 +381,22 @@ fn power() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// A large file, and 10,000 small ones.
+fn many() -> Outcome {
+    let image = make("many", 192, &["-b", "4096", "-N", "20000"])?;
+    let config = Config { smp: 1, ..Config::new(Release, "") };
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    machine.begin("exec files_speed /mnt", "")?;
+    if !machine.finish(LIMIT)?.contains(", 0 failed\n") {
+        return Err(machine.failure("a call fails"));
+    }
+    quietly(&mut machine, "umount /mnt")?;
+    machine.type_line("exit")?;
+    machine.expect_status(0)?;
+    check(&image)
 }
 
 /// More room than there is, and all that there is.

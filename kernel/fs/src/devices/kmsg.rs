@@ -72,6 +72,27 @@ impl Kmsg {
     }
 }
 
+impl Kmsg {
+    /// Reads the next record, if there is one; how many bytes.
+    ///
+    /// # Errors
+    /// `EPIPE` if records are gone that were not read, `EINVAL` if there is no room, `ENOMEM`; as
+    /// [`Destination::put`]. The record is still the next one then, unless it is gone.
+    fn read_next(&self, to: &mut Destination<'_>) -> Result<Option<usize>> {
+        let mut cursor = self.cursor.lock();
+        let before = *cursor;
+        let Some(record) = cursor.read().map_err(|Gone| Errno::EPIPE)? else { return Ok(None) };
+        let result = line(&record).and_then(|line| match line.len() > to.len() {
+            true => Err(Errno::EINVAL),
+            false => to.put(line.as_bytes()),
+        });
+        if result.is_err() {
+            *cursor = before;
+        }
+        result.map(Some)
+    }
+}
+
 impl Drop for Kmsg {
     fn drop(&mut self) {
         OPEN.fetch_sub(1, Ordering::AcqRel);
@@ -102,30 +123,18 @@ fn line(record: &Kept) -> Result<String> {
 
 impl File for Kmsg {
     fn read(&self, _position: u64, to: &mut Destination<'_>) -> Result<usize> {
-        let mut cursor = self.cursor.lock();
         loop {
-            let before = *cursor;
-            match cursor.read() {
-                Err(Gone) => return Err(Errno::EPIPE),
-                Ok(Some(record)) => {
-                    let line = line(&record)?;
-                    let result = if line.len() > to.len() {
-                        Err(Errno::EINVAL)
-                    } else {
-                        to.put(line.as_bytes())
-                    };
-                    if result.is_err() {
-                        *cursor = before;
-                    }
-                    return result;
-                }
-                Ok(None) if !self.waits => return Err(Errno::EAGAIN),
-                Ok(None) => {
-                    let has_more = || cursor.has_more().then_some(());
-                    let waited = WAITING.wait_with(WaitOptions::INTERRUPTIBLE, has_more);
-                    waited.map_err(|_| Errno::EINTR)?;
-                }
+            if let Some(read) = self.read_next(to)? {
+                return Ok(read);
             }
+            if !self.waits {
+                return Err(Errno::EAGAIN);
+            }
+            // Whoever else reads here is not kept waiting, and may be faster.
+            let seen = *self.cursor.lock();
+            let has_more = || seen.has_more().then_some(());
+            let waited = WAITING.wait_with(WaitOptions::INTERRUPTIBLE, has_more);
+            waited.map_err(|_| Errno::EINTR)?;
         }
     }
 

@@ -68,7 +68,7 @@ impl File for Zero {
         while !to.is_empty() && (read == 0 || !task::signal_pending()) {
             // Up to the end of a page, so that all before a bad address counts.
             let step = match to {
-                Destination::User(slice) => STEP - slice.address() as usize % STEP,
+                Destination::User(parts) => STEP - parts.first().address() as usize % STEP,
                 Destination::Kernel(_) => STEP,
             };
             match to.put_zeros(step) {

@@ -109,7 +109,7 @@ impl File for Random {
                 let bits = u32::try_from(bits).map_err(|_| Errno::EINVAL)?;
                 let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
                 let start = argument.checked_add(8).ok_or(Errno::EFAULT)?;
-                if mix(&mut Source::User(UserSlice::new(start, len)), bits)? < len {
+                if mix(&mut UserSlice::new(start, len).into(), bits)? < len {
                     return Err(Errno::EFAULT);
                 }
             }

@@ -446,6 +446,24 @@ impl Inode for Ext2Inode {
         Ok(LinkTarget::Text(Cow::Owned(text)))
     }
 
+    fn was_read(&self, times: AccessTimes) {
+        let about = self.about.lock().inode;
+        let accessed = time(about.accessed);
+        let last = time(about.modified).max(time(about.changed));
+        let new = Time::now().of_read(accessed, last, times);
+        if new == accessed
+            || about.flags.contains(InodeFlags::NOATIME)
+            || self.volume.check_changeable().is_err()
+        {
+            return;
+        }
+        let new = self.volume.round(stamp(new));
+        self.change_in_memory(|about| {
+            about.inode.accessed = new;
+            about.newer_times = true;
+        });
+    }
+
     fn make(&self, name: &[u8], new: &NewFile<'_>) -> Result<Arc<dyn Inode>> {
         self.make_here(Some(name), new)
     }
@@ -515,24 +533,6 @@ impl Cached for Ext2Inode {
 
     fn max_len(&self) -> u64 {
         self.volume.max_file_size
-    }
-
-    fn was_read(&self, times: AccessTimes) {
-        let about = self.about.lock().inode;
-        let accessed = time(about.accessed);
-        let last = time(about.modified).max(time(about.changed));
-        let new = Time::now().of_read(accessed, last, times);
-        if new == accessed
-            || about.flags.contains(InodeFlags::NOATIME)
-            || self.volume.check_changeable().is_err()
-        {
-            return;
-        }
-        let new = self.volume.round(stamp(new));
-        self.change_in_memory(|about| {
-            about.inode.accessed = new;
-            about.newer_times = true;
-        });
     }
 
     fn was_written(&self, end: u64) -> Result<()> {

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
+use core::ops::Range;
 
 use abi::fcntl::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
 use abi::{Errno, Result};
@@ -139,6 +140,44 @@ impl TmpInode {
         matches!(&self.body, Body::Directory(names) if !names.read().is_empty())
     }
 
+    /// Makes all pages be there that have bytes of the range, under the lock of the writes. If that
+    /// fails those behind the end of the file go again that were not there before; in holes before
+    /// the end they stay, where programs may have written to them by now through a mapping.
+    ///
+    /// # Errors
+    /// `ENOSPC`, `ENOMEM`; `EINTR` for a signal.
+    fn fill(&self, bytes: Range<u64>) -> Result<()> {
+        let cache = self.cache();
+        let pages = bytes.start / PAGE..bytes.end.div_ceil(PAGE);
+        if pages.end.saturating_sub(pages.start) > self.fs.budget.limit() {
+            return Err(Errno::ENOSPC);
+        }
+        let behind = cache.len().div_ceil(PAGE);
+        // Pages that were not there.
+        let mut new: Vec<Range<u64>> = Vec::new();
+        for index in pages {
+            let result = match new.last_mut() {
+                _ if task::signal_pending() => Err(Errno::EINTR),
+                _ if index < behind || cache.is_resident(index) => Ok(()),
+                Some(last) if last.end == index => {
+                    last.end += 1;
+                    Ok(())
+                }
+                _ => new.try_reserve(1).map_err(|_| Errno::ENOMEM).map(|()| {
+                    new.push(index..index + 1);
+                }),
+            };
+            let filled = || Ok(cache.fill(index * PAGE..(index + 1) * PAGE)?);
+            if let Err(error) = result.and_then(|()| filled()) {
+                for range in new {
+                    cache.punch(range.start * PAGE..range.end * PAGE);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     fn find(&self, name: &[u8]) -> Result<Arc<Self>> {
         self.names()?.read().find(name).cloned().ok_or(Errno::ENOENT)
     }
@@ -221,6 +260,12 @@ impl Inode for TmpInode {
             Body::Symlink(target) => Ok(LinkTarget::Text(Cow::Borrowed(target))),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    fn was_read(&self, times: AccessTimes) {
+        let now = Time::now();
+        let mut about = self.about.lock();
+        about.atime = now.of_read(about.atime, about.mtime.max(about.ctime), times);
     }
 
     fn make(&self, name: &[u8], new: &NewFile<'_>) -> Result<Arc<dyn Inode>> {
@@ -348,12 +393,6 @@ impl Cached for TmpInode {
         MAX_LEN
     }
 
-    fn was_read(&self, times: AccessTimes) {
-        let now = Time::now();
-        let mut about = self.about.lock();
-        about.atime = now.of_read(about.atime, about.mtime.max(about.ctime), times);
-    }
-
     fn was_written(&self, _end: u64) -> Result<()> {
         self.contents_changed();
         Ok(())
@@ -364,7 +403,7 @@ impl Cached for TmpInode {
         let end = offset + len;
         match mode {
             0 | FALLOC_FL_KEEP_SIZE => {
-                cache.fill(offset..end)?;
+                self.fill(offset..end)?;
                 if mode == 0 && end > cache.len() {
                     cache.set_len(end);
                 }
@@ -372,7 +411,7 @@ impl Cached for TmpInode {
             _ if mode == FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE => cache.punch(offset..end),
             _ if mode & !FALLOC_FL_KEEP_SIZE == FALLOC_FL_ZERO_RANGE => {
                 cache.punch(offset..end);
-                cache.fill(offset..end)?;
+                self.fill(offset..end)?;
                 if mode & FALLOC_FL_KEEP_SIZE == 0 && end > cache.len() {
                     cache.set_len(end);
                 }

@@ -239,6 +239,29 @@ fn a_full_file_system_says_so_and_loses_nothing() {
 }
 
 #[base::kernel_test]
+fn room_that_cannot_be_taken_is_not_kept() {
+    let root = &mounted("size=64k");
+    let free = || root.mount().superblock().statistics().free;
+    let other = file(root, "other", "a page");
+    let one = file(root, "one", "another");
+    let allocate = |mode, offset: u64, pages: u64| one.allocate(mode, offset, pages * 4096);
+    // Two pages, with a hole before them, which an earlier call has taken.
+    assert_eq!((allocate(FALLOC_FL_KEEP_SIZE, 5 * 4096, 2), free()), (Ok(()), 12));
+    for mode in [0, FALLOC_FL_KEEP_SIZE] {
+        assert_eq!((allocate(mode, 0, 16), free()), (Err(Errno::ENOSPC), 12));
+        assert_eq!((allocate(mode, 2 * 4096 + 1, 15), free()), (Err(Errno::ENOSPC), 12));
+        // Not even begun.
+        assert_eq!((allocate(mode, 0, 1 << 40), free()), (Err(Errno::ENOSPC), 12));
+    }
+    assert_eq!(one.status().size, 7);
+    assert_eq!(text_of(&one).as_deref(), Ok("another"));
+    drop(other);
+    assert_eq!(unlink(&ROOT, root, b"other"), Ok(()));
+    assert_eq!((allocate(0, 0, 16), free()), (Ok(()), 0));
+    assert_eq!(one.status().size, 65536);
+}
+
+#[base::kernel_test]
 fn directories_in_each_other_go_without_a_deep_stack() {
     let root = mounted("");
     let mode = S_IFDIR | 0o755;

@@ -1,13 +1,14 @@
-//! What can be asked of a file by its [`Path`] beside opening it: whether somebody may use it, and
-//! changes of its permissions, owner, times and length. Also for files that are open.
+//! What can be asked of a file by its [`Path`] beside opening it: whether somebody may use it,
+//! where a symbolic link leads, that it was read, and changes of its permissions, owner, times and length. Also for files that are open.
 
 use abi::stat::{S_ISGID, S_ISUID, S_IXGRP};
 use abi::{Errno, Result};
 
 use crate::credentials::{Access, Credentials};
-use crate::status::{FileFlags, Kind, Time};
-use crate::vfs::inode::Changes;
+use crate::status::{AccessTimes, FileFlags, Kind, Time};
+use crate::vfs::inode::{Changes, LinkTarget};
 use crate::vfs::path::Path;
+use crate::vfs::superblock::MountFlags;
 use crate::vfs::writers::WriteAccess;
 
 /// What a time of a file is to become (utimensat(2)).
@@ -37,6 +38,27 @@ impl Path {
             return Err(Errno::EACCES);
         }
         credentials.check(&status, wanted)
+    }
+
+    /// The file was read by this path: its time of that changes, if the mount lets it.
+    pub(crate) fn was_read(&self) {
+        let mount = self.mount();
+        let is_kept = self.is_directory() && mount.own_flags().contains(MountFlags::NO_DIRATIME);
+        match mount.access_times() {
+            AccessTimes::None => {}
+            _ if is_kept || self.is_read_only() => {}
+            times => self.inode().was_read(times),
+        }
+    }
+
+    /// Where the symbolic link leads; whoever asks has read it.
+    ///
+    /// # Errors
+    /// As [`Inode::link_target`](super::Inode::link_target).
+    pub fn link_target(&self) -> Result<LinkTarget<'_>> {
+        let target = self.inode().link_target()?;
+        self.was_read();
+        Ok(target)
     }
 
     fn check_writable(&self) -> Result<()> {

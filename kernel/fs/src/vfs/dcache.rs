@@ -339,15 +339,32 @@ pub(super) fn add(parent: &Arc<Dentry>, name: &[u8], inode: Arc<dyn Inode>) -> R
     Ok(dentry)
 }
 
-/// The dentry of a file without a name, which no look-up finds.
+/// Forgets that there is no file of that name: a file system that failed may have made one all the
+/// same. Under the lock of the directory's names.
+pub(super) fn forget_missing(parent: &Arc<Dentry>, name: &[u8]) {
+    let Ok(key) = Key::new(parent, name) else { return };
+    let known = key.find(&key.bucket().lock());
+    if let Some(known) = known.filter(|known| known.inode().is_none()) {
+        unhash(key.table, &known);
+        kept::let_go(&known);
+    }
+}
+
+/// The dentry of a file without a name, which no look-up finds. The file may get a name later if
+/// it is `linkable`.
 ///
 /// # Errors
 /// `ENOMEM`.
-pub(super) fn nameless(parent: &Arc<Dentry>, inode: Arc<dyn Inode>) -> Result<Arc<Dentry>> {
+pub(super) fn nameless(
+    parent: &Arc<Dentry>,
+    inode: Arc<dyn Inode>,
+    linkable: bool,
+) -> Result<Arc<Dentry>> {
     let _allowance = allowance()?;
     let dentry = Arc::new(Dentry::child(parent, b"", 0, Some(inode)));
     COUNT.fetch_add(1, Ordering::Relaxed);
     dentry.set_gone();
+    dentry.set_linkable(linkable);
     Ok(dentry)
 }
 

@@ -29,6 +29,8 @@ pub struct Dentry {
     used: AtomicBool,
     /// The name is gone, and with a directory all that it could hold.
     gone: AtomicBool,
+    /// Of a file that was made without a name, and had none since: it may get one.
+    linkable: AtomicBool,
     /// Where the cache keeps it; [`NOT_KEPT`] if it does not. Changed under the lock of that.
     slot: AtomicU32,
     /// Of a directory: held while one of its names is looked up in the file system, or changes.
@@ -57,6 +59,7 @@ impl Dentry {
             mounts: AtomicU32::new(0),
             used: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            linkable: AtomicBool::new(false),
             slot: AtomicU32::new(NOT_KEPT),
             names: named_mutex("names of a directory", ()),
         }
@@ -154,6 +157,16 @@ impl Dentry {
         self.gone.store(true, Ordering::Release);
     }
 
+    /// Whether the file, which has no name, may get one.
+    pub(super) fn is_linkable(&self) -> bool {
+        self.linkable.load(Ordering::Acquire)
+    }
+
+    /// Says whether the file may get a name that has none.
+    pub(super) fn set_linkable(&self, linkable: bool) {
+        self.linkable.store(linkable, Ordering::Release);
+    }
+
     /// The slot that the cache keeps it in.
     pub(super) fn slot(&self) -> Option<usize> {
         let slot = self.slot.load(Ordering::Relaxed);
@@ -165,12 +178,14 @@ impl Dentry {
         self.slot.store(slot.unwrap_or(NOT_KEPT), Ordering::Relaxed);
     }
 
-    /// Whether something is mounted on it, in one mount or another.
+    /// Whether something is mounted on it, in one mount or another. Under the lock of its names
+    /// nothing more is mounted.
     pub(super) fn is_mount_point(&self) -> bool {
         self.mounts.load(Ordering::Acquire) != 0
     }
 
-    /// Says that one more mount stands on it. Under the lock of the mount table.
+    /// Says that one more mount stands on it. Under the lock of its names, and that of the mount
+    /// table.
     pub(super) fn add_mount(&self) {
         self.mounts.fetch_add(1, Ordering::Release);
     }

@@ -10,7 +10,7 @@ use core::ops::ControlFlow;
 use abi::{Errno, Result};
 
 use crate::file::File;
-use crate::status::{DeviceNumber, Kind, Status, Time};
+use crate::status::{AccessTimes, DeviceNumber, Kind, Status, Time};
 use crate::vfs::path::Path;
 use crate::vfs::writers::Writers;
 
@@ -140,6 +140,12 @@ pub trait Inode: Any + Debug + Send + Sync {
     /// `EINVAL` if it is none; what reading it gives.
     fn link_target(&self) -> Result<LinkTarget<'_>> {
         Err(Errno::EINVAL)
+    }
+
+    /// The file was read: a directory's entries, where a symbolic link leads, the bytes of a file.
+    /// Its time of that changes as `times` says, if it has one.
+    fn was_read(&self, times: AccessTimes) {
+        let _ = times;
     }
 
     /// Makes a file `name` in a directory that has none of that name.

@@ -31,6 +31,8 @@ mod inode;
 mod kept;
 mod mount;
 mod names;
+#[cfg(not(test))]
+mod names_tests;
 mod open;
 mod path;
 mod superblock;

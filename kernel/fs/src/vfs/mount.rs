@@ -178,7 +178,7 @@ pub(crate) fn detached(superblock: Arc<Superblock>) -> Result<Path> {
 /// Mounts a file system of the kind `kind` on the directory at `place`, over what is there.
 ///
 /// # Errors
-/// `ENOTDIR` if that is none, `ENOSPC` if there are too many mounts, `ENOMEM`; what the kind of
+/// `ENOTDIR` if that is none, `ENOENT` if it is gone, `ENOSPC` if there are too many mounts, `ENOMEM`; what the kind of
 /// file system says.
 pub fn mount(kind: &dyn FileSystem, place: Path, request: &MountRequest<'_>) -> Result<()> {
     mount_superblock(kind.superblock(request)?, place, request)
@@ -201,6 +201,8 @@ pub(crate) fn mount_superblock(
         // Somebody may mount there, too: then this one comes on top.
         place = place.entered();
         let mount = new_mount(superblock.clone(), Some(place.clone()), request)?;
+        // It does not go meanwhile: whoever takes a directory away looks for mounts under this lock.
+        let _names = place.dentry().lock_names_to_change(0)?;
         let mut mounts = MOUNTS.lock();
         if mounts.len() >= MOST {
             drop(mounts);

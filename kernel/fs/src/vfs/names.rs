@@ -53,7 +53,8 @@ pub(super) fn make_in(
     credentials.check(&status, Access::WRITE | Access::EXECUTE)?;
     let (uid, gid, mode) = credentials.of_new(&status, new.mode);
     let _allowance = dcache::allowance()?;
-    let made = inode_of(parent)?.make(name, &NewFile { uid, gid, mode, ..*new })?;
+    let made = inode_of(parent)?.make(name, &NewFile { uid, gid, mode, ..*new });
+    let made = made.inspect_err(|_| dcache::forget_missing(parent, name))?;
     let dentry = dcache::add(parent, name, made)?;
     Ok(directory.clone().with_dentry(dentry))
 }
@@ -138,11 +139,18 @@ pub fn link(credentials: &Credentials, file: &Path, start: &Path, path: &[u8]) -
         return Err(Errno::EROFS);
     }
     credentials.check(&directory_status(parent)?, Access::WRITE | Access::EXECUTE)?;
-    if file.is_directory() || file.inode().status().is_fixed() {
+    let file_status = file.inode().status();
+    if file.is_directory() || file_status.is_fixed() {
         return Err(Errno::EPERM);
     }
+    // What has lost its last name stays without one.
+    if file_status.links == 0 && !file.dentry().is_linkable() {
+        return Err(Errno::ENOENT);
+    }
     let _allowance = dcache::allowance()?;
-    inode_of(parent)?.link(name, file.inode())?;
+    let linked = inode_of(parent)?.link(name, file.inode());
+    linked.inspect_err(|_| dcache::forget_missing(parent, name))?;
+    file.dentry().set_linkable(false);
     dcache::add(parent, name, file.inode().clone())?;
     Ok(())
 }
@@ -209,10 +217,10 @@ pub fn remove_directory(credentials: &Credentials, start: &Path, path: &[u8]) ->
     if inode.kind() != Kind::Directory {
         return Err(Errno::ENOTDIR);
     }
+    let _inside = dentry.lock_names_to_change(1)?;
     if dentry.is_mount_point() {
         return Err(Errno::EBUSY);
     }
-    let _inside = dentry.lock_names_to_change(1)?;
     inode_of(parent)?.unlink(name, inode.as_ref())?;
     dcache::delete(&dentry);
     Ok(())
@@ -311,9 +319,6 @@ pub fn rename(
             _ => {}
         }
     }
-    if moved.is_mount_point() || other.as_ref().is_some_and(|other| other.is_mount_point()) {
-        return Err(Errno::EBUSY);
-    }
     // A directory takes its `..` along, which is a change of it.
     for (dentry, moves) in [(Some(&moved), true), (other.as_ref(), exchange)] {
         if let Some(dentry) = dentry
@@ -328,8 +333,11 @@ pub fn rename(
         Some(other) if !exchange && other_is_directory => Some(other.lock_names_to_change(2)?),
         _ => None,
     };
+    if moved.is_mount_point() || other.as_ref().is_some_and(|other| other.is_mount_point()) {
+        return Err(Errno::EBUSY);
+    }
     let _allowance = dcache::allowance()?;
-    inode_of(source)?.rename(&Renaming {
+    let renamed = inode_of(source)?.rename(&Renaming {
         from_name,
         file: inode_of(&moved)?.as_ref(),
         to: inode_of(target)?.as_ref(),
@@ -339,7 +347,8 @@ pub fn rename(
             None => None,
         },
         exchange,
-    })?;
+    });
+    renamed.inspect_err(|_| dcache::forget_missing(target, to_name))?;
     match &other {
         Some(other) if exchange => dcache::exchange(&moved, other),
         _ => dcache::move_to(&moved, target, to_name),

@@ -160,7 +160,8 @@ fn open_nameless(
     directory.check(credentials, Access::WRITE | Access::EXECUTE)?;
     let (uid, gid, mode) = credentials.of_new(&directory.inode().status(), regular(mode).mode);
     let made = directory.inode().make_nameless(&NewFile { uid, gid, mode, ..regular(mode) })?;
-    let dentry = dcache::nameless(directory.dentry(), made)?;
+    let linkable = flags & O_EXCL == 0;
+    let dentry = dcache::nameless(directory.dentry(), made, linkable)?;
     directory.with_dentry(dentry).open_unchecked(flags & !O_TRUNC)
 }
 

@@ -216,7 +216,7 @@ pub(crate) fn resolve(
         if links > MAX_LINKS {
             return Err(Errno::ELOOP);
         }
-        match next.inode().link_target()? {
+        match next.link_target()? {
             LinkTarget::Text(target) if target.is_empty() => return Err(Errno::ENOENT),
             LinkTarget::Text(target) => {
                 if target.starts_with(b"/") {

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 
+use abi::fcntl::O_CLOEXEC;
 use abi::{Errno, Result};
 use fs::pseudo::{Directory, Node, Text, TextFile, Visit};
 use fs::{Kind, OpenFile};
@@ -48,6 +49,11 @@ impl DescriptorInfo {
         let process = self.subject.inspected().map_err(gone)?;
         process.descriptors.get(self.number.into()).map_err(|_| Errno::ENOENT)
     }
+
+    fn closes_on_exec(&self) -> Result<bool> {
+        let process = self.subject.inspected().map_err(gone)?;
+        process.descriptors.closes_on_exec(self.number.into()).map_err(|_| Errno::ENOENT)
+    }
 }
 
 impl TextFile for DescriptorInfo {
@@ -56,10 +62,11 @@ impl TextFile for DescriptorInfo {
     fn show(&self, to: &mut Text) -> Result<()> {
         let file = self.file()?;
         let mount = file.path().map_or(0, |path| path.mount().number());
+        let flags = file.flags() | if self.closes_on_exec()? { O_CLOEXEC } else { 0 };
         to.write(format_args!(
             "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t{mount}\nino:\t{}\n",
             file.position(),
-            file.flags(),
+            flags,
             file.status().inode
         ))
     }
@@ -82,10 +89,10 @@ fn a_descriptor_tells_where_it_is() {
     let by = fs::Credentials::ROOT;
     let file = fs::open(&by, &root, b"/bin/spin", 0, 0).expect("a file");
     file.seek(fs::Seek::Set(77)).expect("a position");
-    let number = process.descriptors.add(file).expect("a number");
+    let number = process.descriptors.reserve().expect("a number").fill(file, true);
     let path = format!("/proc/{}/fdinfo/{number}", process.pid());
     let text = super::tests::read(&path).expect("a text");
-    assert!(text.starts_with("pos:\t77\nflags:\t00\nmnt_id:\t"), "{text}");
+    assert!(text.starts_with("pos:\t77\nflags:\t02000000\nmnt_id:\t"), "{text}");
     process.descriptors.remove(number as u64).expect("a file");
     assert_eq!(super::tests::read(&path), Err(Errno::ENOENT));
     process.send(abi::Signal::SIGKILL);
