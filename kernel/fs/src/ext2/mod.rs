@@ -28,15 +28,49 @@ mod table;
 mod volume;
 mod write_back;
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use abi::{Errno, Result};
+use base::sync::SpinLock;
 use device::block;
+use memory::{heap, reclaim};
 
 use crate::vfs::{self, Caching, FileSystem, MountFlags, MountRequest, Superblock};
 use volume::Ext2Volume;
 
 struct Ext2Kind;
+
+/// The file systems that are mounted, and some that were.
+static MOUNTED: SpinLock<Vec<Weak<Ext2Volume>>> = SpinLock::new("ext2 mounted", Vec::new());
+
+fn note_mounted(volume: &Arc<Ext2Volume>) -> Result<()> {
+    let mut mounted = MOUNTED.lock();
+    mounted.retain(|volume| volume.strong_count() > 0);
+    mounted.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    mounted.push(Arc::downgrade(volume));
+    Ok(())
+}
+
+/// Lets metadata go that are as they are on the disk, of each file system up to `bytes`; how many
+/// bytes those were. May sleep.
+pub(crate) fn drop_metadata(bytes: usize) -> usize {
+    let mut dropped = 0;
+    for index in 0.. {
+        let next = MOUNTED.lock().get(index).cloned();
+        let Some(next) = next else { break };
+        if let Some(volume) = next.upgrade() {
+            let blocks = bytes.div_ceil(volume.block_size as usize);
+            dropped += volume.engine.read().storage().drop_some(blocks);
+        }
+    }
+    dropped
+}
+
+fn shrink(frames: usize) -> usize {
+    drop_metadata(frames.saturating_mul(4096));
+    heap::shrink(frames)
+}
 
 /// The volume that a source names: `/dev/vda1`, or the name alone.
 fn find_volume(source: &[u8]) -> Result<Arc<block::Volume>> {
@@ -60,6 +94,7 @@ impl FileSystem for Ext2Kind {
         }
         let read_only = request.flags.contains(MountFlags::READ_ONLY);
         let volume = Ext2Volume::mount(&find_volume(request.source)?, read_only)?;
+        note_mounted(&volume)?;
         let root = volume.inode(ext2::ROOT_INODE)?;
         let is_read_only = volume.is_read_only();
         Superblock::new("ext2", root, volume, Caching::Kept, is_read_only)
@@ -69,4 +104,5 @@ impl FileSystem for Ext2Kind {
 /// Makes the kind of file system known.
 pub(crate) fn init() {
     vfs::register(&Ext2Kind);
+    reclaim::register("ext2 metadata", reclaim::Kind::MaySleep, shrink);
 }

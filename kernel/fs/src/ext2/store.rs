@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use arrayvec::ArrayVec;
 use base::sync::SpinLock;
 use device::block::Volume;
 use ext2::{Storage, StorageError};
@@ -50,34 +51,39 @@ impl Store {
 
     /// Lets clean blocks go if there are too many.
     fn trim(&self) {
-        let mut gone: Vec<Kept> = Vec::new();
-        if gone.try_reserve(BATCH).is_err() {
-            return;
+        let clean = {
+            let blocks = self.blocks.lock();
+            blocks.kept.len() - blocks.dirty
+        };
+        if clean > self.most {
+            self.drop_some(BATCH);
         }
-        let mut blocks = self.blocks.lock();
-        let clean = blocks.kept.len() - blocks.dirty;
-        if clean <= self.most {
-            return;
-        }
-        let from = blocks.hand;
-        let mut looked = blocks.kept.range(from..).take(2 * BATCH);
-        let mut unused: arrayvec::ArrayVec<u32, BATCH> = arrayvec::ArrayVec::new();
-        let mut last = None;
-        for (block, kept) in looked.by_ref() {
-            last = Some(*block);
-            if !kept.is_dirty
-                && Arc::strong_count(&kept.bytes) == 1
-                && unused.try_push(*block).is_err()
-            {
-                break;
+    }
+
+    /// Lets up to `wanted` clean blocks go that nobody looks at; how many bytes those were.
+    pub(super) fn drop_some(&self, wanted: usize) -> usize {
+        let (mut dropped, mut left) = (0, self.blocks.lock().kept.len());
+        while dropped < wanted && left > 0 {
+            let mut gone: ArrayVec<Kept, BATCH> = ArrayVec::new();
+            let mut unused: ArrayVec<u32, BATCH> = ArrayVec::new();
+            let mut blocks = self.blocks.lock();
+            let (mut last, mut looks) = (None, 0);
+            for (block, kept) in blocks.kept.range(blocks.hand..).take(BATCH.min(wanted - dropped)) {
+                (last, looks) = (Some(*block), looks + 1);
+                if !kept.is_dirty && Arc::strong_count(&kept.bytes) == 1 {
+                    unused.push(*block);
+                }
             }
+            blocks.hand = last.map_or(0, |last| last.wrapping_add(1));
+            for block in unused {
+                gone.extend(blocks.kept.remove(&block));
+            }
+            drop(blocks);
+            dropped += gone.len();
+            // At the end it begins anew; that is one look, too.
+            left = left.saturating_sub(looks.max(1));
         }
-        blocks.hand = last.map_or(0, |last| last.wrapping_add(1));
-        for block in unused {
-            gone.extend(blocks.kept.remove(&block));
-        }
-        drop(blocks);
-        drop(gone);
+        dropped * self.block_size
     }
 
     fn empty(&self) -> Result<Vec<u8>, StorageError> {

@@ -4,6 +4,7 @@ use abi::{Errno, Result};
 use alloc::sync::Arc;
 use vm::cache;
 
+use crate::ext2;
 use crate::pseudo::{Folder, Node, Text, TextFile};
 use crate::vfs::drop_dentries;
 
@@ -43,6 +44,8 @@ impl TextFile for DropCaches {
         }
         if what & 2 != 0 {
             drop_dentries();
+            // Where the names come from.
+            ext2::drop_metadata(usize::MAX);
         }
         if what & 1 != 0 {
             cache::drop_clean();
