@@ -120,6 +120,7 @@ fn programs(block: u32, device: &str, mode: crate::place::Mode, smp: u32) -> Out
         "exec openfiles /mnt",
         "exec mapfiles /mnt",
         "exec 3 mapfiles /mnt",
+        "exec crowd /mnt",
         "exec locks /mnt",
     ] {
         machine.begin(command, "")?;
@@ -178,7 +179,7 @@ fn tree() -> Outcome {
         seed ^= seed << 17;
         seed % end
     };
-    for number in 0..1500u32 {
+    for number in 0..3000u32 {
         let directory = source.join(format!("d{}/e{}", number % 7, number % 31));
         std::fs::create_dir_all(&directory).map_err(failed)?;
         let len = if number % 100 == 0 { random(600_000) } else { random(9000) };
@@ -186,7 +187,7 @@ fn tree() -> Outcome {
         std::fs::write(directory.join(format!("f{number}")), bytes).map_err(failed)?;
     }
     let from = source.to_string_lossy().into_owned();
-    let image = make("tree", 96, &["-b", "1024", "-N", "8000", "-d", &from])?;
+    let image = make("tree", 128, &["-b", "1024", "-N", "9000", "-d", &from])?;
     let config = Config { smp: 4, ..Config::new(Release, "") };
     let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
     for command in ["mount vda /mnt", "mkdir /mnt/copy"] {
