@@ -2,7 +2,7 @@
 //!
 //! A block that a file lost may be used for another file when a batch has been stored that began
 //! after that. By then no page may be on its way to it that was sent when it was the first file's:
-//! the disk would take it for the second one's. So a batch waits for all pages that were sent
+//! the disk would take it for the second one's. So a batch of everything waits for all pages that were sent
 //! before it began: those sent later go where blocks are then.
 
 use alloc::sync::Arc;
@@ -50,7 +50,7 @@ impl InFlight {
         }
     }
 
-    /// A batch begins, and none is on its way: what was freed is not looked up any more. Returns
+    /// A batch of everything begins, and none is on its way: what was freed is not looked up any more. Returns
     /// what is to be waited for.
     pub(super) fn batch_begins(&self) -> usize {
         self.batches.fetch_add(1, Ordering::SeqCst) % 2

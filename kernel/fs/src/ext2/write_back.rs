@@ -59,14 +59,17 @@ impl Ext2Volume {
             let damage = self.hand_over(&mut engine, scope, &mut longer);
             let begun = damage.and_then(|damage| {
                 let batch = engine.begin(scope, stamp(Time::now()))?;
-                Ok((batch, self.in_flight.batch_begins(), damage))
+                // After a batch of everything, and no other, blocks that were freed can be used.
+                let before = (scope == Scope::All).then(|| self.in_flight.batch_begins());
+                Ok((batch, before, damage))
             });
             drop(engine);
             begun.map_err(|error| self.errno(error))?
         };
         let written = self.write_batch(&batch, &longer);
-        // Blocks that were freed before can be used after this.
-        self.in_flight.wait(before);
+        if let Some(before) = before {
+            self.in_flight.wait(before);
+        }
         {
             let mut engine = self.engine.write();
             engine.finish(batch, written.is_ok());
