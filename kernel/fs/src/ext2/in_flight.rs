@@ -1,9 +1,9 @@
 //! [`InFlight`]: the pages of files that are on their way to the disk.
 //!
-//! A block that a file lost may be used for another file when a batch has been stored that began
-//! after that. By then no page may be on its way to it that was sent when it was the first file's:
-//! the disk would take it for the second one's. So a batch of everything waits for all pages that were sent
-//! before it began: those sent later go where blocks are then.
+//! A block that a file lost may be used for another file when a batch of everything has been stored
+//! that began after that. By then no page may be on its way to it that was sent when it was the
+//! first file's: the disk would take it for the second one's. So such a batch waits for all pages
+//! that were sent before it began: those sent later go where blocks are then.
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
