@@ -447,12 +447,13 @@ impl Inode for Ext2Inode {
     }
 
     fn was_read(&self, times: AccessTimes) {
-        let about = self.about.lock().inode;
-        let accessed = time(about.accessed);
-        let last = time(about.modified).max(time(about.changed));
+        let (accessed, last, flags) = {
+            let ext2::Inode { accessed, modified, changed, flags, .. } = &self.about.lock().inode;
+            (time(*accessed), time(*modified).max(time(*changed)), *flags)
+        };
         let new = Time::now().of_read(accessed, last, times);
         if new == accessed
-            || about.flags.contains(InodeFlags::NOATIME)
+            || flags.contains(InodeFlags::NOATIME)
             || self.volume.check_changeable().is_err()
         {
             return;

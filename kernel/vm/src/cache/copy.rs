@@ -62,20 +62,30 @@ impl PageCache {
             let (index, within) = (at / PAGE, (at % PAGE) as usize);
             let room = (PAGE as usize - within).min(usize::try_from(left).unwrap_or(usize::MAX));
             let part = to.skip(done).take(room);
-            if self.is_in_memory() && matches!(self.find(index), Found::Absent) {
-                if part.clear().is_err() {
-                    return outcome(done, Some(Errno::EFAULT));
+            let frame = match self.find(index) {
+                Found::Ready(frame) => {
+                    if let Some(ahead) = ahead {
+                        ahead.note(index);
+                    }
+                    frame
                 }
-                done += part.len();
-                continue;
-            }
-            let wanted = (within + (to.len() - done)).div_ceil(PAGE as usize) as u64;
-            let frame = match self.page(index, wanted, ahead) {
-                Ok(frame) => frame,
-                // The file was cut short meanwhile, and may be longer again.
-                Err(_) if at >= self.len() => break,
-                Err(_) if cuts != self.cuts() => continue,
-                Err(error) => return outcome(done, Some(error.into())),
+                Found::Absent if self.is_in_memory() => {
+                    if part.clear().is_err() {
+                        return outcome(done, Some(Errno::EFAULT));
+                    }
+                    done += part.len();
+                    continue;
+                }
+                _ => {
+                    let wanted = (within + (to.len() - done)).div_ceil(PAGE as usize) as u64;
+                    match self.page(index, wanted, ahead) {
+                        Ok(frame) => frame,
+                        // The file was cut short meanwhile, and may be longer again.
+                        Err(_) if at >= self.len() => break,
+                        Err(_) if cuts != self.cuts() => continue,
+                        Err(error) => return outcome(done, Some(error.into())),
+                    }
+                }
             };
             let copied = part.write_from_frame(&frame, within);
             done += copied;
