@@ -68,7 +68,8 @@ impl Store {
             let mut unused: ArrayVec<u32, BATCH> = ArrayVec::new();
             let mut blocks = self.blocks.lock();
             let (mut last, mut looks) = (None, 0);
-            for (block, kept) in blocks.kept.range(blocks.hand..).take(BATCH.min(wanted - dropped)) {
+            for (block, kept) in blocks.kept.range(blocks.hand..).take(BATCH.min(wanted - dropped))
+            {
                 (last, looks) = (Some(*block), looks + 1);
                 if !kept.is_dirty && Arc::strong_count(&kept.bytes) == 1 {
                     unused.push(*block);
