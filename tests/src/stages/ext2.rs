@@ -47,6 +47,7 @@ pub(super) fn jobs() -> Vec<Job> {
         jobs.push(Job::one(name, move || power_of_stored(block, kind)));
     }
     jobs.push(Job::one("ext2: garbage is no file system", garbage));
+    jobs.push(Job::one("ext2: damage is found while files are written", damaged));
     jobs
 }
 
@@ -489,6 +490,38 @@ fn check_stored(image: &Path, said: &str) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// A directory holds garbage, and the file system is to be read-only when that is found.
+fn damaged() -> Outcome {
+    let source = scratch("ext2-damaged-source");
+    let failed = |error: std::io::Error| format!("{}: {error}", source.display());
+    std::fs::create_dir_all(source.join("bad")).map_err(failed)?;
+    std::fs::write(source.join("bad/name"), "text").map_err(failed)?;
+    let image = make("damaged", 8, &["-b", "1024", "-d", &source.to_string_lossy()])?;
+    let path = image.to_string_lossy().into_owned();
+    host("tune2fs", &["-e", "remount-ro", &path])?;
+    let (_, text) = host("debugfs", &["-R", "blocks /bad", &path])?;
+    let block = text.split_whitespace().filter_map(|word| word.parse::<usize>().ok()).next();
+    let block = block.ok_or_else(|| format!("debugfs says {text:?}"))?;
+    let mut bytes = std::fs::read(&image).map_err(failed)?;
+    let directory = bytes.get_mut(block * 1024..(block + 1) * 1024).ok_or("the image is short")?;
+    directory.iter_mut().zip(0u8..=255).for_each(|(byte, value)| *byte = value | 1);
+    std::fs::write(&image, &bytes).map_err(failed)?;
+    let mut machine = start(&image, "virtio-blk-pci,drive=d", &Config::new(Release, ""))?;
+    quietly(&mut machine, "mount vda /mnt")?;
+    let says = |machine: &mut Machine, command: &str, words: &str| match machine.command(command)? {
+        output if output.contains(words) => Ok(()),
+        output => Err(machine.failure(&format!("`{command}` says {output:?}, not `{words}`"))),
+    };
+    says(&mut machine, "exec damaged /mnt", ", 0 failed\n")?;
+    says(&mut machine, "mount", "vda on /mnt type ext2 (ro,")?;
+    // Something is lost.
+    says(&mut machine, "umount /mnt", "I/O error")?;
+    machine.type_line("exit 7")?;
+    machine.expect_status(7)?;
+    let (_, text) = host("debugfs", &["-R", "stat /stored", &path])?;
+    if text.contains("Size: 5000") { Ok(()) } else { Err(format!("what was stored: {text}")) }
 }
 
 /// A disk of nothing, and one that is damaged where it matters.

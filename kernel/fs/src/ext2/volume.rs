@@ -300,6 +300,10 @@ impl Backing for Ext2Volume {
         }
     }
 
+    fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
+    }
+
     fn sync(&self) -> Result<()> {
         self.store_everything()
     }

@@ -177,6 +177,11 @@ pub trait Backing: Debug + Send + Sync {
     /// What statfs(2) tells.
     fn statistics(&self) -> Statistics;
 
+    /// Whether nothing can be changed any more, for it is damaged.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// Returns when all that was changed before is where a power cut cannot reach it.
     ///
     /// # Errors
@@ -293,7 +298,7 @@ impl Superblock {
         // This, then that; and who makes it read-only the other way round: one of the two sees what
         // the other has done.
         self.writers.fetch_add(1, Ordering::SeqCst);
-        if self.read_only.load(Ordering::SeqCst) {
+        if self.read_only.load(Ordering::SeqCst) || self.backing.is_read_only() {
             self.writer_goes();
             return Err(Errno::EROFS);
         }
@@ -355,7 +360,7 @@ impl Superblock {
 
     /// Whether it cannot be written to.
     pub fn is_read_only(&self) -> bool {
-        self.read_only.load(Ordering::Relaxed)
+        self.read_only.load(Ordering::Relaxed) || self.backing.is_read_only()
     }
 
     /// What may be done with its names.
