@@ -38,7 +38,8 @@ pub(super) fn jobs() -> Vec<Job> {
         let name = format!("ext2: a full disk with blocks of {block}");
         jobs.push(Job::one(name, move || no_room(block)));
     }
-    jobs.push(Job::one("ext2: 64 MiB and 10,000 files", many));
+    jobs.push(Job::one("ext2: 64 MiB and 10,000 files", || many("512M", 64)));
+    jobs.push(Job::one("ext2: a file larger than memory", || many("64M", 100)));
     jobs.push(Job::one("ext2: the power fails", power));
     for (block, kind) in [("1024", "virtio-blk-pci"), ("4096", "virtio-blk-pci"), ("4096", "nvme")]
     {
@@ -386,12 +387,12 @@ fn power() -> Outcome {
 }
 
 /// A large file, and 10,000 small ones.
-fn many() -> Outcome {
-    let image = make("many", 192, &["-b", "4096", "-N", "20000"])?;
-    let config = Config { smp: 1, ..Config::new(Release, "") };
+fn many(mem: &'static str, mib: u32) -> Outcome {
+    let image = make(&format!("many-{mib}"), 192, &["-b", "4096", "-N", "20000"])?;
+    let config = Config { smp: 1, mem, ..Config::new(Release, "") };
     let mut machine = start(&image, "virtio-blk-pci,drive=d", &config)?;
     quietly(&mut machine, "mount vda /mnt")?;
-    machine.begin("exec files_speed /mnt", "")?;
+    machine.begin(&format!("exec files_speed /mnt {mib}"), "")?;
     if !machine.finish(LIMIT)?.contains(", 0 failed\n") {
         return Err(machine.failure("a call fails"));
     }

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::allocator::{Statistics, is_low, reserve, statistics};
 use super::cache::BATCH;
 use crate::OutOfMemory;
+use crate::reclaim::reclaim_now;
 
 /// Frames that calls that are going on may still take.
 static PROMISED: AtomicUsize = AtomicUsize::new(0);
@@ -37,6 +38,10 @@ impl Drop for Allowance {
     }
 }
 
+/// Frames that are reclaimed at a time, at least, and how often that is tried: others may take them.
+const RECLAIMED: usize = 256;
+const TRIES: usize = 8;
+
 /// Whether `count` frames are there beside the reserve and what was promised.
 fn check(count: usize) -> Result<(), OutOfMemory> {
     let promised = PROMISED.load(Ordering::Relaxed);
@@ -44,9 +49,18 @@ fn check(count: usize) -> Result<(), OutOfMemory> {
     if count <= BATCH && promised <= reserve() && !is_low() {
         return Ok(());
     }
-    let Statistics { free, reserve, .. } = statistics();
-    let wanted = promised.saturating_add(count).saturating_add(reserve);
-    if free < wanted { Err(OutOfMemory) } else { Ok(()) }
+    // What others could do without goes first: pages of files above all.
+    for _ in 0..TRIES {
+        let Statistics { free, reserve, .. } = statistics();
+        let wanted = promised.saturating_add(count).saturating_add(reserve);
+        if free >= wanted {
+            return Ok(());
+        }
+        if reclaim_now((wanted - free).max(RECLAIMED)) == 0 {
+            break;
+        }
+    }
+    Err(OutOfMemory)
 }
 
 /// Asks for leave before the kernel allocates for itself what a user program wants kept, an

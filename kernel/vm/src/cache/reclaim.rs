@@ -26,7 +26,11 @@ static HAND: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 /// Makes the page cache known to reclaim. Call once.
 pub fn init() {
-    register("the page cache", Kind::Anywhere, |frames| shrink(frames, false));
+    register("the page cache", Kind::Anywhere, |frames| match shrink(frames, false) {
+        // All have been used since the last look: then those go that come next.
+        0 => shrink(frames, true),
+        freed => freed,
+    });
 }
 
 /// Frames that pages of files take.
@@ -102,11 +106,17 @@ fn shrink(wanted: usize, even_used: bool) -> usize {
                     (id, page) = (found, 0);
                 }
                 let next = cache.and_then(|cache| cache.shrink(page, wanted - freed, even_used));
+                // A cache with no pages that could go is passed over quickly.
                 match next {
-                    Some((next, some)) => (page, freed) = (next, freed + some),
-                    None => (id, page) = (id + 1, 0),
+                    Some((next, some)) => {
+                        (page, freed) = (next, freed + some);
+                        looks = looks.saturating_sub(STEP);
+                    }
+                    None => {
+                        (id, page) = (id + 1, 0);
+                        looks = looks.saturating_sub(1);
+                    }
                 }
-                looks = looks.saturating_sub(STEP);
             }
         }
     }

@@ -235,6 +235,10 @@ pub(in crate::shell) fn rm(context: &mut Context<'_>, arguments: &[String]) -> O
         return Err(usage("which file?"));
     }
     for path in paths {
+        let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        if matches!(last, "" | "." | "..") {
+            return Err(Failure::Message(format!("{path}: not removed, nor what is in it")));
+        }
         match look_up(path, LastLink::Keep) {
             Err(_) if is_forced => {}
             Err(error) => return Err(error),

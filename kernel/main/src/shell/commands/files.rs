@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use abi::Errno;
-use abi::fcntl::{O_CREAT, O_DIRECTORY, O_RDONLY, O_TRUNC, O_WRONLY};
+use abi::fcntl::{O_CREAT, O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY};
 use base::{print, println};
 use fs::{Credentials, Destination, Kind, LastLink, LinkTarget, Path, Source, Status};
 use line_editor::Candidate;
@@ -196,15 +196,22 @@ pub(in crate::shell) fn write_to_file(_: &mut Context<'_>, arguments: &[String])
 
 /// Prints the file at a path.
 fn print_file(context: &mut Context<'_>, path: &str) -> Outcome {
-    let open = |root| fs::open(&Credentials::ROOT, &root, path.as_bytes(), O_RDONLY, 0);
+    // What would have to be waited for, as the next record of the log, is not: no signal ends that.
+    let flags = O_RDONLY | O_NONBLOCK;
+    let open = |root| fs::open(&Credentials::ROOT, &root, path.as_bytes(), flags, 0);
     let file = fs::root().and_then(open);
     let file = file.map_err(|error| failure(path, error))?;
     let mut part = Vec::new();
     part.try_reserve_exact(PART).map_err(|_| failure(path, Errno::ENOMEM))?;
     part.resize(PART, 0);
     loop {
-        let count = file.read(&mut Destination::Kernel(&mut part));
-        match count.map_err(|error| failure(path, error))? {
+        let count = match file.read(&mut Destination::Kernel(&mut part)) {
+            Err(Errno::EAGAIN) => 0,
+            // Records that are gone.
+            Err(Errno::EPIPE) => continue,
+            count => count.map_err(|error| failure(path, error))?,
+        };
+        match count {
             0 => return Ok(()),
             count => print_parts(context, part.get(..count).unwrap_or_default())?,
         }

@@ -51,6 +51,11 @@ pub(in crate::shell) fn mount(_: &mut Context<'_>, arguments: &[String]) -> Outc
         [what, place, options] => (what, Some(place.as_str()), options.as_str()),
         _ => return Err(usage("too many arguments")),
     };
+    if let Ok(kind) = fs::find_file_system(what.as_bytes())
+        && kind.needs_device()
+    {
+        return Err(format!("{what} is a kind of file system that is on a disk: which one?").into());
+    }
     let own = match (said_options.own.as_str(), options) {
         ("", options) => options,
         (own, "") => own,
@@ -73,7 +78,12 @@ pub(in crate::shell) fn mount(_: &mut Context<'_>, arguments: &[String]) -> Outc
     let place = place.ok_or_else(|| usage("on which directory?"))?;
     let directory = look_up(place, LastLink::Follow)?;
     mount_device(&directory, &request).map_err(|error| match error {
-        Errno::EINVAL => format!("{what}: no file system that is known is on it").into(),
+        Errno::EINVAL if !own.is_empty() => {
+            format!("{what}: no file system is on it that knows the options `{own}`").into()
+        }
+        Errno::EINVAL => {
+            format!("{what}: no file system that is known is on it; the log may say more").into()
+        }
         error => failure(what, error),
     })
 }
